@@ -1,0 +1,1 @@
+"""isorate: image codecs compared at the same file size."""

@@ -1,0 +1,1 @@
+"""Codecs: the adapter interface (:mod:`isorate.codecs.base`), the registry and one file a codec."""

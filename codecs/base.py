@@ -1,0 +1,120 @@
+"""The adapter interface: what a codec must offer to be compared.
+
+A codec turns an 8-bit RGB image and the value of a rate knob into bytes, and bytes alone into an image.
+It knows nothing of data sets, targets or metrics.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""An image: shape ``(height, width, 3)``, dtype uint8, sRGB, 0..255."""
+
+Option: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A rate knob: the number that a codec's user turns to change the file size.
+
+    Attributes
+    ----------
+    name
+        The field's term: ``quality``, ``qp``, ``cratio``, ``lmbda``, ``bin_size``.
+    low, high
+        The range, both ends included.
+    integer
+        Whether only whole numbers are accepted.
+    rising
+        Whether a larger value gives a larger file.
+    log
+        Whether log rate is closer to linear in the knob's logarithm than in the knob itself.
+    """
+
+    name: str
+    low: float
+    high: float
+    integer: bool
+    rising: bool
+    log: bool = True
+
+    def clip(self, value: float) -> float:
+        """Return the accepted value nearest to `value`."""
+        value = min(max(value, self.low), self.high)
+        return float(round(value)) if self.integer else value
+
+
+class Codec(ABC):
+    """A codec with fixed options and one rate knob.
+
+    Instances are cheap, hashable by `name`, `backend` and `options`, and are made anew in every worker process
+    from their name and options; heavy resources are loaded on first use.
+    """
+
+    name: ClassVar[str]
+    """The registry's name: ``jpeg2000``."""
+    label: ClassVar[str]
+    """The name that a reader sees: ``JPEG2000``."""
+    suffix: ClassVar[str]
+    """The file extension of a stream, dot included."""
+
+    @property
+    @abstractmethod
+    def knob(self) -> Knob:
+        """The rate knob."""
+
+    @property
+    @abstractmethod
+    def backend(self) -> str:
+        """The program or library that makes the bits, with its version: it stands in every result row.
+
+        Raises
+        ------
+        CodecUnavailableError
+            When it is missing; the message says what to install.
+        """
+
+    @property
+    @abstractmethod
+    def options(self) -> dict[str, Option]:
+        """Every option that changes the bits (chroma subsampling, mode, ...), for the rows and the cache's key."""
+
+    @abstractmethod
+    def encode(self, image: Image, knob: float) -> bytes:
+        """Return the whole file for `image` at `knob`, header included."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Image:
+        """Return the image that the bytes alone describe.
+
+        Raises
+        ------
+        BitstreamError
+            When `data` is damaged, truncated or of another format.
+        """
+
+    def header_bytes(self, data: bytes) -> int | None:  # noqa: ARG002
+        """Return how many bytes of `data` carry no picture data, or None when the format gives no clear answer."""
+        return None
+
+
+class TwoKnobCodec(Codec):
+    """A codec with a fine knob beside the coarse one (the learned codec's bin size beside its λ)."""
+
+    @property
+    @abstractmethod
+    def fine_knob(self) -> Knob:
+        """The second rate knob."""
+
+    @property
+    @abstractmethod
+    def fine_default(self) -> float:
+        """The fine knob's value when only the coarse knob is given."""
+
+    @abstractmethod
+    def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
+        """Return the whole file for `image` at both knobs; `fine` defaults to :attr:`fine_default`."""
