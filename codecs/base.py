@@ -33,6 +33,11 @@ class Knob:
         Whether a larger value gives a larger file.
     log
         Whether log rate is closer to linear in the knob's logarithm than in the knob itself.
+    default
+        The operating point when the codec is the anchor and none is given.
+    typical
+        ``(knob, bpp)`` points of an ordinary photograph's rate curve, knob ascending. The matcher starts from
+        this curve and bends it to what it measures; a wrong curve costs probes, never accuracy.
     """
 
     name: str
@@ -41,6 +46,8 @@ class Knob:
     integer: bool
     rising: bool
     log: bool = True
+    default: float | None = None
+    typical: tuple[tuple[float, float], ...] = ()
 
     def clip(self, value: float) -> float:
         """Return the accepted value nearest to `value`."""

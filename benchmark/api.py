@@ -1,0 +1,84 @@
+"""The Python way to what ``isorate run`` does."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+from isorate.cache import cache_dir
+from isorate.codecs.registry import CodecSpec
+from isorate.datasets.registry import open_dataset
+from isorate.matching import Policy
+from isorate.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
+from isorate.runner import Progress, run_plan
+from isorate.store import Run
+
+
+def run(
+    data: str | Path,
+    out: str | Path,
+    *,
+    anchor: str = DEFAULT_ANCHOR,
+    codecs: Sequence[str] = DEFAULT_CODECS,
+    points: Sequence[str] = (),
+    images: Sequence[str] = (),
+    policy: Policy | str = Policy.NEAREST,
+    tolerance_pct: float = 0.5,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    overwrite: bool = False,
+    use_cache: bool = True,
+    command: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Compare codecs at the anchor's rates and keep everything in a run folder.
+
+    Parameters
+    ----------
+    data
+        ``kodak``, ``samples``, or a folder of images.
+    out
+        The run folder. The same call on the same folder continues it.
+    anchor
+        The codec whose files set the rates, with options as in ``bpg:chroma=420``.
+    codecs
+        The codecs that are driven to those rates; the anchor may be among them.
+    points
+        The anchor's operating points: ``qp=37``, ``bpp=0.2``, or ``paper``; its default when empty.
+    images
+        Names of the images to use; all when empty.
+    policy
+        ``nearest``, ``at-most`` or ``strict``.
+    tolerance_pct
+        A residual up to this counts as matched, in percent.
+    workers, executor, overwrite, progress
+        See :func:`isorate.runner.run_plan`.
+    use_cache
+        Whether encodes may come from, and go to, the user's cache.
+    command
+        For the manifest.
+
+    Returns
+    -------
+    The run; its rows say which cells failed.
+
+    Raises
+    ------
+    IsorateError
+        When nothing could run; see the subclasses.
+    """
+    cache = cache_dir()
+    dataset = open_dataset(str(data), cache)
+    if images:
+        dataset = dataset.only(list(images))
+    specs = [CodecSpec.parse(text) for text in codecs]
+    plan = make_plan(dataset, CodecSpec.parse(anchor), specs, points, Policy(policy), tolerance_pct)
+    return run_plan(
+        plan,
+        Path(out),
+        cache_path=cache / "encodes" if use_cache else None,
+        command=list(command),
+        workers=workers,
+        executor=executor,
+        overwrite=overwrite,
+        progress=progress,
+    )

@@ -1,0 +1,50 @@
+"""Writing files whole or not at all."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from isorate.errors import RunError
+
+
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write `data` to `path` so that a reader, or a kill at any moment, sees the old file or the new one.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made when missing.
+    data
+        The whole content.
+    durable
+        Whether the bytes must be on the disk before the name is (a power cut, not only a kill).
+
+    Raises
+    ------
+    RunError
+        When the folder is read-only, full or missing.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+                if durable:
+                    out.flush()
+                    os.fsync(out.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}; choose a folder with room and rights") from None
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write `value` as indented strict JSON; see :func:`write_bytes`."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode(), durable=durable)

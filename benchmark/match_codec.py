@@ -1,0 +1,125 @@
+"""Matching a codec's rate: one knob by search, two knobs by a coarse search and a fine correction."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from isorate.codecs.base import Codec, Image, TwoKnobCodec
+from isorate.errors import MatchError
+from isorate.matching import MAX_PROBES, Match, Policy, Probe, match_size
+
+COARSE_TOLERANCE_PCT = 12.0
+"""How near the coarse knob must bring the size: from there the fine knob has the range, and a probe costs less."""
+
+
+def match_codec(
+    size: Callable[..., int],
+    codec: Codec,
+    target: float,
+    *,
+    num_pixels: int,
+    tolerance_pct: float = 0.5,
+    policy: Policy = Policy.NEAREST,
+) -> Match:
+    """Return the knob values at which `codec` comes nearest to `target` bytes.
+
+    A :class:`TwoKnobCodec` is brought near by its coarse knob and to the target by its fine knob, whose probes the
+    codec can make without analysing the image again.
+
+    Parameters
+    ----------
+    size
+        Encodes at one or two knob values and returns the file's size in bytes.
+    codec
+        The codec; only its knobs are used.
+    target, num_pixels, tolerance_pct, policy
+        As for :func:`isorate.matching.match_size`.
+
+    Raises
+    ------
+    MatchError
+        Under ``strict`` when the nearest is outside the tolerance.
+    """
+    if not isinstance(codec, TwoKnobCodec):
+        return match_size(
+            size, codec.knob, target, num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy
+        )
+    default = codec.fine_default
+    coarse = match_size(
+        lambda value: size(value, default),
+        codec.knob,
+        target,
+        num_pixels=num_pixels,
+        tolerance_pct=max(COARSE_TOLERANCE_PCT, tolerance_pct),
+    )
+    knob = coarse.best.knob
+    fine = match_size(
+        lambda value: size(knob, value),
+        codec.fine_knob,
+        target,
+        num_pixels=num_pixels,
+        tolerance_pct=tolerance_pct,
+        policy=policy,
+        max_probes=MAX_PROBES - len(coarse.trace),
+        known=[Probe(default, coarse.best.num_bytes)],
+    )
+    trace = [replace(probe, fine=default) for probe in coarse.trace]
+    trace += [Probe(knob, probe.num_bytes, probe.knob) for probe in fine.trace]
+    best = Probe(knob, fine.best.num_bytes, fine.best.knob)
+    return Match(target, best, trace, fine.unreachable, coarse.monotone and fine.monotone)
+
+
+def match(
+    codec: Codec,
+    image: Image,
+    target_bpp: float,
+    *,
+    tolerance_pct: float = 0.5,
+    policy: Policy | str = Policy.NEAREST,
+) -> tuple[bytes, Match]:
+    """Encode `image` at the rate `target_bpp`.
+
+    Parameters
+    ----------
+    codec
+        Any codec.
+    image
+        Shape ``(height, width, 3)``, dtype uint8, sRGB.
+    target_bpp
+        Bits per pixel of the whole file, above 0.
+    tolerance_pct, policy
+        As for :func:`isorate.matching.match_size`.
+
+    Returns
+    -------
+    The file, and how it was found.
+
+    Raises
+    ------
+    MatchError
+        For a target that is not a positive number, or under ``strict`` outside the tolerance.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from isorate.codecs.jpeg import Jpeg
+    >>> data, found = match(Jpeg(), astronaut(), 0.5)
+    >>> abs(found.residual_pct) < 0.5
+    True
+    """
+    image = np.ascontiguousarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise MatchError(f"image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed")
+    files: dict[tuple[float, ...], bytes] = {}
+
+    def size(*knobs: float) -> int:
+        files[knobs] = codec.encode(image, *knobs)
+        return len(files[knobs])
+
+    num_pixels = image.shape[0] * image.shape[1]
+    found = match_codec(
+        size, codec, target_bpp * num_pixels / 8,
+        num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=Policy(policy),
+    )  # fmt: skip
+    return files[found.best.knobs], found

@@ -1,0 +1,81 @@
+"""PSNR and MS-SSIM, always between 8-bit RGB images, the second one decoded from the file."""
+
+import math
+
+import numpy as np
+
+from isorate.codecs.base import Image
+from isorate.errors import ImageError
+
+MS_SSIM_MIN_SIDE = 161
+"""Five scales, an 11-pixel window: a side of 160 pixels or less leaves the coarsest scale smaller than the window."""
+
+
+def psnr(reference: Image, decoded: Image) -> float:
+    """Return the peak signal-to-noise ratio in dB over all samples of the RGB image, peak 255.
+
+    Identical images give ``inf``.
+
+    Parameters
+    ----------
+    reference, decoded
+        Shape ``(height, width, 3)``, dtype uint8.
+
+    Raises
+    ------
+    ImageError
+        When the shapes differ.
+    """
+    _same_shape(reference, decoded)
+    if np.array_equal(reference, decoded):
+        return math.inf
+    from skimage.metrics import peak_signal_noise_ratio  # noqa: PLC0415  (imports SciPy: half a second)
+
+    return float(peak_signal_noise_ratio(reference, decoded, data_range=255))
+
+
+def ms_ssim(reference: Image, decoded: Image) -> float | None:
+    """Return the multi-scale structural similarity (Wang, Simoncelli & Bovik 2003) of RGB images, data range 255.
+
+    Computed by pytorch-msssim in single precision, a channel at a time (the mean over channels is the same, the
+    memory a third).
+
+    Parameters
+    ----------
+    reference, decoded
+        Shape ``(height, width, 3)``, dtype uint8.
+
+    Returns
+    -------
+    0..1, or None where it is not defined: a side of 160 pixels or less.
+
+    Raises
+    ------
+    ImageError
+        When the shapes differ.
+    """
+    _same_shape(reference, decoded)
+    if min(reference.shape[:2]) < MS_SSIM_MIN_SIDE:
+        return None
+    import torch  # noqa: PLC0415  (seconds of start-up, and a finished run's continuation needs none of it)
+    from pytorch_msssim import ms_ssim as pytorch_ms_ssim  # noqa: PLC0415
+
+    def plane(image: Image, channel: int) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image[..., channel])).float()[None, None]
+
+    with torch.inference_mode():
+        values = [
+            float(pytorch_ms_ssim(plane(reference, c), plane(decoded, c), data_range=255)) for c in range(3)
+        ]
+    return sum(values) / 3
+
+
+def bpp(num_bytes: float, image: Image) -> float:
+    """Return bits per pixel of a file of `num_bytes`, every byte counted."""
+    height, width = image.shape[:2]
+    return 8 * num_bytes / (height * width)
+
+
+def _same_shape(reference: Image, decoded: Image) -> None:
+    if reference.shape != decoded.shape:
+        raise ImageError(f"decoded image of shape {decoded.shape} against a source of shape {reference.shape}")

@@ -1,0 +1,49 @@
+"""Kodak's 24 photographs: the user's folder, then the cache, then the public addresses; always checked."""
+
+import os
+from pathlib import Path
+
+from isorate.datasets.base import Dataset, Source
+from isorate.datasets.download import download
+from isorate.datasets.manifest import Manifest, load_manifest
+from isorate.errors import DatasetError
+
+ENVIRONMENT = "ISORATE_KODAK_DIR"
+
+
+def kodak(cache: Path) -> Dataset:
+    """Return the data set, downloading it into `cache` when neither the user's folder nor the cache has it.
+
+    Raises
+    ------
+    DatasetError
+        When a file is missing from the folder the user named, is not the published one, or cannot be downloaded.
+    """
+    manifest = load_manifest("kodak")
+    if chosen := os.environ.get(ENVIRONMENT):
+        folder = Path(chosen)
+        if missing := [name for name in manifest.sha256 if not (folder / name).is_file()]:
+            raise DatasetError(
+                f"{ENVIRONMENT}={folder}: {len(missing)} of {len(manifest.sha256)} files missing ({missing[0]} …); "
+                "put all of Kodak's PNGs there, or unset it to download them"
+            )
+    else:
+        folder = cache / "kodak"
+        if missing := [name for name in manifest.sha256 if not (folder / name).is_file()]:
+            download(manifest, missing, folder, remedy=_remedy(folder))
+    return checked(manifest, folder)
+
+
+def checked(manifest: Manifest, folder: Path) -> Dataset:
+    """Return the manifest's images in `folder`, every file checked against its SHA-256."""
+    for name in manifest.sha256:
+        manifest.check(folder / name)
+    sources = tuple(Source(Path(name).stem, folder / name) for name in sorted(manifest.sha256))
+    return Dataset(manifest.name, sources, manifest.title, manifest.licence, manifest.citation)
+
+
+def _remedy(folder: Path) -> str:
+    return (
+        f"put kodim01.png … kodim24.png into {folder}, or name their folder in {ENVIRONMENT} or --data; "
+        "'make demo' does the same comparison offline on photographs that are already here"
+    )
