@@ -66,12 +66,14 @@ def run(
     IsorateError
         When nothing could run; see the subclasses.
     """
+    specs = [CodecSpec.parse(text) for text in (anchor, *codecs)]
+    for spec in specs:
+        spec.adapter()  # a misspelt codec is said before a data set is downloaded
     cache = cache_dir()
     dataset = open_dataset(str(data), cache)
     if images:
         dataset = dataset.only(list(images))
-    specs = [CodecSpec.parse(text) for text in codecs]
-    plan = make_plan(dataset, CodecSpec.parse(anchor), specs, points, Policy(policy), tolerance_pct)
+    plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct)
     return run_plan(
         plan,
         Path(out),

@@ -208,7 +208,7 @@ class _Work:
             blank,
             knob=knobs[0],
             **_named_knobs(codec, knobs),
-            target_bpp=None if target is None else bpp(target, self.image),
+            target_bpp=rate if target is None else bpp(target, self.image),
             num_bytes=len(data),
             header_bytes=codec.header_bytes(data),
             bpp=rate,

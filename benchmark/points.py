@@ -40,7 +40,7 @@ class Point:
             When it names another knob, or a value that the knob does not take.
         """
         if text == PAPER:
-            table = _paper(anchor)
+            table = paper_knobs(anchor)
             if not table:
                 raise UsageError(f"point {text!r}: the supplementary gives no values for {anchor}")
             return cls("paper", table["default"], f"{anchor}-paper")
@@ -62,7 +62,7 @@ class Point:
 
     def knob_for(self, anchor: str, image: str) -> float:
         """Return the anchor's knob value on `image`, for a point of kind ``knob`` or ``paper``."""
-        return _paper(anchor).get(image, self.value) if self.kind == "paper" else self.value
+        return paper_knobs(anchor).get(image, self.value) if self.kind == "paper" else self.value
 
 
 def default_points(anchor: str, knob: Knob, dataset: str) -> list[str]:
@@ -73,7 +73,7 @@ def default_points(anchor: str, knob: Knob, dataset: str) -> list[str]:
     UsageError
         When the codec names no default.
     """
-    if dataset == "kodak" and _paper(anchor):
+    if dataset == "kodak" and paper_knobs(anchor):
         return [PAPER]
     if knob.default is None:
         raise UsageError(f"{anchor} as anchor has no default operating point; give --point {knob.name}=VALUE or bpp=VALUE")
@@ -85,5 +85,6 @@ def _tables() -> dict[str, dict[str, float]]:
     return tomllib.loads(files("isorate").joinpath("paper_points.toml").read_text(encoding="utf-8"))
 
 
-def _paper(anchor: str) -> dict[str, float]:
+def paper_knobs(anchor: str) -> dict[str, float]:
+    """Return the supplementary's knob value by image, and ``default``; empty for a codec that it says nothing of."""
     return _tables().get(anchor.partition(":")[0], {})

@@ -39,7 +39,7 @@ class Row:
     lmbda, bin_size
         λ and Δ, for codecs that have them.
     target_bpp
-        The rate that was asked for: the anchor's on this image, or the bpp target of the point. None where the anchor ran at a knob value.
+        The rate that was asked for: the anchor's on this image, or the bpp target of the point.
     num_bytes, header_bytes
         Size of the whole file, and how much of it carries no picture data (None where the format gives no clear answer).
     bpp

@@ -20,18 +20,21 @@ def kodak(cache: Path) -> Dataset:
         When a file is missing from the folder the user named, is not the published one, or cannot be downloaded.
     """
     manifest = load_manifest("kodak")
-    if chosen := os.environ.get(ENVIRONMENT):
-        folder = Path(chosen)
-        if missing := [name for name in manifest.sha256 if not (folder / name).is_file()]:
+    folder = kodak_folder(cache)
+    if missing := [name for name in manifest.sha256 if not (folder / name).is_file()]:
+        if os.environ.get(ENVIRONMENT):
             raise DatasetError(
                 f"{ENVIRONMENT}={folder}: {len(missing)} of {len(manifest.sha256)} files missing ({missing[0]} …); "
                 "put all of Kodak's PNGs there, or unset it to download them"
             )
-    else:
-        folder = cache / "kodak"
-        if missing := [name for name in manifest.sha256 if not (folder / name).is_file()]:
-            download(manifest, missing, folder, remedy=_remedy(folder))
+        download(manifest, missing, folder, remedy=_remedy(folder))
     return checked(manifest, folder)
+
+
+def kodak_folder(cache: Path) -> Path:
+    """Return where Kodak's files are looked for: the folder the user named, else one in the cache."""
+    chosen = os.environ.get(ENVIRONMENT)
+    return Path(chosen) if chosen else cache / "kodak"
 
 
 def checked(manifest: Manifest, folder: Path) -> Dataset:

@@ -1,0 +1,78 @@
+# `make help` lists the targets. Each makes the environment it needs; nothing has to be installed or activated first.
+#
+#   make kodak-report ANCHOR=bpg DATA=/data/kodak     another anchor, Kodak's PNGs from a folder
+#   make test PY=/opt/env/bin/python                  an environment of yours, used as it is
+#   make test TESTS=tests/benchmark ARGS='-k match'   some of the tests
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= kodak
+ANCHOR ?= bpg
+RUNS ?= runs
+TESTS ?= tests
+ARGS ?=
+
+# ./codecs and ./datasets must never be importable under those names: they would hide other packages.
+export PYTHONSAFEPATH := 1
+
+ifdef PY
+ENV :=
+else
+PY := $(CURDIR)/$(VENV)/bin/python
+ENV := $(VENV)/.installed
+# An environment does not survive a move of the checkout: its scripts hold absolute paths.
+ifneq ($(shell cat $(VENV)/.made-in 2>/dev/null),$(CURDIR))
+$(shell rm -f $(VENV)/.installed)
+endif
+endif
+ISORATE = $(PY) -m isorate
+
+.PHONY: help env kodak-report demo verify test check format bench dist clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
+
+env: $(ENV)  ## make the environment in .venv
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" sh .ci/make-environment "$(VENV)"
+	@echo "$(CURDIR)" > $(VENV)/.made-in
+	@touch $@
+
+kodak-report: $(ENV)  ## compare the codecs on Kodak's photographs and write the HTML report
+	$(call compare,$(DATA),$(RUNS)/kodak-$(ANCHOR))
+
+demo: $(ENV)  ## the same on photographs that scikit-image brings, without a download
+	$(call compare,samples,$(RUNS)/samples-$(ANCHOR))
+
+# Failed cells (exit code 1) are rows of the report: render it all the same, then say so.
+define compare
+	@$(ISORATE) run --data "$(1)" --anchor "$(ANCHOR)" -o "$(2)" $(ARGS); code=$$?; \
+	if [ $$code -le 1 ]; then $(ISORATE) report "$(2)" || code=$$?; fi; exit $$code
+endef
+
+verify: $(ENV)  ## recompute the paper's classical columns and print the differences
+	@$(ISORATE) verify --data "$(DATA)"
+
+test: $(ENV)  ## run the tests
+	@$(PY) -m pytest $(TESTS) $(ARGS)
+
+check: $(ENV)  ## lint and type checks
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@rm -rf .mypy && mkdir -p .mypy/isorate && cd .mypy/isorate && \
+		ln -s ../../benchmark/* . && ln -s ../../codecs ../../datasets ../../reports .
+	@$(PY) -m mypy --config-file pyproject.toml .mypy/isorate
+
+format: $(ENV)  ## format the code
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+dist: $(ENV)  ## build the wheel and the sdist
+	@$(PY) -m build --outdir dist .
+
+clean:  ## remove the environment and what the tools left; runs stay
+	rm -rf $(VENV) .mypy .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

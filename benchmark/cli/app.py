@@ -1,0 +1,27 @@
+"""The tree of commands. Each is named by its import path and loaded when it is called."""
+
+from importlib.metadata import version
+
+from cyclopts import App
+
+# Name and summary: written here, so that `isorate --help` need not load the commands.
+COMMANDS = {
+    "run": "Compare codecs at the anchor's file sizes, into a run folder.",
+    "report": "Render a run as an HTML page.",
+    "table": "Print a run's rows as CSV, Markdown, LaTeX or JSON.",
+    "verify": "Recompute the supplementary's classical columns.",
+    "codecs": "List the codecs and what is missing for them.",
+    "datasets": "List the data sets known by name.",
+    "encode": "Encode an image at a rate or a knob value.",
+    "decode": "Decode a file to a lossless image.",
+}
+
+app = App(
+    name="isorate",
+    help="Compare image codecs at the same file size: PSNR, MS-SSIM and a look at the pixels.",
+    version=lambda: version("isorate"),
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+)
+for command, summary in COMMANDS.items():
+    app.command(f"isorate.cli.{command}:{command}", name=command, help=summary)

@@ -1,0 +1,51 @@
+"""``isorate decode``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isorate.errors import ImageError, UsageError
+
+LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
+
+
+def decode(stream: Path, out: Path, /, *, codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None) -> None:
+    """Decode a file to a lossless image.
+
+    Examples
+    --------
+    ```
+    isorate decode photo.bpg out.png
+    isorate decode photo.bin out.png --codec jpeg
+    ```
+
+    Parameters
+    ----------
+    stream
+        The compressed file.
+    out
+        The image to write: PNG, BMP, PPM or TIFF.
+    codec
+        The codec; the file's ending chooses it by default.
+    """
+    import io  # noqa: PLC0415  (keeps --help fast)
+
+    from PIL import Image as PillowImage  # noqa: PLC0415
+
+    from isorate.atomic import write_bytes  # noqa: PLC0415
+    from isorate.cli.by_suffix import codec_for  # noqa: PLC0415
+
+    file_format = LOSSLESS.get(out.suffix.lower())
+    if file_format is None:
+        raise UsageError(f"{out}: a decoded image is written as {', '.join(LOSSLESS)}")
+    adapter = codec_for(stream, codec)
+    try:
+        data = stream.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
+    pixels = adapter.decode(data)
+    file = io.BytesIO()
+    PillowImage.fromarray(pixels).save(file, file_format)
+    write_bytes(out, file.getvalue())
+    print(f"{out}: {pixels.shape[1]}×{pixels.shape[0]} [{adapter.backend}]")

@@ -1,0 +1,67 @@
+"""``isorate encode``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isorate.errors import UsageError
+
+
+def encode(
+    image: Path,
+    out: Path,
+    /,
+    *,
+    codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None,
+    bpp: float | None = None,
+    knob: float | None = None,
+    tolerance: float = 0.5,
+) -> None:
+    """Encode an image to a file of a given rate, or at a given knob value.
+
+    Examples
+    --------
+    ```
+    isorate encode photo.png photo.jp2 --bpp 0.2
+    isorate encode photo.png photo.bpg --knob 37
+    isorate encode photo.png photo.bin --codec jpeg:chroma=444 --bpp 0.5
+    ```
+
+    Parameters
+    ----------
+    image
+        8-bit RGB PNG or the like.
+    out
+        The file to write; its ending chooses the codec where `--codec` does not.
+    codec
+        The codec, with options as in `jpeg:chroma=444`.
+    bpp
+        Target in bits per pixel, every byte counted.
+    knob
+        Value of the codec's rate knob.
+    tolerance
+        A residual up to this counts as matched, in percent.
+    """
+    if (bpp is None) == (knob is None):
+        raise UsageError("give --bpp or --knob, one of them")
+    from isorate.atomic import write_bytes  # noqa: PLC0415  (keeps --help fast)
+    from isorate.cli.by_suffix import codec_for  # noqa: PLC0415
+    from isorate.datasets.images import load_image  # noqa: PLC0415
+    from isorate.match_codec import match  # noqa: PLC0415
+
+    adapter = codec_for(out, codec)
+    pixels = load_image(image).pixels
+    note = ""
+    if bpp is not None:
+        data, found = match(adapter, pixels, bpp, tolerance_pct=tolerance)
+        note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
+    else:
+        value = adapter.knob.clip(knob or 0)
+        if value != knob:
+            limits = adapter.knob
+            raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
+        data = adapter.encode(pixels, value)
+    write_bytes(out, data)
+    rate = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+    print(f"{out}: {len(data)} bytes, {rate:.4f} bpp{note} [{adapter.backend}]")

@@ -1,0 +1,39 @@
+"""``isorate report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def report(
+    run: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    single_file: bool = False,
+    published: Path | None = None,
+) -> None:
+    """Render a run as an HTML page that opens from disk.
+
+    Examples
+    --------
+    ```
+    isorate report runs/kodak
+    isorate report runs/kodak -o page --single-file
+    ```
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        Folder of the page; `RUN/report` by default.
+    single_file
+        Put every image inside the page.
+    published
+        CSV of published rate-distortion curves to draw beside the measured ones (columns codec, bpp, psnr_rgb, ms_ssim).
+    """
+    from isorate.reports.page import render  # noqa: PLC0415  (keeps --help fast)
+
+    print(render(run, out, single_file=single_file, published=published))

@@ -1,0 +1,48 @@
+"""What the registry holds and what of it can run here."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from isorate.codecs.base import Knob, Option
+from isorate.codecs.registry import CodecSpec, names
+from isorate.errors import CodecError
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCodec:
+    """One codec of the registry with its default options.
+
+    Attributes
+    ----------
+    name, label, backend, options, knob
+        As the adapter says; empty where it is not available.
+    available
+        Whether it can run here.
+    hint
+        Why not, and what to install.
+    """
+
+    name: str
+    label: str = ""
+    backend: str = ""
+    options: dict[str, Option] = field(default_factory=dict)
+    knob: Knob | None = None
+    available: bool = False
+    hint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as JSON types."""
+        return asdict(self)
+
+
+def list_codecs() -> list[ListedCodec]:
+    """Return every registered codec, available or not."""
+    return [_listed(name) for name in names()]
+
+
+def _listed(name: str) -> ListedCodec:
+    try:
+        codec = CodecSpec(name).create()
+        return ListedCodec(name, codec.label, codec.backend, codec.options, codec.knob, available=True)
+    except CodecError as error:
+        return ListedCodec(name, hint=str(error))

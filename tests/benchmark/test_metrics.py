@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+from isorate.codecs.jpeg import Jpeg
+from isorate.errors import ImageError
+from isorate.metrics import ms_ssim, psnr
+
+
+def test_psnr_is_over_all_samples(photo):
+    noisy = np.clip(photo.astype(int) + np.array([10, 0, 0]), 0, 255).astype(np.uint8)
+    error = np.mean((noisy.astype(float) - photo) ** 2)
+    assert psnr(photo, noisy) == pytest.approx(10 * math.log10(255**2 / error))
+
+
+def test_identical_images_give_infinity_and_one(photo):
+    assert psnr(photo, photo.copy()) == math.inf
+    assert ms_ssim(photo, photo.copy()) == pytest.approx(1)
+
+
+def test_ms_ssim_a_channel_at_a_time_is_the_librarys_own(photo):
+    import torch
+    from pytorch_msssim import ms_ssim as library
+
+    decoded = Jpeg().decode(Jpeg().encode(photo, 20))
+    planes = [torch.from_numpy(image.transpose(2, 0, 1).copy()).float()[None] for image in (photo, decoded)]
+    assert ms_ssim(photo, decoded) == pytest.approx(float(library(*planes, data_range=255)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("side", "defined"), [(160, False), (161, True)])
+def test_ms_ssim_needs_a_side_above_160(astronaut, side, defined):
+    image = astronaut[:side, :200]
+    assert (ms_ssim(image, image) is not None) == defined
+
+
+def test_different_shapes_are_refused(photo):
+    with pytest.raises(ImageError, match="shape"):
+        psnr(photo, photo[1:])
+    with pytest.raises(ImageError, match="shape"):
+        ms_ssim(photo, photo[1:])
+
+
+@pytest.mark.kodak
+def test_the_supplementarys_jpeg_row_to_the_digit(kodak_dir):
+    from PIL import Image
+
+    image = np.asarray(Image.open(kodak_dir / "kodim15.png").convert("RGB"))
+    codec = Jpeg(mode="integer")
+    data = codec.encode(image, 9)
+    decoded = codec.decode(data)
+    assert f"{8 * len(data) / (768 * 512):.4f}" == "0.1775"
+    assert f"{psnr(image, decoded):.4f}" == "27.3389"
+    assert ms_ssim(image, decoded) == pytest.approx(0.8668, abs=2e-4)

@@ -1,0 +1,71 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from isorate.codecs.jpeg import CHROMINANCE, LUMINANCE, Jpeg, scaled_table
+from isorate.errors import BitstreamError, CodecError, UsageError
+from PIL import Image
+
+
+@pytest.mark.parametrize("quality", [1, 7, 49, 50, 51, 90, 100])
+@pytest.mark.parametrize("chroma", ["420", "444"])
+def test_continuous_quality_at_whole_numbers_is_the_encoders_own(photo, quality, chroma):
+    assert Jpeg("continuous", chroma).encode(photo, quality) == Jpeg("integer", chroma).encode(photo, quality)
+
+
+@given(st.floats(1, 99.9), st.floats(0.001, 0.1))
+def test_tables_fall_as_quality_rises(quality, step):
+    for base in (LUMINANCE, CHROMINANCE):
+        coarse, fine = scaled_table(base, quality), scaled_table(base, quality + step)
+        assert all(a >= b for a, b in zip(coarse, fine, strict=True))
+        assert all(1 <= entry <= 255 for entry in coarse)
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    ({"chroma": "420"}, (2, 2)), ({"chroma": "444"}, (1, 1)),
+])  # fmt: skip
+def test_chroma_subsampling_is_what_was_asked_for(photo, options, expected):
+    with Image.open(io.BytesIO(Jpeg(**options).encode(photo, 50))) as picture:
+        assert picture.layer[0][1:3] == expected
+
+
+def test_progressive_and_huffman_options_reach_the_file(photo):
+    plain = Jpeg().encode(photo, 30)
+    with Image.open(io.BytesIO(Jpeg(progressive=True).encode(photo, 30))) as picture:
+        assert picture.info["progressive"]
+    assert len(Jpeg(optimize=False).encode(photo, 30)) > len(plain)
+
+
+def test_header_ends_where_the_scan_begins(photo):
+    codec = Jpeg()
+    data = codec.encode(photo, 10)
+    header = codec.header_bytes(data)
+    assert 200 < header < 700
+    assert data[header - 12 - 2 : header - 12] == b"\xff\xda"
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(1, 100))
+def test_any_size_keeps_its_shape(height, width, quality):
+    image = np.full((height, width, 3), 77, np.uint8)
+    codec = Jpeg()
+    assert codec.decode(codec.encode(image, quality)).shape == image.shape
+
+
+def test_damage_is_told(photo):
+    codec = Jpeg()
+    data = codec.encode(photo, 20)
+    for bad in (b"", b"text", data[:50], data[: len(data) // 2], b"\x89PNG\r\n\x1a\n" + data):
+        with pytest.raises(BitstreamError, match=r"(JPEG stream|damaged)"):
+            codec.decode(bad)
+
+
+def test_unusable_options_and_sizes_are_refused():
+    with pytest.raises(UsageError, match="chroma"):
+        Jpeg(chroma="411")
+    with pytest.raises(UsageError, match="mode"):
+        Jpeg(mode="best")
+    with pytest.raises(CodecError, match="too large"):
+        Jpeg().encode(np.zeros((1, 70000, 3), np.uint8), 10)

@@ -1,0 +1,72 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.errors import BitstreamError, UsageError
+from isorate.metrics import psnr
+
+
+def test_the_wavelet_is_the_irreversible_one_and_that_pays(photo):
+    default, reversible = Jpeg2000(), Jpeg2000(wavelet="5/3")
+    a, b = default.encode(photo, 60.0), reversible.encode(photo, 60.0)
+    assert abs(len(a) / len(b) - 1) < 0.05
+    assert psnr(photo, default.decode(a)) > psnr(photo, reversible.decode(b)) + 0.2
+
+
+def test_the_ratio_sets_the_size(photo):
+    sizes = [len(Jpeg2000().encode(photo, ratio)) for ratio in (8.0, 16.0, 32.0, 64.0)]
+    for size, ratio in zip(sizes, (8, 16, 32, 64), strict=True):
+        assert size == pytest.approx(photo.size / ratio, rel=0.12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (33, 64), (300, 2)])
+def test_any_size_keeps_its_shape(astronaut, shape):
+    image = astronaut[: shape[0], : shape[1]]
+    codec = Jpeg2000()
+    assert codec.decode(codec.encode(image, 4.0)).shape == image.shape
+
+
+def test_a_container_adds_its_boxes(photo):
+    bare, boxed = Jpeg2000().encode(photo, 50.0), Jpeg2000("jp2").encode(photo, 50.0)
+    assert boxed[4:8] == b"jP  "
+    assert len(boxed) - len(bare) == pytest.approx(85, abs=40)
+    assert np.array_equal(Jpeg2000("jp2").decode(boxed), Jpeg2000().decode(boxed))
+
+
+def test_damage_is_told(photo):
+    codec = Jpeg2000()
+    data = codec.encode(photo, 50.0)
+    for bad in (b"", b"\xff\xd8\xff\xe0", data[:40], data[:100]):
+        with pytest.raises(BitstreamError, match="JPEG 2000"):
+            codec.decode(bad)
+
+
+def test_unusable_options_are_refused():
+    with pytest.raises(UsageError, match="wavelet"):
+        Jpeg2000(wavelet="haar")
+    with pytest.raises(UsageError, match="container"):
+        Jpeg2000(container="mj2")
+
+
+def _in_fresh_process(**environment: str) -> subprocess.CompletedProcess[str]:
+    code = "from isorate.codecs.jpeg2000 import Jpeg2000; print(Jpeg2000().backend)"
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_users_choice_of_library_comes_first_and_a_wrong_one_is_told():
+    done = _in_fresh_process(ISORATE_OPENJPEG="/nowhere/libopenjp2.so")
+    assert "ISORATE_OPENJPEG names /nowhere/libopenjp2.so, which is no file" in done.stderr
+
+
+def test_a_missing_library_is_told_with_remedies(tmp_path):
+    rc = tmp_path / "glymur" / "glymurrc"
+    rc.parent.mkdir()
+    rc.write_text("[library]\nopenjp2: None\n")
+    done = _in_fresh_process(XDG_CONFIG_HOME=str(tmp_path))
+    assert "CodecUnavailableError" in done.stderr
+    assert "apt-get install libopenjp2-7" in done.stderr

@@ -1,0 +1,42 @@
+import pytest
+from isorate.codecs import registry
+from isorate.codecs.listing import list_codecs
+from isorate.codecs.registry import CodecSpec
+from isorate.errors import CodecUnavailableError, UsageError
+
+
+@pytest.mark.parametrize("text", ["jpeg", "jpeg:chroma=444,mode=integer,progressive=true"])
+def test_a_spec_is_read_back_as_written(text):
+    assert CodecSpec.parse(text).text == text
+
+
+def test_options_reach_the_adapter():
+    codec = CodecSpec.parse("jpeg:mode=integer,chroma=444,optimize=false").create()
+    assert codec.options == {"mode": "integer", "chroma": "444", "optimize": False, "progressive": False}
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("jpg", "did you mean 'jpeg'"),
+    ("zzz", "there are: bpg"),
+    ("jpeg:chrome=444", "did you mean 'chroma'"),
+    ("jpeg:444", "not of the form key=value"),
+])  # fmt: skip
+def test_what_is_not_known_is_told_with_the_nearest(text, said):
+    with pytest.raises(UsageError, match=said):
+        CodecSpec.parse(text).create()
+
+
+def test_every_built_in_codec_is_listed():
+    listed = {entry.name: entry for entry in list_codecs()}
+    assert set(registry.BUILT_IN) <= set(listed)
+    assert listed["jpeg"].available
+    assert "libjpeg" in listed["jpeg"].backend
+
+
+def test_a_codec_whose_dependency_is_missing_is_listed_with_its_hint(monkeypatch):
+    monkeypatch.setitem(registry.BUILT_IN, "absent", "isorate_absent_package:Codec")
+    listed = {entry.name: entry for entry in list_codecs()}
+    assert not listed["absent"].available
+    assert "isorate_absent_package" in listed["absent"].hint
+    with pytest.raises(CodecUnavailableError, match="install"):
+        CodecSpec("absent").create()

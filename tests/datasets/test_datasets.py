@@ -1,0 +1,97 @@
+import shutil
+
+import pytest
+from isorate.datasets import download
+from isorate.datasets.kodak import ENVIRONMENT
+from isorate.datasets.manifest import load_manifest
+from isorate.datasets.registry import open_dataset
+from isorate.datasets.whereabouts import whereabouts
+from isorate.errors import DatasetError, ImageError
+from PIL import Image
+
+
+def test_the_samples_are_real_photographs_without_a_download(tmp_path):
+    dataset = open_dataset("samples", tmp_path)
+    assert [source.name for source in dataset.sources] == ["astronaut", "chelsea", "coffee"]
+    assert all(not source.load().lossy for source in dataset.sources)
+
+
+def test_a_folder_is_ordered_by_name_and_skips_other_files(two_photos):
+    (two_photos / "notes.txt").write_text("")
+    dataset = open_dataset(str(two_photos), two_photos)
+    assert [source.name for source in dataset.sources] == ["astronaut", "coffee"]
+
+
+def test_equal_stems_stay_apart(two_photos):
+    Image.open(two_photos / "coffee.png").save(two_photos / "coffee.bmp")
+    dataset = open_dataset(str(two_photos), two_photos)
+    assert [source.name for source in dataset.sources] == ["astronaut", "coffee.bmp", "coffee.png"]
+
+
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no such folder"):
+        open_dataset(str(tmp_path / "nowhere"), tmp_path)
+    with pytest.raises(DatasetError, match="no image files"):
+        open_dataset(str(tmp_path / "empty"), tmp_path)
+
+
+def test_a_file_that_bears_kodaks_name_must_be_kodaks(two_photos):
+    (two_photos / "coffee.png").rename(two_photos / "kodim07.png")
+    with pytest.raises(DatasetError, match=r"kodim07\.png: not the published"):
+        open_dataset(str(two_photos), two_photos)
+
+
+def test_only_some_images(two_photos):
+    dataset = open_dataset(str(two_photos), two_photos)
+    assert [source.name for source in dataset.only(["coffee"]).sources] == ["coffee"]
+    with pytest.raises(ImageError, match="no image tea"):
+        dataset.only(["tea"])
+
+
+@pytest.mark.kodak
+def test_kodak_in_the_users_folder_is_checked(kodak_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, str(kodak_dir))
+    dataset = open_dataset("kodak", tmp_path)
+    assert len(dataset.sources) == 24
+    assert whereabouts("kodak", tmp_path).startswith("found")
+
+    copy = shutil.copytree(kodak_dir, tmp_path / "copy")
+    monkeypatch.setenv(ENVIRONMENT, str(copy))
+    (copy / "kodim05.png").chmod(0o644)
+    (copy / "kodim05.png").write_bytes((kodak_dir / "kodim06.png").read_bytes())
+    with pytest.raises(DatasetError, match=r"kodim05\.png: not the published"):
+        open_dataset("kodak", tmp_path)
+    (copy / "kodim05.png").unlink()
+    with pytest.raises(DatasetError, match=r"1 of 24 files missing \(kodim05\.png"):
+        open_dataset("kodak", tmp_path)
+
+
+def test_without_a_network_one_error_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+
+    def unreachable(*_):
+        raise OSError("no route")
+
+    monkeypatch.setattr(download, "_retrieve", unreachable)
+    with pytest.raises(DatasetError) as error:
+        open_dataset("kodak", tmp_path)
+    said = str(error.value)
+    assert str(tmp_path / "kodak") in said
+    assert "make demo" in said
+    assert said.count("no route") == len(load_manifest("kodak").mirrors)
+    assert not list((tmp_path / "kodak").glob("*.png"))
+
+
+def test_a_mirror_that_fails_is_tried_last_for_the_next_file(tmp_path, monkeypatch):
+    manifest, asked = load_manifest("kodak"), []
+
+    def retrieve(url, sha256, name, folder):
+        asked.append(url)
+        if url.startswith(manifest.mirrors[0].partition("{")[0]):
+            raise OSError("down")
+        (folder / name).touch()
+
+    monkeypatch.setattr(download, "_retrieve", retrieve)
+    download.download(manifest, ["kodim01.png", "kodim02.png"], tmp_path, "")
+    assert len(asked) == 3
