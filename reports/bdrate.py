@@ -1,0 +1,98 @@
+"""Bjøntegaard's mean rate difference, refused where the curves do not carry it.
+
+The `bjontegaard` package computes it; this module decides whether it may: too few points, an overlap too small and
+points that another point of the same codec dominates each give numbers that look precise and mean nothing.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from isorate.reports.comparison import Column, Comparison
+from isorate.reports.curves import Curve, of_dataset, of_image
+from isorate.reports.summary import Interval, difference
+
+Metric = Literal["psnr", "ms_ssim"]
+
+MIN_POINTS = 4
+MIN_OVERLAP = 0.5
+"""Share of the narrower curve's quality range that both curves must cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class BDRate:
+    """A BD-rate, or the reason why there is none.
+
+    Attributes
+    ----------
+    percent
+        Mean rate difference at equal quality; negative means smaller files than the anchor's.
+    low, high
+        The quality range that was compared, in dB.
+    overlap
+        The share of the narrower curve's range that this is.
+    reason
+        Why `percent` is None.
+    images
+        The same over single images: mean and interval, where at least two images allow it.
+    """
+
+    percent: float | None
+    low: float | None = None
+    high: float | None = None
+    overlap: float | None = None
+    reason: str = ""
+    images: Interval | None = None
+
+
+def decibel(ms_ssim: float) -> float:
+    """Return MS-SSIM on the scale on which its curves are compared, ``-10 log10(1 - MS-SSIM)``."""
+    return math.inf if ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
+
+
+def frontier(curve: Curve, metric: Metric) -> list[tuple[float, float]]:
+    """Return the (rate, quality) points that no other point beats at a rate as low, finite and rising."""
+    found: list[tuple[float, float]] = []
+    for point in curve.points:
+        value = getattr(point, metric)
+        if value is None:
+            continue
+        quality = decibel(value) if metric == "ms_ssim" else float(value)
+        if math.isfinite(quality) and point.bpp > 0 and (not found or quality > found[-1][1]):
+            if found and found[-1][0] == point.bpp:
+                found.pop()
+            found.append((point.bpp, quality))
+    return found
+
+
+def bd_rate(anchor: Curve, test: Curve, metric: Metric) -> BDRate:
+    """Return the BD-rate of `test` against `anchor` (piecewise cubic interpolation of log rate over quality)."""
+    ours, theirs = frontier(test, metric), frontier(anchor, metric)
+    few = min((len(theirs), anchor.name), (len(ours), test.name))
+    if few[0] < MIN_POINTS:
+        return BDRate(None, reason=f"{few[1]} has {few[0]} usable points; a curve needs {MIN_POINTS}")
+    low, high = max(ours[0][1], theirs[0][1]), min(ours[-1][1], theirs[-1][1])
+    narrower = min(ours[-1][1] - ours[0][1], theirs[-1][1] - theirs[0][1])
+    overlap = max(0.0, (high - low) / narrower)
+    if overlap < MIN_OVERLAP:
+        reason = f"the curves share {overlap:.0%} of the narrower one's quality range; {MIN_OVERLAP:.0%} are needed"
+        return BDRate(None, overlap=overlap, reason=reason)
+    from bjontegaard import bd_rate as compute  # noqa: PLC0415  takes seconds to import, and most runs have no curves
+
+    (rate_a, quality_a), (rate_t, quality_t) = zip(*theirs, strict=True), zip(*ours, strict=True)
+    percent = compute(rate_a, quality_a, rate_t, quality_t, "pchip", require_matching_points=False, min_overlap=0)
+    return BDRate(float(percent), low, high, overlap)
+
+
+def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
+    """Return the BD-rate of a codec's data-set curve against the anchor's, with the per-image mean beside it."""
+    if comparison.anchor is None:
+        return BDRate(None, reason="the run has no anchor")
+    whole = bd_rate(of_dataset(comparison, comparison.anchor), of_dataset(comparison, column), metric)
+    if whole.percent is None:
+        return whole
+    each = []
+    for image in comparison.images:
+        anchor, test = (of_image(comparison, image.name, some) for some in (comparison.anchor, column))
+        each.append((bd_rate(anchor, test, metric).percent, 0.0))
+    return BDRate(whole.percent, whole.low, whole.high, whole.overlap, images=difference(each))

@@ -1,0 +1,162 @@
+"""Which boxes of an image are magnified: pinned in TOML, or proposed where the codecs differ most at equal rate."""
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isorate.codecs.base import Image
+from isorate.errors import ReportError
+from isorate.reports.comparison import Comparison, ImageInfo
+
+PINS_IN_RUN = "crops.toml"
+"""A file of this name in a run folder pins boxes for that run."""
+
+_FIELDS = {"name", "image", "x", "y", "width", "height", "zoom"}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of an image, in its pixels, and the whole-number zoom at which it is shown."""
+
+    name: str
+    image: str
+    x: int
+    y: int
+    width: int
+    height: int
+    zoom: int = 2
+
+    def of(self, image: Image) -> Image:
+        """Return the pixels inside the box."""
+        return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+    def fits(self, width: int, height: int) -> bool:
+        """Whether the box lies inside an image of this size."""
+        inside = 0 <= self.x and 0 <= self.y and self.x + self.width <= width and self.y + self.height <= height
+        return inside and self.width > 0 and self.height > 0
+
+    def overlaps(self, other: "Box") -> bool:
+        """Whether the two boxes share a pixel."""
+        apart_x = self.x + self.width <= other.x or other.x + other.width <= self.x
+        apart_y = self.y + self.height <= other.y or other.y + other.height <= self.y
+        return not (apart_x or apart_y)
+
+    def toml(self) -> str:
+        """Return the table that pins this box."""
+        name, image = (value.replace("\\", "\\\\").replace('"', '\\"') for value in (self.name, self.image))
+        return (
+            f'[[crop]]\nname = "{name}"\nimage = "{image}"\nx = {self.x}\ny = {self.y}\n'
+            f"width = {self.width}\nheight = {self.height}\nzoom = {self.zoom}\n"
+        )
+
+
+def read_pins(text: str, where: str) -> list[Box]:
+    """Return the boxes of a TOML text.
+
+    Raises
+    ------
+    ReportError
+        When it is not TOML, or a table lacks a field, has an unknown one or one of the wrong type; `where` names the file.
+    """
+    try:
+        tables = tomllib.loads(text).get("crop", [])
+    except tomllib.TOMLDecodeError as error:
+        raise ReportError(f"{where}: not a TOML file: {error}") from None
+    return [_pin(table, f"{where}: crop {index + 1}") for index, table in enumerate(tables)]
+
+
+def _pin(table: Mapping[str, Any], where: str) -> Box:
+    wrong = sorted(_FIELDS.symmetric_difference(table) - {"zoom"})
+    if wrong:
+        raise ReportError(f"{where}: needs the fields {sorted(_FIELDS)}; check {wrong}")
+    box = Box(**{**table, "zoom": table.get("zoom", 2)})
+    numbers = (box.x, box.y, box.width, box.height, box.zoom)
+    if not all(isinstance(value, int) for value in numbers) or box.zoom < 1:
+        raise ReportError(f"{where}: x, y, width, height and zoom are whole numbers, zoom at least 1")
+    return box
+
+
+def pins(run_path: Path) -> list[Box]:
+    """Return the boxes pinned for a run: the package's, and for the images named there those of the run folder."""
+    ours = read_pins(resources.files("isorate.reports").joinpath("crops.toml").read_text("utf-8"), "crops.toml")
+    own_file = run_path / PINS_IN_RUN
+    own = read_pins(own_file.read_text("utf-8"), str(own_file)) if own_file.exists() else []
+    named = {box.image for box in own}
+    return own + [box for box in ours if box.image not in named]
+
+
+def boxes(
+    comparison: Comparison, image: ImageInfo, pinned: Sequence[Box], frames: Mapping[str, Image], count: int = 2
+) -> list[Box]:
+    """Return the boxes of one image: those pinned that fit, or `count` proposals.
+
+    Parameters
+    ----------
+    comparison
+        The run.
+    image
+        The image.
+    pinned
+        What :func:`pins` gave. A box that does not fit belongs to another picture of the same name and is left out.
+    frames
+        The decoded images of one operating point by codec; see :func:`propose`.
+    count
+        How many boxes are proposed.
+    """
+    mine = [box for box in pinned if box.image == image.name and box.fits(image.width, image.height)]
+    return mine or propose(image.name, comparison.run.original(image.name), list(frames.values()), count)
+
+
+def propose(name: str, original: Image, frames: Sequence[Image], count: int = 2) -> list[Box]:
+    """Return non-overlapping boxes where the frames differ most in their error against the original.
+
+    The score of a place is the gap between the largest and the smallest RMS error over the box: there one codec kept
+    what another lost. With a single frame it is that frame's error. Ties go to the upper left, so equal input gives
+    equal boxes.
+    """
+    height, width = original.shape[:2]
+    # The supplementary's 128 x 96 at 768 x 512, and the same share of larger and smaller pictures.
+    side = math.sqrt(width * height / (768 * 512)) * 128
+    box_w = min(width, max(32, min(256, round(side / 16) * 16)))
+    box_h = min(height, box_w * 3 // 4 or 1)
+    rms = [np.sqrt(_box_means(_squared_error(original, frame), box_w, box_h)) for frame in frames]
+    if not rms:
+        return [Box("1", name, (width - box_w) // 2, (height - box_h) // 2, box_w, box_h, _zoom(box_w))]
+    score = np.max(rms, axis=0) - (np.min(rms, axis=0) if len(rms) > 1 else 0.0)
+    # Eight-pixel steps: finer ones only shift a box within the same content.
+    ys, xs = np.arange(0, height - box_h + 1, 8), np.arange(0, width - box_w + 1, 8)
+    candidates = score[np.ix_(ys, xs)]
+    found: list[Box] = []
+    for flat in np.argsort(-candidates, axis=None, kind="stable"):
+        y, x = np.unravel_index(flat, candidates.shape)
+        box = Box(str(len(found) + 1), name, int(xs[x]), int(ys[y]), box_w, box_h, _zoom(box_w))
+        if not any(box.overlaps(other) for other in found):
+            found.append(box)
+        if len(found) == count:
+            break
+    return found
+
+
+def _zoom(box_width: int) -> int:
+    return max(1, 256 // box_width)
+
+
+def _squared_error(original: Image, frame: Image) -> NDArray[np.float64]:
+    difference = original.astype(np.int32) - frame.astype(np.int32)
+    mean: NDArray[np.float64] = np.mean(difference * difference, axis=2)
+    return mean
+
+
+def _box_means(plane: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+    """Return the mean over every box of this size, by its upper left corner, from one table of running sums."""
+    sums = np.pad(plane.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inner = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    means: NDArray[np.float64] = np.maximum(inner, 0) / (width * height)
+    return means

@@ -1,0 +1,194 @@
+"""The page: one HTML file that opens from disk."""
+
+import shlex
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from isorate.atomic import write_bytes
+from isorate.errors import ReportError
+from isorate.reports import assets, bdrate, crops, curves, text
+from isorate.reports.comparison import GROUND_TRUTH, Comparison, ImageInfo
+from isorate.reports.fairness import CHECKED, check
+from isorate.reports.frames import Frames
+from isorate.reports.summary import AVERAGING, summarize
+from isorate.rows import Row
+from isorate.store import Run
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(run_path: Path, out: Path | None = None, *, single_file: bool = False, published: Path | None = None) -> Path:
+    """Render a run's page and return the path of its ``index.html``.
+
+    Parameters
+    ----------
+    run_path
+        The run folder.
+    out
+        The folder to write, by default ``RUN/report``.
+    single_file
+        Whether the full frames stand inside the page instead of beside it.
+    published
+        Curves to draw beside the run's own; see :func:`isorate.reports.curves.read`.
+
+    Raises
+    ------
+    ReportError
+        When the run holds no rows or `out` cannot be written.
+    """
+    comparison = Comparison(Run.open(run_path))
+    folder = run_path / "report" if out is None else out
+    frames = Frames(single_file)
+    html = _html(comparison, frames, curves.read(published) if published else [])
+    try:
+        frames.write(folder)
+    except OSError as error:
+        raise ReportError(f"{folder}: cannot be written: {error.strerror}; choose a folder with room and rights") from None
+    write_bytes(folder / "index.html", html.encode())
+    return folder / "index.html"
+
+
+def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=text.number, seconds=text.seconds, knob=text.knob, metric=text.metric)
+    images = _images(comparison, frames)
+    levels = comparison.levels()
+    others = [column for column in comparison.columns if not column.anchor]
+    template = environment.get_template("page.html.j2")
+    return template.render(
+        assets=assets,
+        comparison=comparison,
+        images=images,
+        levels=levels,
+        summaries=[(level, summarize(comparison, level)) for level in levels],
+        averaging=AVERAGING,
+        rates=[(c, [bdrate.of_codec(comparison, c, metric) for metric in ("psnr", "ms_ssim")]) for c in others],
+        findings=check(comparison),
+        checked=CHECKED,
+        published=published,
+        ground_truth=GROUND_TRUTH,
+        data=_data(comparison, images, published, frames),
+        command=shlex.join(map(str, comparison.manifest.get("command", []))),
+        vendored=assets.vendored(),
+    )
+
+
+def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
+    """Return what the page shows of each image; the pixels are read and cropped in parallel."""
+    pinned = crops.pins(comparison.run.path)
+    with ThreadPoolExecutor() as pool:
+        # Decoding releases the interpreter; adding to the page stays in order, so that the bytes are the same each time.
+        prepared = pool.map(lambda image: list(_figures(comparison, image, pinned)), comparison.images)
+        return [
+            _image(comparison, frames, index, image, figures)
+            for index, (image, figures) in enumerate(zip(comparison.images, prepared, strict=True))
+        ]
+
+
+def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:
+    """Iterate over an image's operating points: cells, boxes and the cut-out pixels of every column."""
+    run, original, boxes = comparison.run, comparison.run.original(image.name), None
+    level_of = {level.point_of.get(image.name): index for index, level in enumerate(comparison.levels())}
+    for point in comparison.points(image.name):
+        cells = comparison.row_line(image.name, point)
+        pixels = {row.codec: run.read_image(row.decoded) for row in cells if row is not None and row.ok}
+        # The boxes of the lowest rate serve all rates: a reader follows one place from rate to rate.
+        boxes = boxes or crops.boxes(comparison, image, pinned, pixels)
+        columns = [original, *(pixels.get(column.codec) for column in comparison.columns)]
+        yield {
+            "point": point,
+            "level": level_of[point],
+            "cells": cells,
+            "boxes": boxes,
+            "crops": [[None if frame is None else box.of(frame) for frame in columns] for box in boxes],
+            "lines": [
+                {"title": title, "values": list(zip([text.metric(row, name) for row in cells], text.ranks(cells, name), strict=True))}
+                for name, (title, _) in text.METRICS.items()
+            ],
+        }
+
+
+def _image(
+    comparison: Comparison, frames: Frames, index: int, image: ImageInfo, figures: list[dict[str, Any]]
+) -> dict[str, Any]:
+    run = comparison.run
+    for number, figure in enumerate(figures):
+        figure["frames"] = [
+            frames.add_frame(run.path / row.decoded) if row is not None and row.ok else None for row in figure["cells"]
+        ]
+        figure["crops"] = [
+            [None if cut is None else frames.add_crop(f"{index}-{number}-{line}-{column}", cut) for column, cut in enumerate(cuts)]
+            for line, cuts in enumerate(figure["crops"])
+        ]
+    original = frames.add_frame(run.original_file(image.name), "originals")
+    return {"info": image, "original": original, "boxes": figures[0]["boxes"], "figures": figures}
+
+
+def _data(
+    comparison: Comparison, images: list[dict[str, Any]], published: list[curves.Curve], frames: Frames
+) -> dict[str, Any]:
+    """Return what the page's scripts work on."""
+    return {
+        "title": comparison.title,
+        "truth": GROUND_TRUTH,
+        "tolerance": comparison.tolerance_pct,
+        "columns": [{"codec": c.codec, "label": c.label, "anchor": c.anchor} for c in comparison.columns],
+        "levels": [level.label for level in comparison.levels()],
+        "images": [_image_data(image) for image in images],
+        "dataset": [_curve_data(curves.of_dataset(comparison, column)) for column in comparison.columns],
+        "published": [_curve_data(curve) for curve in published],
+        "embedded": frames.embedded,
+    }
+
+
+def _image_data(image: dict[str, Any]) -> dict[str, Any]:
+    info = image["info"]
+    return {
+        "name": info.name,
+        "width": info.width,
+        "height": info.height,
+        "original": image["original"],
+        "points": [
+            {"name": f["point"], "level": f["level"], "cells": [_cell_data(*pair) for pair in zip(f["cells"], f["frames"], strict=True)]}
+            for f in image["figures"]
+        ],
+    }
+
+
+def _cell_data(row: Row | None, frame: str | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    data = {name: text.metric(row, name) for name in text.METRICS}
+    return {
+        "status": row.status,
+        "frame": frame,
+        "text": data,
+        "bpp": row.bpp,
+        "psnr": _finite(row.psnr),
+        "ms_ssim": row.ms_ssim,
+        "residual": row.residual_pct,
+        "target": row.target_bpp,
+        "knob": text.knob(row),
+        "knobName": row.knob_name,
+        "trace": row.trace,
+    }
+
+
+def _curve_data(curve: curves.Curve) -> dict[str, Any]:
+    points = [[p.bpp, _finite(p.psnr), p.ms_ssim, p.point] for p in curve.points]
+    return {"name": curve.name, "source": curve.source, "points": points}
+
+
+def _finite(value: float | None) -> float | None:
+    """Return None for an infinite value, which JSON cannot hold and a plot cannot show."""
+    return None if value is None or value in (float("inf"), float("-inf")) else value

@@ -1,0 +1,26 @@
+// The page's data and small helpers that every other script uses.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+/** Make an element; text always goes in as text, never as markup. */
+function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "circle", "line", "path", "polyline", "rect", "text", "title"].includes(tag);
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const color = (column) => getComputedStyle(document.documentElement).getPropertyValue(`--c${column % 8}`).trim();
+const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** The address of a full frame: beside the page, or held by it. */
+const frameUrl = (key) => DATA.embedded[key] || key;
+
+const labels = () => [DATA.truth, ...DATA.columns.map((column) => column.label)];

@@ -1,0 +1,147 @@
+// Rate-distortion plots: one uPlot chart for PSNR, one for MS-SSIM, sharing what they show.
+
+const MARKS = ["circle", "square", "triangle", "diamond"];
+const METRICS = [{ key: "psnr", at: 1, digits: 2, unit: " dB" }, { key: "ms_ssim", at: 2, digits: 4, unit: "" }];
+
+const plots = {
+  image: null, // index of the image, or null for the mean of all
+  log: false,
+  published: new Set(),
+  charts: [],
+
+  /** The curves that are shown: {name, source, points: [[bpp, psnr, ms_ssim, point]], column}. */
+  curves() {
+    const own = this.image === null ? DATA.dataset : DATA.columns.map((column, at) => this.ofImage(column, at));
+    const shown = own.map((curve, column) => ({ ...curve, column }));
+    // What others published are means over their data set: they belong beside our mean only.
+    if (this.image === null) for (const index of this.published) shown.push({ ...DATA.published[index], column: null, index });
+    return shown;
+  },
+
+  ofImage(column, at) {
+    const points = DATA.images[this.image].points
+      .map((point) => [point.cells[at], point.name])
+      .filter(([cell]) => cell && cell.bpp !== null)
+      .map(([cell, name]) => [cell.bpp, cell.psnr, cell.ms_ssim, name]);
+    return { name: column.label, source: "", points: points.sort((a, b) => a[0] - b[0]) };
+  },
+
+  draw() {
+    this.charts.forEach((chart) => chart.destroy());
+    const curves = this.curves();
+    this.charts = METRICS.map((metric) => drawPlot($(`#plot-${metric.key}`), metric, curves, this.log));
+    $("#legend").replaceChildren(...curves.map(legendItem));
+  },
+};
+
+function strokeOf(curve) {
+  return curve.column === null ? ink("soft") : color(curve.column);
+}
+
+function dashOf(curve) {
+  return curve.column === null ? [[6, 4], [2, 3], [10, 3, 2, 3]][curve.index % 3] : undefined;
+}
+
+function legendItem(curve) {
+  const line = make("line", { x1: 0, y1: 6, x2: 32, y2: 6, stroke: strokeOf(curve), "stroke-width": 2 });
+  if (curve.column === null) line.setAttribute("stroke-dasharray", dashOf(curve).join(" "));
+  const picture = make("svg", { viewBox: "0 0 32 12", "aria-hidden": "true" }, line);
+  if (curve.column !== null) picture.append(make("path", { d: markPath(MARKS[curve.column % 4], 16, 6, 4.5), fill: strokeOf(curve) }));
+  return make("li", curve.source ? { title: curve.source } : {}, picture, curve.column === null ? `${curve.name} (published)` : curve.name);
+}
+
+/** The outline of a mark as an SVG path, for the legend and the canvas alike. */
+function markPath(mark, x, y, r) {
+  if (mark === "square") return `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`;
+  if (mark === "triangle") return `M${x} ${y - r * 1.2}l${r * 1.15} ${r * 2.1}h${-2.3 * r}z`;
+  if (mark === "diamond") return `M${x} ${y - r * 1.3}l${r * 1.2} ${r * 1.3}l${-r * 1.2} ${r * 1.3}l${-r * 1.2} ${-r * 1.3}z`;
+  return `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
+}
+
+function drawPlot(target, metric, curves, log) {
+  const tables = curves.map((curve) => {
+    const points = curve.points.filter((point) => point[metric.at] !== null);
+    return [points.map((point) => point[0]), points.map((point) => point[metric.at])];
+  });
+  const rates = tables.flatMap(([x]) => x);
+  const low = Math.min(...rates), high = Math.max(...rates);
+  const axis = { stroke: ink("soft"), grid: { stroke: ink("line"), width: 1 }, ticks: { stroke: ink("line"), width: 1 }, font: "12px system-ui, sans-serif" };
+  const options = {
+    width: target.clientWidth, height: target.clientHeight, legend: { show: false },
+    cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
+    scales: {
+      // A logarithmic axis ends at round numbers by itself; a linear one starts at no bits at all.
+      x: { time: false, distr: log ? 3 : 1, log: 2, range: () => (rates.length ? (log ? [low / 1.2, high * 1.2] : [0, high * 1.06]) : [0, 1]) },
+    },
+    axes: [
+      { ...axis, label: "bits per pixel", labelSize: 22, labelFont: axis.font, values: (_, splits) => splits.map((value) => (value === null ? "" : String(+value.toPrecision(3)))) },
+      { ...axis, size: 58 },
+    ],
+    series: [{}, ...curves.map((curve, index) => ({
+      stroke: strokeOf(curve), width: curve.column === null ? 1.25 : 2, dash: dashOf(curve), spanGaps: true,
+      points: { show: curve.column !== null && ((chart) => drawMarks(chart, tables[index], curve)) },
+    }))],
+    hooks: {
+      setCursor: [(chart) => showTip(chart, target, metric, curves, tables)],
+      ready: [(chart) => chart.over.addEventListener("click", () => openFromPlot(nearest(chart, curves, tables)))],
+    },
+  };
+  const data = tables.some(([x]) => x.length) ? uPlot.join(tables) : [[], ...tables.map(() => [])];
+  return new uPlot(options, data, target);
+}
+
+function drawMarks(chart, [x, y], curve) {
+  const ratio = uPlot.pxRatio;
+  chart.ctx.save();
+  chart.ctx.fillStyle = strokeOf(curve);
+  x.forEach((value, at) => {
+    const left = chart.valToPos(value, "x", true), top = chart.valToPos(y[at], "y", true);
+    chart.ctx.fill(new Path2D(markPath(MARKS[curve.column % 4], left, top, 4.5 * ratio)));
+  });
+  chart.ctx.restore();
+  return false;
+}
+
+/** The measured or published point within reach of the pointer. */
+function nearest(chart, curves, tables) {
+  const { left, top } = chart.cursor;
+  let best = null, reach = 18;
+  tables.forEach(([x, y], at) => x.forEach((value, index) => {
+    const distance = Math.hypot(chart.valToPos(value, "x") - left, chart.valToPos(y[index], "y") - top);
+    if (distance < reach) [reach, best] = [distance, { curve: curves[at], bpp: value, value: y[index] }];
+  }));
+  return best;
+}
+
+function showTip(chart, target, metric, curves, tables) {
+  $(".tip", target.parentNode)?.remove();
+  const hit = chart.cursor.left >= 0 && nearest(chart, curves, tables);
+  chart.over.style.cursor = hit && hit.curve.column !== null ? "pointer" : "default";
+  if (!hit) return;
+  const published = hit.curve.column === null ? `\npublished: ${hit.curve.source.slice(0, 60)}` : "";
+  const tip = make("div", { class: "tip" }, `${hit.curve.name}\n${hit.bpp.toFixed(4)} bpp, ${hit.value.toFixed(metric.digits)}${metric.unit}${published}`);
+  target.parentNode.append(tip);
+  const left = chart.valToPos(hit.bpp, "x") + chart.over.offsetLeft, top = chart.valToPos(hit.value, "y") + chart.over.offsetTop;
+  tip.style.left = `${Math.max(0, Math.min(left + 12, target.clientWidth - tip.offsetWidth))}px`;
+  tip.style.top = `${top - 8}px`;
+}
+
+/** A click on a mark opens that codec at that rate: on the image that is shown, or on the first one. */
+function openFromPlot(hit) {
+  if (!hit || hit.curve.column === null) return;
+  const point = hit.curve.points.find(([bpp]) => bpp === hit.bpp)[3];
+  const image = plots.image ?? 0;
+  const level = DATA.levels.indexOf(point);
+  const found = DATA.images[image].points.find((some) => some.name === point || some.level === level);
+  if (found) viewer.open({ image, point: found.name, column: hit.curve.column + 1 });
+}
+
+function startPlots() {
+  const redraw = () => plots.draw();
+  $("#curve-of").addEventListener("change", (event) => { plots.image = event.target.value === "" ? null : +event.target.value; redraw(); });
+  $("#log-rate").addEventListener("change", (event) => { plots.log = event.target.checked; redraw(); });
+  $("#published")?.addEventListener("change", (event) => { plots.published[event.target.checked ? "add" : "delete"](+event.target.value); redraw(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  let width = 0;
+  new ResizeObserver(([entry]) => { if (entry.contentRect.width !== width) { width = entry.contentRect.width; redraw(); } }).observe($("#plot-psnr"));
+}

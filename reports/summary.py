@@ -1,0 +1,140 @@
+"""Means per codec, wins against the anchor and bootstrap intervals of the differences.
+
+A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), which is what papers on Kodak print.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isorate.reports.comparison import Column, Comparison, Level
+from isorate.rows import Row
+
+AVERAGING = "PSNR and MS-SSIM are means of the per-image values (for PSNR: of the dB values); times are medians."
+
+_RESAMPLES = 4000
+_SEED = 20200101
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean paired difference against the anchor and its 95 % interval.
+
+    `low` and `high` are None where an interval means nothing: a single image, or identical pictures (infinite PSNR).
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    count: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSummary:
+    """What one codec did at one level.
+
+    `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
+    `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them.
+    """
+
+    column: Column
+    cells: int
+    failed: int
+    bpp: float | None
+    residual_pct: float | None
+    residual_worst: float | None
+    psnr: float | None
+    ms_ssim: float | None
+    difference_psnr: Interval | None
+    difference_ms_ssim: Interval | None
+    wins_psnr: float | None
+    wins_ms_ssim: float | None
+    encode_s: float | None
+    decode_s: float | None
+    probes: float | None
+
+
+def summarize(comparison: Comparison, level: Level) -> list[CodecSummary]:
+    """Return one summary for each codec, in the columns' order."""
+    return [_summary(comparison, level, column) for column in comparison.columns]
+
+
+def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSummary:
+    rows = comparison.at(level, column.codec)
+    good = [row for row in rows if row.ok]
+    pairs = _pairs(comparison, good)
+    residuals = [abs(row.residual_pct) for row in good if row.residual_pct is not None]
+    psnr = [] if column.anchor else [(row.psnr, ref.psnr) for row, ref in pairs]
+    ms_ssim = [] if column.anchor else [(row.ms_ssim, ref.ms_ssim) for row, ref in pairs]
+    return CodecSummary(
+        column=column,
+        cells=len(rows),
+        failed=len(rows) - len(good),
+        bpp=mean([row.bpp for row in good]),
+        residual_pct=mean(residuals),
+        residual_worst=max(residuals, default=None),
+        psnr=mean([row.psnr for row in good]),
+        ms_ssim=mean([row.ms_ssim for row in good]),
+        difference_psnr=difference(psnr),
+        difference_ms_ssim=difference(ms_ssim),
+        wins_psnr=win_rate(psnr),
+        wins_ms_ssim=win_rate(ms_ssim),
+        encode_s=_median([row.encode_s for row in good]),
+        decode_s=_median([row.decode_s for row in good]),
+        probes=mean([float(row.probes) for row in good]),
+    )
+
+
+def _pairs(comparison: Comparison, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    if comparison.anchor is None:
+        return []
+    refs = ((row, comparison.cell(row.image, row.point, comparison.anchor.codec)) for row in rows)
+    return [(row, ref) for row, ref in refs if ref is not None and ref.ok]
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are there."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return statistics.median(there) if there else None
+
+
+def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:
+    # Two identical pictures are a tie: inf - inf would be nan.
+    return [0.0 if a == b else a - b for a, b in pairs if a is not None and b is not None]
+
+
+def win_rate(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Return the share of pairs whose first value is larger, a tie counting one half."""
+    differences = _differences(pairs)
+    if not differences:
+        return None
+    return sum(1.0 if d > 0 else 0.5 if d == 0 else 0.0 for d in differences) / len(differences)
+
+
+def difference(pairs: Sequence[tuple[float | None, float | None]]) -> Interval | None:
+    """Return the mean paired difference and its percentile bootstrap interval over the images.
+
+    The resampling is seeded: equal input gives an equal interval.
+    """
+    differences = _differences(pairs)
+    if not differences:
+        return None
+    average = sum(differences) / len(differences)
+    if len(differences) < 2 or not math.isfinite(average):
+        return Interval(average, None, None, len(differences))
+    picks = np.random.default_rng(_SEED).integers(0, len(differences), (_RESAMPLES, len(differences)))
+    low, high = np.quantile(np.asarray(differences)[picks].mean(axis=1), [0.025, 0.975])
+    return Interval(average, float(low), float(high), len(differences))

@@ -1,0 +1,150 @@
+"""The rows as CSV, Markdown, LaTeX and JSON."""
+
+import csv
+import io
+import json
+from dataclasses import fields
+from typing import Any, Literal, get_args
+
+from isorate.errors import ReportError
+from isorate.reports import bdrate, curves, latex
+from isorate.reports.comparison import Comparison
+from isorate.reports.fairness import check
+from isorate.reports.summary import AVERAGING, summarize
+from isorate.reports.text import DASH, METRICS, metric, number, ranks, seconds
+from isorate.rows import Row
+from isorate.store import Run
+
+Format = Literal["csv", "markdown", "latex", "json", "compressai"]
+
+STABLE = (
+    "image", "codec", "backend", "knob", "lmbda", "bin_size", "target_bpp", "bpp", "residual_pct", "psnr", "ms_ssim",
+    "encode_s", "decode_s", "probes", "status", "stream", "decoded",
+)  # fmt: skip
+"""The first columns of the CSV, on which scripts rely; the row's other fields follow."""
+
+COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in STABLE)
+
+
+def render(run: Run, fmt: Format, *, residual: bool = False, document: bool = True) -> str:
+    """Return a run's results in one format.
+
+    Parameters
+    ----------
+    run
+        The run.
+    fmt
+        ``csv`` and ``json`` hold every row as it is; ``markdown`` and ``latex`` are for readers; ``compressai`` is a
+        list with one object a codec, in the layout of CompressAI's result files.
+    residual
+        Whether the LaTeX tables have a line with the rate residual.
+    document
+        Whether the LaTeX is a whole document or a file for ``\\input``.
+
+    Raises
+    ------
+    ReportError
+        When the run holds no rows, or the format is unknown.
+    """
+    if fmt not in get_args(Format):
+        raise ReportError(f"unknown table format {fmt!r}; use one of {', '.join(get_args(Format))}")
+    comparison = Comparison(run)
+    if fmt == "csv":
+        return _csv(comparison.rows)
+    if fmt == "markdown":
+        return _markdown(comparison)
+    if fmt == "latex":
+        return latex.render(comparison, residual=residual, document=document)
+    data = _compressai(comparison) if fmt == "compressai" else [row.to_json() for row in comparison.rows]
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _csv(rows: list[Row]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(_csv_value(getattr(row, name)) for name in COLUMNS)
+    return out.getvalue()
+
+
+def _csv_value(value: Any) -> str:  # noqa: ANN401
+    if value is None:
+        return ""
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else str(value)
+
+
+def _compressai(comparison: Comparison) -> list[dict[str, Any]]:
+    backends = {row.codec: row.backend for row in comparison.rows}
+    return [
+        curves.to_compressai(curves.of_dataset(comparison, column), f"{column.label}, {backends[column.codec]}, {comparison.dataset}")
+        for column in comparison.columns
+    ]
+
+
+def markdown_escape(text: str) -> str:
+    """Return `text` so that Markdown shows it as it is inside a table."""
+    text = " ".join(text.split())
+    for char in "\\`*_{}[]<>()#+!|~":
+        text = text.replace(char, "\\" + char)
+    return text
+
+
+def _markdown(comparison: Comparison) -> str:
+    parts = [f"# {markdown_escape(comparison.title)}", ""]
+    for level in comparison.levels():
+        parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(comparison, level), "", AVERAGING, ""]
+    rates = _rates(comparison)
+    if rates:
+        parts += ["## BD-rate against the anchor", "", *rates, ""]
+    if findings := check(comparison):
+        parts += ["## Fairness", "", *(f"- **{markdown_escape(f.title)}**: {markdown_escape(f.text)}" for f in findings), ""]
+    parts += ["## Images", ""]
+    for image, point in comparison.figures():
+        parts += [f"### {markdown_escape(image.name)} ({markdown_escape(point)})", "", *_image(comparison, image.name, point), ""]
+    return "\n".join(parts)
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _means(comparison: Comparison, level: Any) -> list[str]:  # noqa: ANN401
+    head = ["codec", "bpp", "residual %", "PSNR dB", "MS-SSIM", "ΔPSNR (95 %)", "wins", "encode s", "decode s", "failed"]
+    lines = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    for some in summarize(comparison, level):
+        gap = some.difference_psnr
+        text = DASH
+        if gap is not None:
+            text = number(gap.mean, 2, sign=True)
+            text += f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
+        lines.append(_line([
+            markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2), number(some.psnr, 2),
+            number(some.ms_ssim, 4), text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
+            seconds(some.encode_s), seconds(some.decode_s), str(some.failed),
+        ]))  # fmt: skip
+    return lines
+
+
+def _rates(comparison: Comparison) -> list[str]:
+    lines = []
+    for column in comparison.columns:
+        if not column.anchor:
+            cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in ("psnr", "ms_ssim")]
+            lines.append(_line([markdown_escape(column.label), *cells]))
+    return [_line(["codec", "BD-rate (PSNR)", "BD-rate (MS-SSIM)"]), _line([":--", "--:", "--:"]), *lines] if lines else []
+
+
+def _rate(rate: bdrate.BDRate) -> str:
+    if rate.percent is None:
+        return f"none: {markdown_escape(rate.reason)}"
+    return f"{number(rate.percent, 1, sign=True)} % ({number(rate.low, 1)}–{number(rate.high, 1)} dB, overlap {rate.overlap:.0%})"
+
+
+def _image(comparison: Comparison, image: str, point: str) -> list[str]:
+    cells = comparison.row_line(image, point)
+    lines = [_line(["", *(markdown_escape(column.label) for column in comparison.columns)]), _line([":--", *["--:"] * len(cells)])]
+    for name, (title, _) in METRICS.items():
+        values = (f"**{metric(row, name)}**" if rank == 1 else metric(row, name) for row, rank in zip(cells, ranks(cells, name), strict=True))
+        lines.append(_line([title, *values]))
+    return lines

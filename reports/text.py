@@ -1,0 +1,74 @@
+"""How numbers are written for a reader, the same on the page, in the tables and in the figures."""
+
+import math
+
+from isorate.rows import Row
+
+DASH = "–"
+MINUS = "\N{MINUS SIGN}"
+INFINITY = "∞"
+NOT_DEFINED = "n/d"
+"""An MS-SSIM that does not exist: the picture is too small for five scales."""
+
+METRICS: dict[str, tuple[str, int]] = {"bpp": ("BPP", 4), "psnr": ("PSNR", 4), "ms_ssim": ("MS-SSIM", 4)}
+"""The three lines under a crop, with the digits that the supplementary prints."""
+
+
+def number(value: float | None, digits: int, *, sign: bool = False) -> str:
+    """Return `value` with `digits` decimals, a true minus sign and ∞ spelled as a sign.
+
+    >>> number(-0.25, 2), number(None, 2), number(0.5, 1, sign=True), number(-0.001, 2)
+    ('−0.25', '–', '+0.5', '0.00')
+    """
+    if value is None or math.isnan(value):
+        return DASH
+    if math.isinf(value):
+        return (MINUS if value < 0 else "") + INFINITY
+    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def metric(row: Row | None, name: str) -> str:
+    """Return one of :data:`METRICS` of a cell as printed under its crop."""
+    if row is None:
+        return DASH
+    if not row.ok:
+        return "failed"
+    value: float | None = getattr(row, name)
+    if value is None and name == "ms_ssim":
+        return NOT_DEFINED
+    return number(value, METRICS[name][1])
+
+
+def ranks(row_line: list[Row | None], name: str) -> list[int]:
+    """Return for each cell 1 (best), 2 (second) or 0, compared as printed, so that equal print is equal rank.
+
+    File size is not ranked: the comparison holds it equal, and a file that came out smaller has not won anything.
+    """
+    if name == "bpp":
+        return [0] * len(row_line)
+    digits = METRICS[name][1]
+    values = [getattr(row, name) if row is not None and row.ok else None for row in row_line]
+    printed = [None if value is None else round(value, digits) for value in values]
+    best = sorted({value for value in printed if value is not None}, reverse=True)[:2]
+    return [0 if value is None or value not in best else best.index(value) + 1 for value in printed]
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration with three significant digits at most.
+
+    >>> seconds(0.01234), seconds(12.345), seconds(None)
+    ('0.012', '12.3', '–')
+    """
+    if value is None:
+        return DASH
+    return f"{value:.3f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def knob(row: Row) -> str:
+    """Return the knob's setting as ``quality 13`` or ``λ 0.01, Δ 1``."""
+    if row.lmbda is not None and row.bin_size is not None:
+        return f"λ {row.lmbda:g}, Δ {row.bin_size:g}"
+    return f"{row.knob_name} {row.knob:g}" if row.knob is not None else DASH

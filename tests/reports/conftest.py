@@ -1,0 +1,169 @@
+"""A small but real run folder: photographs of scikit-image, encoded by Pillow, with the numbers that they have."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image as PillowImage
+
+from isorate.codecs.base import Image
+from isorate.metrics import bpp, ms_ssim, psnr
+from isorate.pixels import to_lossless
+from isorate.rows import ANCHOR, MATCHED, Row
+from isorate.store import Run
+
+HOSTILE = "<script>alert('x')</script> \"& 写真 " + "long" * 40
+POINTS = (10, 30, 55, 80)
+
+Encoder = Callable[[Image, float], bytes]
+
+
+def _save(image: Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    PillowImage.fromarray(image).save(out, kind, **options)
+    return out.getvalue()
+
+
+def _jpeg(image: Image, knob: float) -> bytes:
+    return _save(image, "JPEG", quality=int(knob), optimize=True, subsampling=2)
+
+
+def _jpeg2000(image: Image, knob: float) -> bytes:
+    return _save(image, "JPEG2000", quality_mode="rates", quality_layers=[knob], irreversible=True, mct=1)
+
+
+def _webp(image: Image, knob: float) -> bytes:
+    return _save(image, "WEBP", quality=int(knob), method=4)
+
+
+CODECS: dict[str, dict[str, Any]] = {
+    "webp": {"label": "WebP", "knob": "quality", "encode": _webp, "suffix": ".webp", "options": {"chroma": "420"}},
+    "jpeg2000": {
+        "label": "JPEG2000", "knob": "cratio", "encode": _jpeg2000, "suffix": ".jp2",
+        "options": {"chroma": "444", "wavelet": "9/7", "mct": True},
+    },
+    "jpeg": {
+        "label": "JPEG", "knob": "quality", "encode": _jpeg, "suffix": ".jpg",
+        "options": {"chroma": "420", "optimize": True, "progressive": False, "mode": "integer"},
+    },
+}  # fmt: skip
+
+
+def _match(image: Image, name: str, target: int) -> tuple[float, bytes, list[list[float]]]:
+    """Drive a codec to a file size by a few probes; plain bisection is enough for a fixture."""
+    encode: Encoder = CODECS[name]["encode"]
+    rising = name != "jpeg2000"
+    low, high = (1.0, 95.0) if rising else (2.0, 400.0)
+    probes: dict[float, bytes] = {}
+    for _ in range(7):
+        knob = float(round((low + high) / 2)) if rising else (low * high) ** 0.5
+        probes[knob] = encode(image, knob)
+        if (len(probes[knob]) < target) == rising:
+            low = knob
+        else:
+            high = knob
+    best = min(probes, key=lambda knob: abs(len(probes[knob]) - target))
+    return best, probes[best], [[knob, len(data)] for knob, data in probes.items()]
+
+
+def _digest(image: Image) -> str:
+    return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POINTS, **manifest: Any) -> Run:
+    """Encode `images` and write a run folder that WebP anchors."""
+    torch.set_num_threads(1)  # pictures this small only lose by waiting for a busy second core
+    run = Run.create(
+        path,
+        {
+            "title": "Three classical codecs",
+            "created": "2024-05-01T12:00:00+00:00",
+            "command": ["isorate", "run", "--data", "photos"],
+            "dataset": {
+                "name": "photographs",
+                "images": [
+                    {"name": name, "file": f"{name}.png", "width": image.shape[1], "height": image.shape[0],
+                     "sha256": _digest(image), "source_sha256": _digest(image), "lossy": name == "rocket"}
+                    for name, image in images.items()
+                ],
+            },
+            "anchor": "webp",
+            "codecs": [
+                {"name": name, "label": codec["label"], "backend": f"Pillow {PillowImage.__version__}",
+                 "options": codec["options"], "knob": {"name": codec["knob"]}, "available": True, "hint": ""}
+                for name, codec in CODECS.items()
+            ],
+            "points": [f"webp-quality{quality}" for quality in points],
+            "policy": "nearest",
+            "tolerance_pct": 0.5,
+            "versions": {"isorate": "0.1.0", "python": "3.11", "pillow": PillowImage.__version__},
+            "platform": {"system": "Linux", "machine": "x86_64", "cpu_count": 2},
+            "git_commit": None,
+            **manifest,
+        },
+    )  # fmt: skip
+    for name, image in images.items():
+        run.write_original(name, image)
+        for quality in points:
+            _write_point(run, name, image, quality)
+    return run
+
+
+def _write_point(run: Run, name: str, image: Image, quality: int) -> None:
+    point = f"webp-quality{quality}"
+    anchor = _webp(image, quality)
+    for codec, about in CODECS.items():
+        is_anchor = codec == "webp"
+        knob, data, trace = (quality, anchor, [[quality, len(anchor)]]) if is_anchor else _match(image, codec, len(anchor))
+        decoded = np.asarray(PillowImage.open(io.BytesIO(data)).convert("RGB"))
+        run.write_row(
+            Row(
+                image=name, width=image.shape[1], height=image.shape[0], image_sha256=_digest(image),
+                codec=codec, label=about["label"], backend=f"Pillow {PillowImage.__version__}", options=about["options"],
+                role=ANCHOR if is_anchor else MATCHED, point=point, knob_name=about["knob"], knob=knob,
+                target_bpp=bpp(len(anchor), image), num_bytes=len(data), header_bytes=300 if codec == "jpeg" else None,
+                bpp=bpp(len(data), image), residual_pct=100 * (len(data) / len(anchor) - 1),
+                psnr=psnr(image, decoded), ms_ssim=ms_ssim(image, decoded), encode_s=0.012, decode_s=0.004,
+                probes=len(trace), trace=trace,
+                stream=run.write_stream(name, point, codec, about["suffix"], data),
+                decoded=run.write_decoded(name, point, codec, to_lossless(decoded)),
+                stream_sha256=hashlib.sha256(data).hexdigest(), decoded_sha256=_digest(decoded),
+            )
+        )  # fmt: skip
+
+
+def photographs() -> dict[str, Image]:
+    """Parts of four photographs: an even one, an odd-sized one, a grey one and one too small for MS-SSIM."""
+    grey = skimage.data.camera()[60:252, 120:376]
+    return {
+        "astronaut": skimage.data.astronaut()[0:256, 96:352],
+        "chelsea": skimage.data.chelsea()[40:241, 60:361],
+        "camera": np.repeat(grey[:, :, None], 3, axis=2),
+        "rocket": skimage.data.rocket()[100:190, 250:390],
+    }
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Four photographs, three codecs, four points."""
+    return make_run(tmp_path_factory.mktemp("runs") / "run", photographs())
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One image with a hostile name, one point, a failed cell and an identical picture."""
+    path = tmp_path_factory.mktemp("runs") / "hostile"
+    image = skimage.data.coffee()[100:292, 150:406]
+    made = make_run(path, {HOSTILE: image}, (40,), title="<b>bold & 'quoted'</b>")
+    rows = {row.codec: row.to_json() for row in made.rows()}
+    lossless = made.write_decoded(HOSTILE, "webp-quality40", "webp", to_lossless(image))
+    made.write_row(Row.from_json({**rows["webp"], "psnr": "inf", "ms_ssim": 1.0, "decoded": lossless, "note": "not monotone"}))
+    nothing = dict.fromkeys(["num_bytes", "header_bytes", "bpp", "residual_pct", "psnr", "ms_ssim", "encode_s", "decode_s", "knob"])
+    made.write_row(Row.from_json({**rows["jpeg"], **nothing, "status": "failed: </script><img src=x>", "stream": "", "decoded": ""}))
+    return made

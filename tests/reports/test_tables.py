@@ -1,0 +1,123 @@
+import csv
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from isorate.errors import ReportError
+from isorate.reports import curves, latex, tables
+from isorate.rows import Row
+from isorate.store import Run
+
+from .conftest import HOSTILE
+
+
+def read_csv(run: Run) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(tables.render(run, "csv"))))
+
+
+def test_csv_columns_are_the_stable_contract(run: Run) -> None:
+    header = tables.render(run, "csv").splitlines()[0].split(",")
+    assert header[:17] == (
+        "image codec backend knob lmbda bin_size target_bpp bpp residual_pct psnr ms_ssim "
+        "encode_s decode_s probes status stream decoded"
+    ).split()
+    assert set(header) == set(Row.__dataclass_fields__)
+
+
+def test_csv_gives_the_rows_back(run: Run) -> None:
+    lines = read_csv(run)
+    assert len(lines) == len(run.rows())
+    for line, row in zip(lines, run.rows(), strict=True):
+        assert float(line["bpp"]) == row.bpp
+        assert float(line["psnr"]) == row.psnr
+        assert line["ms_ssim"] == ("" if row.ms_ssim is None else str(row.ms_ssim))
+        assert (run.path / line["stream"]).stat().st_size == int(line["num_bytes"])
+        assert json.loads(line["options"]) == row.options
+
+
+def test_csv_holds_failures_infinity_and_hostile_names(hostile_run: Run) -> None:
+    by_codec = {line["codec"]: line for line in read_csv(hostile_run)}
+    assert by_codec["webp"]["image"] == HOSTILE
+    assert by_codec["webp"]["psnr"] == "inf"
+    assert by_codec["jpeg"]["status"] == "failed: </script><img src=x>"
+    assert by_codec["jpeg"]["psnr"] == ""
+
+
+def test_json_reads_back_as_rows(hostile_run: Run) -> None:
+    data = json.loads(tables.render(hostile_run, "json"))
+    assert [Row.from_json(item) for item in data] == hostile_run.rows()
+
+
+def test_markdown_keeps_hostile_names_as_text(hostile_run: Run) -> None:
+    text = tables.render(hostile_run, "markdown")
+    assert "<script>" not in text
+    assert "\\<script\\>" in text
+
+
+def test_unknown_format_is_refused(run: Run) -> None:
+    with pytest.raises(ReportError, match="csv, markdown, latex, json"):
+        tables.render(run, "xlsx")  # type: ignore[arg-type]
+
+
+def test_compressai_layout_survives_a_round_trip(run: Run, tmp_path: Path) -> None:
+    objects = json.loads(tables.render(run, "compressai"))
+    assert [item["name"] for item in objects] == ["WebP", "JPEG2000", "JPEG"]
+    for item in objects:
+        file = tmp_path / f"{item['name']}.json"
+        file.write_text(json.dumps(item))
+        (curve,) = curves.read(file)
+        assert [point.bpp for point in curve.points] == item["results"]["bpp"]
+        assert [point.psnr for point in curve.points] == item["results"]["psnr-rgb"]
+    assert len(curves.read(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.json", "{}"), ("a.json", "no json"), ("a.csv", "codec,bpp\nx,1\n"), ("a.csv", "codec,bpp,psnr\nx,much,1\n")],
+)
+def test_published_curves_of_another_layout_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(ReportError, match="not a table of published curves"):
+        curves.read(file)
+
+
+def test_missing_published_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"nowhere\.csv"):
+        curves.read(tmp_path / "nowhere.csv")
+
+
+def test_latex_marks_best_and_second(run: Run) -> None:
+    text = tables.render(run, "latex", residual=True)
+    table = text[text.index(r"\caption{astronaut (webp-quality10)}") :]
+    cells = {line.split(" & ")[0]: line for line in table.splitlines() if " & " in line}
+    assert cells["PSNR"].count(r"\textbf") == 1
+    assert cells["PSNR"].count(r"\underline") == 1
+    assert r"\textbf" not in cells["BPP"]
+    assert r"Residual (\%)" in cells
+
+
+def test_latex_fragment_has_no_preamble(run: Run) -> None:
+    assert r"\documentclass" not in tables.render(run, "latex", document=False)
+
+
+def test_latex_escapes_what_tex_reads() -> None:
+    assert latex.escape(r"a_b\{$&#%~^}") == (
+        r"a\_b\textbackslash{}\{\$\&\#\%\textasciitilde{}\textasciicircum{}\}"
+    )
+    assert latex.escape("写") == "[U+5199]"
+    assert latex.escape("a--b") == "a-{}-b"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+@pytest.mark.parametrize("which", ["run", "hostile_run"])
+def test_latex_compiles_as_it_is(which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    (tmp_path / "t.tex").write_text(tables.render(request.getfixturevalue(which), "latex", residual=True), "utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    assert b"Overfull" not in done.stdout or which == "hostile_run"
