@@ -4,7 +4,7 @@ import sys
 
 from cyclopts import CycloptsError
 
-from isorate.cli.app import app
+from isorate.cli.commands import app
 from isorate.cli.exit_codes import DONE, ERROR, INTERRUPTED
 from isorate.errors import IsorateError
 

@@ -1,0 +1,110 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from isorate.cli import main
+from isorate.cli.commands import COMMANDS
+from isorate.codecs.jpeg import Jpeg
+from PIL import Image
+
+
+@pytest.fixture
+def said(capsys):
+    return lambda: capsys.readouterr()
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_every_command_has_help(command, said):
+    assert main([*command, "--help"]) == 0
+    text = said().out
+    assert "Usage: isorate" in text
+    if command:
+        assert f"isorate {command[0]}" in text.partition("Parameters")[0].partition("\n")[2] or command[0] in text
+
+
+@pytest.mark.parametrize("words", [
+    ["run", "--data", "/nowhere", "-o", "x"],
+    ["report", "/nowhere"],
+    ["table", "/nowhere"],
+    ["encode", "/nowhere.png", "x.jpg", "--bpp", "1"],
+    ["encode", "/nowhere.png", "x.jpg"],
+    ["decode", "/nowhere.jpg", "x.png"],
+    ["decode", "/nowhere.jpg", "x.jpg"],
+    ["decode", "/nowhere.xyz", "x.png"],
+    ["verify", "--data", "/nowhere"],
+    ["nonsense"],
+    ["run"],
+])  # fmt: skip
+def test_errors_are_one_message_without_a_traceback(words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = said()
+    assert (out + err).strip()
+    assert "Traceback" not in out + err
+    assert not list(tmp_path.iterdir())
+
+
+def test_encode_at_a_rate_and_decode(tmp_path, photo, said):
+    source, stream, back = tmp_path / "a.png", tmp_path / "a.jpg", tmp_path / "b.png"
+    Image.fromarray(photo).save(source)
+    assert main(["encode", str(source), str(stream), "--bpp", "0.8"]) == 0
+    assert "libjpeg" in said().out
+    rate = 8 * stream.stat().st_size / (photo.shape[0] * photo.shape[1])
+    assert rate == pytest.approx(0.8, rel=0.005)
+    assert main(["decode", str(stream), str(back)]) == 0
+    assert np.array_equal(np.asarray(Image.open(back)), Jpeg().decode(stream.read_bytes()))
+
+
+def test_encode_at_a_knob_value(tmp_path, photo, said):
+    source, stream = tmp_path / "a.png", tmp_path / "a.bin"
+    Image.fromarray(photo).save(source)
+    words = ["encode", str(source), str(stream), "--codec", "jpeg:mode=integer,chroma=444", "--knob"]
+    assert main([*words, "40"]) == 0
+    assert stream.read_bytes() == Jpeg("integer", "444").encode(photo, 40)
+    assert main([*words, "400"]) == 2
+    assert "from 1 to 100" in said().err
+
+
+def test_codecs_as_text_and_json(said):
+    assert main(["codecs"]) == 0
+    assert "jpeg2000" in said().out
+    assert main(["codecs", "--json"]) == 0
+    listed = {entry["name"]: entry for entry in json.loads(said().out)}
+    assert listed["jpeg"]["knob"] == {
+        "name": "quality", "low": 1, "high": 100, "integer": False, "rising": True, "log": True, "default": 10,
+        "typical": listed["jpeg"]["knob"]["typical"],
+    }  # fmt: skip
+
+
+def test_datasets(said):
+    assert main(["datasets"]) == 0
+    out = said().out
+    assert "kodak" in out
+    assert "scikit-image" in out
+
+
+COLUMNS = (
+    "image codec backend knob lmbda bin_size target_bpp bpp residual_pct psnr ms_ssim encode_s decode_s probes status "
+    "stream decoded"
+).split()
+
+
+@pytest.mark.slow
+def test_the_main_job_from_the_command_line(two_photos, tmp_path, said):
+    out = tmp_path / "run"
+    assert main(["run", "--data", str(two_photos), "--anchor", "bpg", "--codec", "jpeg2000", "--codec", "jpeg", "-o", str(out)]) == 0
+    said()
+    assert main(["table", str(out), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(said().out.splitlines()))
+    assert list(rows[0])[: len(COLUMNS)] == COLUMNS
+    assert [row["codec"] for row in rows] == ["bpg", "jpeg2000", "jpeg"] * 2
+    for row in rows:
+        assert row["status"] == "ok"
+        assert (out / row["stream"]).is_file()
+        assert (out / row["decoded"]).is_file()
+        assert float(row["bpp"]) == pytest.approx(float(row["target_bpp"]), rel=0.02)
+    assert main(["report", str(out)]) == 0
+    page = said().out.strip()
+    assert "coffee" in open(page, encoding="utf-8").read()  # noqa: PTH123, SIM115

@@ -1,0 +1,57 @@
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = {"isorate": "benchmark", "isorate.codecs": "codecs", "isorate.datasets": "datasets", "isorate.reports": "reports"}
+
+
+def packages_in_the_tree():
+    found = set()
+    for name, folder in FOLDERS.items():
+        for file in (ROOT / folder).rglob("__init__.py"):
+            inner = file.parent.relative_to(ROOT / folder).parts
+            found.add(".".join([name, *inner]))
+    return found
+
+
+def test_every_package_in_the_tree_is_listed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert set(listed) == packages_in_the_tree()
+
+
+def test_nothing_shadows_the_standard_library_or_hugging_face():
+    code = "import codecs, sys; import isorate.codecs.base, isorate.datasets.base; print(codecs.__file__, 'datasets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert "isorate" not in done.stdout
+    assert done.stdout.strip().endswith("False")
+
+
+def test_importing_the_package_is_cheap():
+    code = "import isorate, sys; print([m for m in ('numpy', 'torch', 'PIL', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_carry_everything(tmp_path):
+    words = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        in_wheel = {name for name in wheel.namelist() if name.startswith("isorate/")}
+    expected = set()
+    for name, folder in FOLDERS.items():
+        tracked = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+        for line in tracked.splitlines():
+            expected.add(f"{name.replace('.', '/')}/{Path(line).relative_to(folder).as_posix()}")
+    assert expected
+    assert expected <= in_wheel
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
+        in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"benchmark/supplementary.csv", "datasets/kodak.toml", "codecs/base.py", "LICENSE"} <= in_sdist
