@@ -1,0 +1,152 @@
+"""The external back end: libbpg's ``bpgenc`` and ``bpgdec``, run as programs."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from isorate.codecs.base import Image
+from isorate.errors import CodecError, CodecUnavailableError, UsageError
+
+ENCODER_VARIABLE, DECODER_VARIABLE = "ISORATE_BPGENC", "ISORATE_BPGDEC"
+TIME_LIMIT_VARIABLE = "ISORATE_BPG_TIMEOUT"
+TIME_LIMIT, TIME_LIMIT_PER_MEGAPIXEL = 120.0, 30.0
+"""Seconds that one run may take, unless :data:`TIME_LIMIT_VARIABLE` says otherwise; jctvc needs 10 a megapixel."""
+
+SHOWN = 400
+"""How many characters of a program's last words a message repeats."""
+
+
+def find(program: str, variable: str) -> str | None:
+    """Return the path of `program`: the one that the environment's `variable` names, else the one on PATH.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When `variable` names something that cannot be run.
+    """
+    named = os.environ.get(variable)
+    if not named:
+        return shutil.which(program)
+    found = shutil.which(named)
+    if found is None:
+        raise CodecUnavailableError(f"bpg: {variable}={named} is no executable program; correct it or unset it")
+    return found
+
+
+def encoder() -> str:
+    """Return the path of bpgenc.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When there is none.
+    """
+    found = find("bpgenc", ENCODER_VARIABLE)
+    if found is None:
+        raise CodecUnavailableError(
+            f"bpg: bpgenc is neither on PATH nor named by {ENCODER_VARIABLE}; build it from libbpg's source "
+            "(https://bellard.org/bpg/), or use backend=embedded"
+        )
+    return found
+
+
+@cache
+def version(program: str) -> str:
+    """Return the version that `program` prints in its usage text."""
+    usage = _run([program], accept=(0, 1))  # printed with status 1
+    found = re.search(r"version\s+(\S+)", usage)
+    if found is None:
+        raise CodecUnavailableError(f"bpg: {program} prints no version: is it libbpg's?")
+    return found[1]
+
+
+def encode(image: Image, qp: int, *, encoder_name: str, chroma: str, bit_depth: int, level: int) -> bytes:
+    """Return the file that bpgenc writes.
+
+    Parameters
+    ----------
+    image
+        Shape ``(height, width, 3)``, uint8.
+    qp
+        Quantization parameter, 0..51.
+    encoder_name
+        ``x265`` or ``jctvc``.
+    chroma, bit_depth, level
+        bpgenc's ``-f``, ``-b`` and ``-m``.
+    """
+    with tempfile.TemporaryDirectory(prefix="isorate-bpg-") as folder:
+        source, target = Path(folder) / "image.png", Path(folder) / "image.bpg"
+        PillowImage.fromarray(image).save(source, compress_level=1)
+        words = ["-e", encoder_name, "-c", "ycbcr", "-f", chroma, "-b", str(bit_depth), "-m", str(level)]
+        height, width = image.shape[:2]
+        said = _run([encoder(), *words, "-q", str(qp), "-o", str(target), str(source)], height * width)
+        if not target.is_file() or not target.stat().st_size:
+            raise CodecError(f"bpg: bpgenc wrote nothing for a picture of {width}×{height}{_quoted(said)}")
+        return target.read_bytes()
+
+
+def decode(program: str, data: bytes, pixels: int) -> Image:
+    """Return the pixels that bpgdec, at `program`, writes for a BPG file of that many `pixels`."""
+    with tempfile.TemporaryDirectory(prefix="isorate-bpg-") as folder:
+        source, target = Path(folder) / "image.bpg", Path(folder) / "image.ppm"
+        source.write_bytes(data)
+        said = _run([program, "-o", str(target), str(source)], pixels)
+        try:
+            with PillowImage.open(target) as image:
+                return np.asarray(image.convert("RGB"))
+        except OSError as error:
+            raise CodecError(f"bpg: bpgdec wrote no picture: {error}{_quoted(said)}") from None
+
+
+def _run(command: list[str], pixels: int = 0, accept: tuple[int, ...] = (0,)) -> str:
+    """Run a program to its end and return what it printed; it and its children are killed at the time limit."""
+    name = Path(command[0]).name
+    limit = _time_limit(pixels)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CodecUnavailableError(f"bpg: {command[0]} cannot be run: {error}") from None
+    with process:
+        try:
+            printed = process.communicate(timeout=limit)[0].decode(errors="replace")
+        except BaseException as error:
+            # The whole group: a keyboard interrupt or a time limit must not leave children behind.
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise CodecError(f"bpg: {name} was stopped after {limit:g} s ({TIME_LIMIT_VARIABLE})") from None
+            raise
+    if process.returncode not in accept:
+        raise CodecError(f"bpg: {name} failed with status {process.returncode}{_quoted(printed)}")
+    return printed
+
+
+def _time_limit(pixels: int) -> float:
+    text = os.environ.get(TIME_LIMIT_VARIABLE)
+    if not text:
+        return TIME_LIMIT + TIME_LIMIT_PER_MEGAPIXEL * pixels / 1e6
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise UsageError(f"bpg: {TIME_LIMIT_VARIABLE}={text} is no number of seconds above 0")
+    return limit
+
+
+def _quoted(printed: str) -> str:
+    words = " ".join(printed.split())
+    return f": {words[-SHOWN:]}" if words else ""
