@@ -1,0 +1,87 @@
+"""Conditional convolution: every convolution scales and shifts its output channels as λ demands.
+
+Choi et al. 2019, eq. (8): Y_j = s_j(λ) · Σ_i X_i * W_ij + b_j(λ) with s_j = softplus(u_jᵀ h(λ)), b_j = v_jᵀ h(λ).
+The paper's h is one-hot over five λ. Here it is the hat function over knots in log10 λ: one-hot at a knot, linear
+between two, so the paper's model is the special case at the knots and λ is continuous.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def hat(lmbda: Tensor, knots: Sequence[float]) -> Tensor:
+    """Return h(λ): the hat functions over `knots`, a partition of unity.
+
+    Parameters
+    ----------
+    lmbda
+        λ > 0 for each image, shape (N,), float32. Beyond the outer knots the outer knot's value holds.
+    knots
+        log10 λ at the knots, descending, K of them.
+
+    Returns
+    -------
+    Tensor
+        Shape (N, K), float32, rows sum to one, at most two neighbouring entries are positive.
+    """
+    position = torch.log10(lmbda.float())
+    places = torch.tensor(list(knots), dtype=torch.float32, device=lmbda.device)
+    position = position.clamp(float(places[-1]), float(places[0]))
+    gaps = places[:-1] - places[1:]
+    right = ((places[:-1] - position[:, None]) / gaps).clamp(0, 1)
+    one = torch.ones_like(right[:, :1])
+    return torch.cat([one, right], dim=1) - torch.cat([right, torch.zeros_like(one)], dim=1)
+
+
+def inverse_softplus(value: Tensor) -> Tensor:
+    """Return t with softplus(t) = value > 0."""
+    return value + torch.log(-torch.expm1(-value))
+
+
+class ConditionalConv2d(nn.Module):
+    """A convolution whose output is scaled and shifted by λ (Choi et al. 2019, eq. 8; odd kernel, zero padding).
+
+    Attributes
+    ----------
+    weight
+        (out, in / groups, kernel, kernel).
+    u, v
+        (out, K): the scale before softplus and the bias at each knot.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, knots: int, groups: int = 1) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.groups = groups
+        fan_in = in_channels // groups * kernel * kernel
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels // groups, kernel, kernel) / math.sqrt(fan_in))
+        self.u = nn.Parameter(torch.full((out_channels, knots), math.log(math.e - 1)))
+        self.v = nn.Parameter(torch.zeros(out_channels, knots))
+
+    def scale(self, h: Tensor) -> Tensor:
+        """Return s(λ), shape (N, out)."""
+        return F.softplus(h @ self.u.t())
+
+    def bias(self, h: Tensor) -> Tensor:
+        """Return b(λ), shape (N, out)."""
+        return h @ self.v.t()
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """Return the convolution alone, shape (N, out, height, width)."""
+        return F.conv2d(x, self.weight, padding=self.kernel // 2, groups=self.groups)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """Convolve `x` (N, in, height, width) under h(λ) (N, K)."""
+        y = self.convolve(x)
+        scale = self.scale(h).to(y.dtype)[:, :, None, None]
+        bias = self.bias(h).to(y.dtype)[:, :, None, None]
+        return torch.addcmul(bias, y, scale)
+
+    @torch.no_grad()
+    def set_scale(self, values: Tensor) -> None:
+        """Set s at the knots: `values` is (out, K) or (K,), positive."""
+        self.u.copy_(inverse_softplus(values.to(self.u)).expand_as(self.u))

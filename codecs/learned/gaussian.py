@@ -1,0 +1,81 @@
+"""A Gaussian integrated over bins of width Δ, in the symbols' own unit: everything here is divided by Δ.
+
+The scale σ/Δ is coded by an index into :data:`SCALES`, 64 values spaced by 3/16 octave, so that dividing σ by Δ is
+subtracting log2 Δ before the look-up. The mean μ/Δ lies on a grid of 1/:data:`MEAN_LEVELS`.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SCALE_COUNT = 64
+OCTAVES_PER_STEP = 3 / 16
+LOWEST_OCTAVE = -3.25
+"""log2 of the smallest σ/Δ: 0.105, below which a zero costs less than 1e-5 bits."""
+HIGHEST_OCTAVE = LOWEST_OCTAVE + OCTAVES_PER_STEP * (SCALE_COUNT - 1)
+MEAN_LEVELS = 16
+LIKELIHOOD_FLOOR = 2.0**-20
+
+
+class _InwardClamp(torch.autograd.Function):
+    """Clamp whose gradient still passes beyond a bound when it leads back inside."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.low, ctx.high = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        (grad,) = grads
+        outward = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
+        return grad.masked_fill(outward, 0.0), None, None
+
+
+def clamp_inward(x: Tensor, low: float, high: float) -> Tensor:
+    """Return `x` clamped to [low, high]; an element beyond keeps the gradient that leads back inside."""
+    result: Tensor = _InwardClamp.apply(x, low, high)  # type: ignore[no-untyped-call]
+    return result
+
+
+def scale_table() -> Tensor:
+    """Return σ/Δ for every scale index: (64,), float64, rising."""
+    return 2.0 ** (LOWEST_OCTAVE + OCTAVES_PER_STEP * torch.arange(SCALE_COUNT, dtype=torch.float64))
+
+
+def scale_index(octaves: Tensor) -> Tensor:
+    """Return the index of the table's entry nearest to log2(σ/Δ) = `octaves`, int64."""
+    return torch.floor((octaves - LOWEST_OCTAVE) / OCTAVES_PER_STEP + 0.5).long().clamp(0, SCALE_COUNT - 1)
+
+
+def bin_likelihood(symbol: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+    """Return the mass of N(mean, scale²) on [symbol - 1/2, symbol + 1/2].
+
+    All three are in units of Δ and broadcast against each other. The distance is folded to one side, where erfc loses
+    no digits; for integer symbols the masses sum to one.
+    """
+    distance = (symbol - mean).abs()
+    root = scale * math.sqrt(2)
+    return 0.5 * (torch.erfc((distance - 0.5) / root) - torch.erfc((distance + 0.5) / root))
+
+
+def bits(symbol: Tensor, mean: Tensor, octaves: Tensor) -> Tensor:
+    """Return the cost of each symbol in bits, float32; far in the tails by the density at the bin's centre.
+
+    Parameters
+    ----------
+    symbol, mean
+        In units of Δ; `symbol` may be noisy.
+    octaves
+        log2(σ/Δ), clamped here to the range of the table.
+    """
+    limited = clamp_inward(octaves.float(), LOWEST_OCTAVE, HIGHEST_OCTAVE)
+    scale = torch.exp2(limited)
+    symbol, mean = symbol.float(), mean.float()
+    likelihood = bin_likelihood(symbol, mean, scale)
+    tail = 0.5 * math.log2(math.e) * ((symbol - mean) / scale).square() + limited + 0.5 * math.log2(2 * math.pi)
+    return torch.where(likelihood > LIKELIHOOD_FLOOR, -torch.log2(likelihood.clamp_min(LIKELIHOOD_FLOOR)), tail)

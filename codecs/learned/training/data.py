@@ -1,0 +1,95 @@
+"""Crops from a pack of decoded photographs: which crop a step sees depends on the seed and the step alone.
+
+Because nothing is remembered between steps, a resumed run sees the very crops that the killed one would have seen.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from isorate.errors import DatasetError
+
+PACK_VERSION = 1
+
+
+class Pack:
+    """Photographs decoded once into a raw memory map (``NAME.bin``) and its index (``NAME.json``).
+
+    Attributes
+    ----------
+    names, offsets, heights, widths
+        The index: name, first byte, and size of each photograph; pixels are RGB uint8, row by row.
+    """
+
+    def __init__(self, path: Path) -> None:
+        index = path.with_suffix(".json")
+        try:
+            table = json.loads(index.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DatasetError(f"{index} is missing: pack the photographs first (isorate.codecs.learned.training.pack)") from error
+        if table.get("version") != PACK_VERSION:
+            raise DatasetError(f"{index} is of version {table.get('version')}, not {PACK_VERSION}: pack again")
+        rows = table["images"]
+        self.names = [str(row[0]) for row in rows]
+        self.offsets = [int(row[1]) for row in rows]
+        self.heights = [int(row[2]) for row in rows]
+        self.widths = [int(row[3]) for row in rows]
+        self._pixels = np.memmap(path.with_suffix(".bin"), dtype=np.uint8, mode="r")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Return photograph `index`, (height, width, 3), a view into the map."""
+        height, width, start = self.heights[index], self.widths[index], self.offsets[index]
+        return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+
+class CropSampler:
+    """Random crops, scaled, flipped and transposed.
+
+    Parameters
+    ----------
+    pack
+        The photographs.
+    size
+        Side of a crop, pixels.
+    smallest_scale
+        Crops are downscaled by a factor drawn log-uniformly from [smallest_scale, 1].
+    seed
+        Of the whole run.
+    """
+
+    def __init__(self, pack: Pack, size: int, smallest_scale: float, seed: int) -> None:
+        self.pack = pack
+        self.size = size
+        self.smallest_scale = smallest_scale
+        self.seed = seed
+        areas = np.array(pack.heights, dtype=np.float64) * np.array(pack.widths)
+        self._cumulative = np.cumsum(areas) / areas.sum()
+
+    def crop(self, number: int) -> NDArray[np.uint8]:
+        """Return the crop of that number in the endless sequence, (size, size, 3)."""
+        rng = np.random.default_rng((self.seed, number))
+        index = int(min(np.searchsorted(self._cumulative, rng.random()), len(self.pack) - 1))
+        image = self.pack.image(index)
+        height, width = image.shape[:2]
+        scale = float(np.exp(rng.uniform(np.log(self.smallest_scale), 0.0)))
+        side = min(round(self.size / scale), height, width)
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        patch = np.ascontiguousarray(image[top : top + side, left : left + side])
+        if side != self.size:
+            square = (self.size, self.size)
+            patch = np.asarray(PillowImage.fromarray(patch).resize(square, PillowImage.Resampling.BICUBIC))
+        flips = rng.integers(8)
+        patch = patch[::-1] if flips & 1 else patch
+        patch = patch[:, ::-1] if flips & 2 else patch
+        return np.ascontiguousarray(patch.transpose(1, 0, 2) if flips & 4 else patch)
+
+    def batch(self, step: int, size: int, rank: int = 0, ranks: int = 1) -> NDArray[np.uint8]:
+        """Return the batch of `step` for one of `ranks` processes: (size, height, width, 3)."""
+        first = (step * ranks + rank) * size
+        return np.stack([self.crop(first + i) for i in range(size)])

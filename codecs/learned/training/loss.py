@@ -1,0 +1,31 @@
+"""The objective: D(λ, Δ) + λ R(λ, Δ), one (λ, Δ) drawn for each image of a batch."""
+
+import torch
+from torch import Tensor
+
+from isorate.codecs.learned.model import Coded
+from isorate.codecs.learned.training.settings import TrainSettings
+
+MIDDLE_LMBDA = 10.0**-2.5
+
+
+def draw_conditions(count: int, settings: TrainSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return λ and Δ for `count` images, each (count,), on the generator's device."""
+    device = generator.device
+    share, place, octave = torch.rand(3, count, generator=generator, device=device)
+    wide = settings.lowest_lmbda + place * (settings.highest_lmbda - settings.lowest_lmbda)
+    focus = settings.focus_low + place * (settings.focus_high - settings.focus_low)
+    lmbda = 10.0 ** torch.where(share < settings.focus_share, focus, wide)
+    return lmbda, 2.0 ** ((2 * octave - 1) * settings.bin_octaves)
+
+
+def rate_distortion(coded: Coded, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return R in bits per pixel and D, the mean squared error, of each image: both (N,), float32."""
+    distortion = (coded.picture.float() - x.float()).square().flatten(1).mean(1)
+    return coded.bits / (x.shape[-1] * x.shape[-2]), distortion
+
+
+def objective(coded: Coded, x: Tensor, lmbda: Tensor, rate_weight_power: float) -> Tensor:
+    """Return the batch's loss: the mean of (D + λR) / λ, weighted by a power of λ."""
+    rate, distortion = rate_distortion(coded, x)
+    return ((distortion / lmbda + rate) * (lmbda / MIDDLE_LMBDA) ** rate_weight_power).mean()

@@ -1,0 +1,145 @@
+"""A training run's TOML file, read and checked."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from isorate.codecs.learned.config import ModelConfig
+from isorate.codecs.learned.quantization import QuantizationMode
+from isorate.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """The recipe.
+
+    Attributes
+    ----------
+    total_steps, total_seconds
+        The run's length: exactly one is positive. With seconds (of training, summed over resumes) the decay falls
+        where the machine's speed puts it; with steps a resumed run repeats the uninterrupted one bit for bit.
+    batch_size, crop_size
+        Crops of each process and step; pixels on a side (a multiple of 64).
+    optimizer
+        ``soap`` or ``adam``.
+    learning_rate, prior_rate, gate_rate
+        Peak rates of the transforms' kernels, of the priors' kernels, and of all conditional scales and biases.
+    precondition_priors
+        Whether SOAP also preconditions the priors, whose wide kernels make that dear.
+    prior_steps
+        Steps at the start in which only the priors and the hyper-analysis learn, on the KLT's latents; these are
+        several times cheaper than whole steps.
+    decay_share, warmup_steps
+        See :func:`~isorate.codecs.learned.training.schedule.wsd`.
+    clip
+        Largest norm of the gradient.
+    ema
+        Decay of the averaged weights for each step.
+    lowest_lmbda, highest_lmbda
+        log10 of the range of λ, drawn log-uniformly.
+    focus_low, focus_high, focus_share
+        log10 of a part of that range, from which this share of the draws is taken instead.
+    bin_octaves
+        Δ = 2^b with b uniform in [-bin_octaves, bin_octaves].
+    rate_weight_power
+        The loss of an image is (D / λ + R) · λ^rate_weight_power, up to a constant: 0 weighs every λ by its own bits.
+    quantization
+        Training's stand-in for rounding.
+    fake_quantize
+        Whether the priors are put on the integers' grids.
+    frozen_encoder
+        Whether analysis and hyper-analysis keep still (to fine-tune decoder and priors on truly rounded latents).
+    """
+
+    total_steps: int = 0
+    total_seconds: float = 0.0
+    seed: int = 1
+    batch_size: int = 8
+    crop_size: int = 192
+    smallest_scale: float = 0.5
+    optimizer: str = "soap"
+    learning_rate: float = 1e-3
+    prior_rate: float = 1e-3
+    gate_rate: float = 1e-3
+    precondition_priors: bool = False
+    prior_steps: int = 0
+    precondition_every: int = 20
+    max_dimension: int = 512
+    decay_share: float = 0.35
+    warmup_steps: int = 100
+    clip: float = 1.0
+    ema: float = 0.999
+    lowest_lmbda: float = -4.0
+    highest_lmbda: float = -1.5
+    focus_low: float = -2.75
+    focus_high: float = -1.75
+    focus_share: float = 0.0
+    bin_octaves: float = 1.0
+    rate_weight_power: float = 0.3
+    quantization: QuantizationMode = "mixed"
+    fake_quantize: bool = False
+    frozen_encoder: bool = False
+    checkpoint_seconds: float = 120.0
+    validate_seconds: float = 600.0
+    validate_images: int = 0
+    validate_lmbda: tuple[float, ...] = (-1.75, -2.0, -2.25, -2.5, -3.25)
+    workers: int = 0
+    warm_start_crops: int = 256
+
+    def __post_init__(self) -> None:
+        if (self.total_steps > 0) == (self.total_seconds > 0):
+            raise UsageError("[train] needs exactly one of total_steps and total_seconds to be positive")
+        if self.crop_size % 64 or self.crop_size <= 0:
+            raise UsageError(f"train.crop_size is {self.crop_size}; it must be a multiple of 64")
+        if self.optimizer not in ("soap", "adam"):
+            raise UsageError(f"train.optimizer is {self.optimizer!r}; known are soap and adam")
+        if self.lowest_lmbda >= self.highest_lmbda:
+            raise UsageError("train.lowest_lmbda must be below train.highest_lmbda (both are log10)")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """One TOML file: the model, the recipe and where the photographs are."""
+
+    model: ModelConfig
+    train: TrainSettings
+    train_data: Path
+    validation_data: Path | None
+
+
+def read_settings(path: Path, changes: dict[str, Any] | None = None) -> RunSettings:
+    """Return the settings in the TOML file at `path`; `changes` replaces keys of its [train] table.
+
+    Raises
+    ------
+    UsageError
+        When the file is missing, is not TOML, has unknown keys or impossible values.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such configuration") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    _refuse_unknown(f"{path}", table, {"model", "train", "data"})
+    train = {**table.get("train", {}), **(changes or {})}
+    _refuse_unknown(f"{path} [train]", train, {field.name for field in fields(TrainSettings)})
+    data = table.get("data", {})
+    _refuse_unknown(f"{path} [data]", data, {"train", "validation"})
+    if "train" not in data:
+        raise UsageError(f"{path} [data] must name the pack to train on: train = ...")
+    if "validate_lmbda" in train:
+        train["validate_lmbda"] = tuple(float(value) for value in train["validate_lmbda"])
+    try:
+        settings = TrainSettings(**train)
+    except TypeError as error:
+        raise UsageError(f"{path} [train]: {error}") from error
+    validation = Path(data["validation"]) if "validation" in data else None
+    return RunSettings(ModelConfig.from_dict(table.get("model", {})), settings, Path(data["train"]), validation)
+
+
+def _refuse_unknown(where: str, table: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise UsageError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")

@@ -1,0 +1,62 @@
+"""Validation: the rate and the distortion of truly rounded latents on held-out photographs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from isorate.codecs.learned.model import STRIDE, ConditionalAutoencoder
+from isorate.codecs.learned.training.data import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """One λ on the validation set.
+
+    Attributes
+    ----------
+    log10_lmbda
+        log10 λ; Δ is 1.
+    bpp
+        Mean estimated bits per pixel.
+    psnr
+        Mean over images of the PSNR in dB, RGB, pixels rounded to 8 bits.
+    """
+
+    log10_lmbda: float
+    bpp: float
+    psnr: float
+
+
+def pad_to_stride(x: Tensor) -> Tensor:
+    """Return `x` (N, 3, H, W) extended on the right and below by its own edge to multiples of the stride."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+
+
+@torch.no_grad()
+def validate(
+    model: ConditionalAutoencoder, pack: Pack, log10_lmbdas: Sequence[float], count: int = 0
+) -> list[OperatingPoint]:
+    """Return an operating point for each λ, over the first `count` photographs (0: all)."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    points = []
+    for log10_lmbda in log10_lmbdas:
+        lmbda = torch.full((1,), 10.0**log10_lmbda, device=device)
+        rates, psnrs = [], []
+        for index in range(count or len(pack)):
+            image = np.array(pack.image(index))
+            x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+            coded = model(pad_to_stride(x), lmbda, torch.ones_like(lmbda))
+            picture = (coded.picture.float()[..., : x.shape[-2], : x.shape[-1]].clamp(0, 1) * 255).round() / 255
+            rates.append(float(coded.bits) / (x.shape[-2] * x.shape[-1]))
+            psnrs.append(-10 * math.log10(max(float((picture - x).square().mean()), 1e-10)))
+        points.append(OperatingPoint(log10_lmbda, float(np.mean(rates)), float(np.mean(psnrs))))
+    model.train(was_training)
+    return points
