@@ -10,7 +10,7 @@ STATIC = Path(__file__).parent / "static"
 
 STYLES = ("uplot.min.css", "img-comparison-slider.css", "page.css", "viewer.css")
 LIBRARIES = ("uplot.min.js", "panzoom.min.js", "img-comparison-slider.js")
-SCRIPTS = ("data.js", "plots.js", "traces.js", "flip.js", "maps.js", "stage.js", "viewer.js", "blind.js", "main.js")
+SCRIPTS = ("data.js", "plots.js", "traces.js", "flip.js", "maps.js", "stage.js", "box.js", "viewer.js", "blind.js", "main.js")
 """Our own scripts, in the order in which they use one another; joined, they are one strict function."""
 
 

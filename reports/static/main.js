@@ -18,3 +18,5 @@ const nearby = new IntersectionObserver((entries) => entries.filter((entry) => e
 $$("img[data-frame]").forEach((node) => nearby.observe(node));
 
 startPlots();
+startTraces();
+viewer.start();
