@@ -129,8 +129,10 @@ def _run(command: list[str], pixels: int = 0, accept: tuple[int, ...] = (0,)) ->
             if isinstance(error, subprocess.TimeoutExpired):
                 raise CodecError(f"bpg: {name} was stopped after {limit:g} s ({TIME_LIMIT_VARIABLE})") from None
             raise
-    if process.returncode not in accept:
-        raise CodecError(f"bpg: {name} failed with status {process.returncode}{_quoted(printed)}")
+    status = process.returncode
+    if status not in accept:
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
+        raise CodecError(f"bpg: {name} {how}{_quoted(printed)}")
     return printed
 
 

@@ -60,7 +60,7 @@ def load_av() -> ModuleType:
         When PyAV, its x265 or its HEVC decoder is missing.
     """
     try:
-        import av  # noqa: PLC0415  (importing FFmpeg takes time that only this codec should pay)
+        import av
 
         av.codec.Codec("libx265", "w"), av.codec.Codec("hevc", "r")
     except (ImportError, ValueError) as error:

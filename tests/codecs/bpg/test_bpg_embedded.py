@@ -1,0 +1,147 @@
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isorate.codecs.bpg import Bpg, container, hevc
+from isorate.codecs.bpg import embedded as back_end
+from isorate.errors import CodecError, CodecUnavailableError, UsageError
+
+DETERMINISTIC_NOISE = np.random.default_rng(3).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+
+
+def psnr(a, b):
+    error = np.mean((a.astype(float) - b) ** 2)
+    return 10 * np.log10(255**2 / error) if error else np.inf
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(0, 51),
+    st.sampled_from(["444", "422", "420"]),
+    st.sampled_from([8, 10, 12]),
+    st.booleans(),
+)
+def test_any_size_content_and_quality_survive(height, width, qp, chroma, bit_depth, smooth):
+    image = DETERMINISTIC_NOISE[:height, :width]
+    if smooth:
+        image = np.full_like(image, image[0, 0])
+    codec = Bpg("embedded", chroma=chroma, bit_depth=bit_depth, level=1)
+    data = codec.encode(image, qp)
+    decoded = codec.decode(data)
+    assert decoded.shape == image.shape
+    assert decoded.dtype == np.uint8
+    assert 0 < codec.header_bytes(data) < len(data)
+    if smooth:
+        assert np.abs(decoded.astype(int) - image).max() <= 20
+    elif qp == 0 and chroma == "444":
+        assert psnr(image, decoded) > 45
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (8, 8), (9, 9), (15, 17), (64, 8)])
+def test_small_and_narrow_pictures_keep_their_colour(size, astronaut, embedded):
+    image = np.ascontiguousarray(astronaut[30 : 30 + size[0], 20 : 20 + size[1]])
+    decoded = embedded.decode(embedded.encode(image, 20))
+    assert decoded.shape == image.shape
+    assert psnr(image, decoded) > 33
+
+
+def test_rate_and_quality_fall_as_qp_rises(photo, embedded):
+    streams = [embedded.encode(photo, qp) for qp in range(4, 52, 6)]
+    sizes = [len(data) for data in streams]
+    qualities = [psnr(photo, embedded.decode(data)) for data in streams]
+    assert sizes == sorted(sizes, reverse=True)
+    assert qualities == sorted(qualities, reverse=True)
+    assert not embedded.knob.rising
+
+
+def test_quality_is_in_bpgencs_range(coffee, embedded):
+    image = np.ascontiguousarray(coffee[:256, :384])
+    data = embedded.encode(image, 30)
+    assert len(data) * 8 / (256 * 384) == pytest.approx(1.1, abs=0.35)
+    assert psnr(image, embedded.decode(data)) > 33
+
+
+@pytest.mark.parametrize(
+    ("options", "pixel_format", "bit_depth"),
+    [
+        ({}, container.CHROMA_444, 8),
+        ({"chroma": "422"}, container.CHROMA_422, 8),
+        ({"chroma": "420", "bit_depth": 10}, container.CHROMA_420, 10),
+        ({"chroma": 444, "bit_depth": 12}, container.CHROMA_444, 12),
+    ],
+)
+def test_options_reach_the_header(options, pixel_format, bit_depth, photo):
+    codec = Bpg("embedded", level=1, **options)
+    header, _, _ = back_end.parse(codec.encode(photo, 40))
+    assert (header.width, header.height) == (photo.shape[1], photo.shape[0])
+    assert (header.pixel_format, header.bit_depth) == (pixel_format, bit_depth)
+    assert (header.color_space, header.limited_range) == (container.YCBCR, False)
+    assert codec.options == {"encoder": "x265", "chroma": "444", "bit_depth": 8, "level": 1} | {
+        key: str(value) if key == "chroma" else value for key, value in options.items()
+    }
+
+
+def test_level_reaches_the_encoder(photo):
+    assert Bpg("embedded", level=1).encode(photo, 30) != Bpg("embedded", level=8).encode(photo, 30)
+
+
+def test_encoding_is_deterministic(photo, embedded):
+    assert embedded.encode(photo, 33) == Bpg("embedded").encode(photo, 33.0)
+
+
+def test_back_end_names_x265_and_pyav_with_their_versions(embedded):
+    import av
+
+    assert embedded.backend.startswith("x265 ")
+    assert embedded.backend[5].isdigit()
+    assert embedded.backend.endswith(f" via PyAV {av.__version__}")
+    assert "bpgenc" not in embedded.backend
+
+
+def test_missing_pyav_is_unavailable_with_a_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(CodecUnavailableError, match="pip install av"):
+        hevc.load_av()
+
+
+@pytest.mark.parametrize("qp", [-1, 52, 30.5, float("nan")])
+def test_quality_outside_the_knob_is_refused(qp, photo, embedded):
+    with pytest.raises(UsageError, match="qp"):
+        embedded.encode(photo, qp)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "libbpg"},
+        {"encoder": "x264"},
+        {"chroma": "411"},
+        {"bit_depth": 9},
+        {"level": 0},
+        {"backend": "embedded", "encoder": "jctvc"},
+    ],
+)
+def test_unknown_options_are_refused_by_name(options):
+    with pytest.raises(UsageError, match=list(options)[-1]):
+        Bpg(**options)
+
+
+def test_too_large_pictures_are_refused(monkeypatch, photo, embedded):
+    monkeypatch.setattr(container, "MAX_PIXELS", 1000)
+    with pytest.raises(CodecError, match="exceeds 1000 pixels"):
+        embedded.encode(photo, 30)
+
+
+@pytest.mark.slow
+def test_8000_by_6000_pixels(astronaut):
+    image = np.zeros((6000, 8000, 3), np.uint8)
+    image[1000:1512, 7000:7512] = astronaut
+    codec = Bpg("embedded", level=1)
+    decoded = codec.decode(codec.encode(image, 40))
+    assert decoded.shape == image.shape
+    assert psnr(decoded[1000:1512, 7000:7512], astronaut) > 27

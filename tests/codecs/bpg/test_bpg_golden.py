@@ -1,0 +1,36 @@
+import pytest
+
+from isorate.codecs.bpg import embedded as back_end
+from isorate.codecs.bpg import parameters
+from isorate.codecs.bpg.bits import unit_type
+from isorate.codecs.bpg.hevc import INTRA_SLICES
+from isorate.errors import CodecUnavailableError
+
+
+def test_golden_streams_decode_to_bpgdecs_pixels(lossy, stream, expected, fingerprint, embedded):
+    assert fingerprint(embedded.decode(stream(lossy))) == expected(lossy)
+
+
+def test_lossless_streams_are_refused_rather_than_decoded_wrongly(stream, embedded):
+    with pytest.raises(CodecUnavailableError, match="implicit RDPCM"):
+        embedded.decode(stream("chelsea_jctvc_444_8bit_lossless"))
+
+
+def test_real_bpgdec_decodes_every_golden_stream(golden, stream, expected, fingerprint, bpgenc):
+    assert fingerprint(bpgenc.decode(stream(golden))) == expected(golden)
+
+
+def test_coding_parameters_are_written_as_they_were_read(golden, stream):
+    data = stream(golden)
+    _, coding, _ = back_end.parse(data)
+    packed = coding.pack()
+    assert parameters.unpack(packed) == coding
+    assert bytes([len(packed)]) + packed in data[:20]
+
+
+def test_header_ends_where_the_first_slice_begins(golden, stream, embedded):
+    data = stream(golden)
+    at = embedded.header_bytes(data)
+    assert 20 < at < 30
+    assert data[at - 3 : at] == b"\x00\x00\x01"
+    assert unit_type(data[at:]) in INTRA_SLICES
