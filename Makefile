@@ -71,6 +71,9 @@ format: $(ENV)  ## format the code
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+bench: $(ENV)  ## measure encode, decode, matching and metrics
+	@$(PY) -m isorate.bench
+
 dist: $(ENV)  ## build the wheel and the sdist
 	@$(PY) -m build --outdir dist .
 

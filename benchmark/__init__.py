@@ -17,11 +17,11 @@ __all__ = ["match", "run"]
 def __getattr__(name: str) -> Any:
     # Lazy: `isorate --help` and every worker would pay for NumPy and the codecs otherwise.
     if name == "run":
-        from isorate.api import run  # noqa: PLC0415
+        from isorate.api import run
 
         return run
     if name == "match":
-        from isorate.match_codec import match  # noqa: PLC0415
+        from isorate.match_codec import match
 
         return match
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,7 +41,9 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}; choose a folder with room and rights") from None
+        raise RunError(
+            f"{path}: cannot be written: {error.strerror or error}; choose a folder with room and rights"
+        ) from None
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,23 @@ class CachedEncode:
 
     data: bytes
     encode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured on a file's decoded pixels; the fields are those of :class:`isorate.rows.Row`.
+
+    Attributes
+    ----------
+    suffix
+        Of the lossless file with the pixels.
+    """
+
+    psnr: float
+    ms_ssim: float | None
+    decode_s: float
+    decoded_sha256: str
+    suffix: str
 
 
 class Cache:
@@ -64,17 +81,21 @@ class Cache:
         self._keep(key, "stream", data)
         self._keep(key, "encode", {"sha256": hashlib.sha256(data).hexdigest(), "encode_s": encode_s})
 
-    def measured(self, key: str) -> tuple[dict[str, Any], bytes] | None:
+    def measured(self, key: str) -> tuple[Measured, bytes] | None:
         """Return earlier measurements of the encode `key` and its pixels as a lossless file, or None."""
         meta, data = self._json(key, "measured"), self._bytes(key, "decoded")
-        if meta is None or data is None or hashlib.sha256(data).hexdigest() != meta["file_sha256"]:
+        if meta is None or data is None or hashlib.sha256(data).hexdigest() != meta.pop("file_sha256", None):
             return None
-        return meta, data
+        try:
+            return Measured(**{**meta, "psnr": float(meta["psnr"])}), data
+        except (KeyError, TypeError):
+            return None  # another version wrote it
 
-    def keep_measured(self, key: str, measured: dict[str, Any], decoded: bytes) -> None:
+    def keep_measured(self, key: str, measured: Measured, decoded: bytes) -> None:
         """Keep measurements and the decoded pixels."""
+        meta = {**asdict(measured), "psnr": repr(measured.psnr), "file_sha256": hashlib.sha256(decoded).hexdigest()}
         self._keep(key, "decoded", decoded)
-        self._keep(key, "measured", {**measured, "file_sha256": hashlib.sha256(decoded).hexdigest()})
+        self._keep(key, "measured", meta)
 
     def _file(self, key: str, kind: str) -> Path | None:
         return None if self.folder is None else self.folder / key[:2] / f"{key}.{kind}"

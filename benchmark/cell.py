@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from isorate.cache import Cache
-from isorate.codecs.base import Codec, Image, TwoKnobCodec
+from isorate.cache import Cache, Measured
+from isorate.codecs.base import Codec, TwoKnobCodec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage, pixels_sha256
 from isorate.errors import IsorateError, RunError
-from isorate.matching import Match, Policy
 from isorate.match_codec import match_codec
+from isorate.matching import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.pixels import to_lossless
 from isorate.points import Point
@@ -191,47 +191,45 @@ class _Work:
             decoded = codec.decode(data)
             decode_s = time.perf_counter() - start
             lossless = to_lossless(decoded)
-            quality = psnr(self.image, decoded)
-            measured = {
-                "psnr": repr(quality),
-                "ms_ssim": ms_ssim(self.image, decoded),
-                "decode_s": decode_s,
-                "decoded_sha256": pixels_sha256(decoded),
-                "suffix": lossless[1],
-            }
+            measured = Measured(
+                psnr=psnr(self.image, decoded),
+                ms_ssim=ms_ssim(self.image, decoded),
+                decode_s=decode_s,
+                decoded_sha256=pixels_sha256(decoded),
+                suffix=lossless[1],
+            )
             self.cache.keep_measured(key, measured, lossless[0])
         else:
-            measured, lossless = cached[0], (cached[1], cached[0]["suffix"])
+            measured, lossless = cached[0], (cached[1], cached[0].suffix)
         place = (self.cell.source.name, self.cell.point.name, self.entry.name)
         rate = bpp(len(data), self.image)
         return replace(
             blank,
             knob=knobs[0],
-            **_named_knobs(codec, knobs),
+            lmbda=_knob_value(codec, knobs, "lmbda"),
+            bin_size=_knob_value(codec, knobs, "bin_size"),
             target_bpp=rate if target is None else bpp(target, self.image),
             num_bytes=len(data),
             header_bytes=codec.header_bytes(data),
             bpp=rate,
             residual_pct=0.0 if target is None else 100 * (len(data) / target - 1),
             note=note,
-            psnr=float(measured["psnr"]),
-            ms_ssim=measured["ms_ssim"],
+            psnr=measured.psnr,
+            ms_ssim=measured.ms_ssim,
             encode_s=encode_s,
-            decode_s=measured["decode_s"],
+            decode_s=measured.decode_s,
             probes=len(trace),
             trace=trace,
             stream=self.run.write_stream(*place, codec.suffix, data),
             decoded=self.run.write_decoded(*place, lossless),
             stream_sha256=hashlib.sha256(data).hexdigest(),
-            decoded_sha256=measured["decoded_sha256"],
+            decoded_sha256=measured.decoded_sha256,
         )
 
 
-def _named_knobs(codec: Codec, knobs: tuple[float, ...]) -> dict[str, float]:
-    named = {codec.knob.name: knobs[0]}
-    if isinstance(codec, TwoKnobCodec):
-        named[codec.fine_knob.name] = knobs[1]
-    return {name: value for name, value in named.items() if name in ("lmbda", "bin_size")}
+def _knob_value(codec: Codec, knobs: tuple[float, ...], name: str) -> float | None:
+    names = [codec.knob.name, codec.fine_knob.name] if isinstance(codec, TwoKnobCodec) else [codec.knob.name]
+    return knobs[names.index(name)] if name in names else None
 
 
 def _note(found: Match, tolerance_pct: float) -> str:

@@ -42,9 +42,7 @@ def match_codec(
         Under ``strict`` when the nearest is outside the tolerance.
     """
     if not isinstance(codec, TwoKnobCodec):
-        return match_size(
-            size, codec.knob, target, num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy
-        )
+        return match_size(size, codec.knob, target, num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy)
     default = codec.fine_default
     coarse = match_size(
         lambda value: size(value, default),

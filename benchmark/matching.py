@@ -201,11 +201,10 @@ class _Search:
         return self.unreachable()
 
     def unreachable(self) -> bool:
-        probed = {value: size for value, size in self.sizes.items()}
         smallest, largest = self.to_knob(self.low_x), self.to_knob(self.high_x)
-        sizes = probed.values()
-        return (smallest in probed and all(s > self.target for s in sizes)) or (
-            largest in probed and all(s < self.target for s in sizes)
+        sizes = self.sizes.values()
+        return (smallest in self.sizes and min(sizes) > self.target) or (
+            largest in self.sizes and max(sizes) < self.target
         )
 
     def close_enough(self, probe: Probe) -> bool:
@@ -245,7 +244,9 @@ class _Search:
     def fresh(self, low: float, high: float) -> float:
         """Return an unprobed value inside the bracket, for when the model points at a known one."""
         if self.knob.integer:
-            inside = [float(k) for k in range(int(self.knob.low), int(self.knob.high) + 1) if float(k) not in self.sizes]
+            inside = [
+                float(k) for k in range(int(self.knob.low), int(self.knob.high) + 1) if float(k) not in self.sizes
+            ]
             root = self.model_root(low, high)
             between = [k for k in inside if low <= self.to_x(k) <= high]
             return min(between or inside, key=lambda k: abs(self.to_x(k) - root))
@@ -283,11 +284,12 @@ class _Search:
         return np.asarray(base + correction)
 
     def typical(self, x: np.ndarray) -> np.ndarray:
-        inner = np.interp(x, self.typical_x, self.typical_y)
-        left = (self.typical_y[1] - self.typical_y[0]) / (self.typical_x[1] - self.typical_x[0])
-        right = (self.typical_y[-1] - self.typical_y[-2]) / (self.typical_x[-1] - self.typical_x[-2])
-        inner = np.where(x < self.typical_x[0], self.typical_y[0] + left * (x - self.typical_x[0]), inner)
-        return np.where(x > self.typical_x[-1], self.typical_y[-1] + right * (x - self.typical_x[-1]), inner)
+        at, log_size = self.typical_x, self.typical_y
+        inner = np.interp(x, at, log_size)
+        left = (log_size[1] - log_size[0]) / (at[1] - at[0])
+        right = (log_size[-1] - log_size[-2]) / (at[-1] - at[-2])
+        inner = np.where(x < at[0], log_size[0] + left * (x - at[0]), inner)
+        return np.asarray(np.where(x > at[-1], log_size[-1] + right * (x - at[-1]), inner))
 
     def probe_neighbours(self) -> None:
         """Probe both sides of the best: where sizes are not monotone, a bracket proves nothing."""

@@ -29,7 +29,7 @@ def psnr(reference: Image, decoded: Image) -> float:
     _same_shape(reference, decoded)
     if np.array_equal(reference, decoded):
         return math.inf
-    from skimage.metrics import peak_signal_noise_ratio  # noqa: PLC0415  (imports SciPy: half a second)
+    from skimage.metrics import peak_signal_noise_ratio
 
     return float(peak_signal_noise_ratio(reference, decoded, data_range=255))
 
@@ -57,23 +57,21 @@ def ms_ssim(reference: Image, decoded: Image) -> float | None:
     _same_shape(reference, decoded)
     if min(reference.shape[:2]) < MS_SSIM_MIN_SIDE:
         return None
-    import torch  # noqa: PLC0415  (seconds of start-up, and a finished run's continuation needs none of it)
-    from pytorch_msssim import ms_ssim as pytorch_ms_ssim  # noqa: PLC0415
+    import torch
+    from pytorch_msssim import ms_ssim as pytorch_ms_ssim
 
     def plane(image: Image, channel: int) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(image[..., channel])).float()[None, None]
 
     with torch.inference_mode():
-        values = [
-            float(pytorch_ms_ssim(plane(reference, c), plane(decoded, c), data_range=255)) for c in range(3)
-        ]
+        values = [float(pytorch_ms_ssim(plane(reference, c), plane(decoded, c), data_range=255)) for c in range(3)]
     return sum(values) / 3
 
 
 def bpp(num_bytes: float, image: Image) -> float:
     """Return bits per pixel of a file of `num_bytes`, every byte counted."""
     height, width = image.shape[:2]
-    return 8 * num_bytes / (height * width)
+    return float(8 * num_bytes / (height * width))
 
 
 def _same_shape(reference: Image, decoded: Image) -> None:

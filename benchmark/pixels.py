@@ -13,7 +13,7 @@ WEBP_MAX_SIDE = 16383
 
 
 def to_lossless(image: Image) -> tuple[bytes, str]:
-    """Return `image` as a lossless file and its suffix: WebP (105 KB for 768×512), PNG where a side is too long for it."""
+    """Return `image` as a lossless file and its suffix: WebP, or PNG where a side is too long for that."""
     out = io.BytesIO()
     picture = PillowImage.fromarray(image)
     if max(image.shape[:2]) > WEBP_MAX_SIDE:

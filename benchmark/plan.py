@@ -114,8 +114,8 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def _describe_image(name: str, path: Path) -> dict[str, Any]:
-    from isorate.datasets.images import load_image  # noqa: PLC0415
-    from isorate.errors import ImageError  # noqa: PLC0415
+    from isorate.datasets.images import load_image
+    from isorate.errors import ImageError
 
     try:
         loaded = load_image(path)

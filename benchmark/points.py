@@ -76,7 +76,9 @@ def default_points(anchor: str, knob: Knob, dataset: str) -> list[str]:
     if dataset == "kodak" and paper_knobs(anchor):
         return [PAPER]
     if knob.default is None:
-        raise UsageError(f"{anchor} as anchor has no default operating point; give --point {knob.name}=VALUE or bpp=VALUE")
+        raise UsageError(
+            f"{anchor} as anchor has no default operating point; give --point {knob.name}=VALUE or bpp=VALUE"
+        )
     return [f"{knob.name}={knob.default:g}"]
 
 

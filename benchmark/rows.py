@@ -41,19 +41,19 @@ class Row:
     target_bpp
         The rate that was asked for: the anchor's on this image, or the bpp target of the point.
     num_bytes, header_bytes
-        Size of the whole file, and how much of it carries no picture data (None where the format gives no clear answer).
+        Size of the whole file, and how much of it carries no picture data (None where the format does not tell).
     bpp
         Bits per pixel: ``8 * num_bytes / (width * height)``, header included.
     residual_pct
         ``100 * (bpp / target_bpp - 1)``; 0 for an anchor at a knob value.
     note
-        What a reader must know of the match: ``unreachable: …``, ``outside tolerance``, ``not monotone``; empty when there is nothing.
+        What a reader must know of the match: ``unreachable: …``, ``outside tolerance``, sizes that are not monotone.
     psnr
         dB, over all samples of the 8-bit RGB image; ``inf`` when the images are identical.
     ms_ssim
         0..1, RGB, data range 255; None where it is not defined (a side of 160 pixels or less).
     encode_s, decode_s
-        Wall-clock seconds of the chosen encode and of its decode, when they were really run (a cached result keeps the first run's).
+        Wall-clock seconds of the chosen encode and of its decode; a cached result keeps the first run's.
     probes
         How many encodes the match took.
     trace

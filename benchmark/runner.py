@@ -176,7 +176,7 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes with one thread each; gone at once when the body is left by an exception."""
+    """Give a pool of fresh processes with one thread each, gone at once when an exception leaves the body."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)

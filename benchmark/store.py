@@ -27,7 +27,7 @@ MANIFEST_SCHEMA = 1
 
 
 def safe_name(name: str) -> str:
-    """Return `name` as a file name: letters, digits, ``._+-``; a changed or long name keeps a digest of the original."""
+    """Return `name` as a file name: letters, digits, ``._+-``; a changed or long name ends in a digest of it."""
     kept = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
     if kept == name and len(name) <= 80 and not name.startswith("."):
         return name

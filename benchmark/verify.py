@@ -90,7 +90,9 @@ def verify(dataset: Dataset) -> Iterator[Verified]:
     sources = {source.name: source for source in dataset.sources}
     rows = _supplementary()
     if missing := sorted({row["image"] for row in rows} - set(sources)):
-        raise DatasetError(f"{dataset.name}: has no {', '.join(missing)}; verify needs Kodak's PNGs (--data kodak or their folder)")
+        raise DatasetError(
+            f"{dataset.name}: has no {', '.join(missing)}; verify needs Kodak's PNGs (--data kodak or their folder)"
+        )
     for row in rows:
         image = sources[row["image"]].load().pixels
         theirs = (float(row["bpp"]), float(row["psnr"]), float(row["ms_ssim"]))
@@ -138,10 +140,7 @@ def _at_rate(codec: Codec, image: Image, rate: float) -> tuple[float, float, flo
     search = partial(match_size, size, codec.knob, num_pixels=num_pixels, policy=Policy.AT_MOST, tolerance_pct=2.0)
     below = search(target).best
     above = next(
-        probe
-        for factor in (1.03, 1.15, 1.5)
-        for probe in [search(target * factor).best]
-        if probe.num_bytes > target
+        probe for factor in (1.03, 1.15, 1.5) for probe in [search(target * factor).best] if probe.num_bytes > target
     )
     low, high = _measure(codec, image, below.knob), _measure(codec, image, above.knob)
     share = (math.log(rate) - math.log(low[0])) / (math.log(high[0]) - math.log(low[0]))

@@ -104,7 +104,7 @@ class Codec(ABC):
             When `data` is damaged, truncated or of another format.
         """
 
-    def header_bytes(self, data: bytes) -> int | None:  # noqa: ARG002
+    def header_bytes(self, data: bytes) -> int | None:
         """Return how many bytes of `data` carry no picture data, or None when the format gives no clear answer."""
         return None
 

@@ -83,9 +83,7 @@ class Jpeg(Codec):
     @property
     def knob(self) -> Knob:
         """Quality 1..100."""
-        return Knob(
-            "quality", 1, 100, integer=self.mode == "integer", rising=True, default=10, typical=TYPICAL_RATES
-        )
+        return Knob("quality", 1, 100, integer=self.mode == "integer", rising=True, default=10, typical=TYPICAL_RATES)
 
     @property
     def backend(self) -> str:

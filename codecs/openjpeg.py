@@ -75,7 +75,7 @@ def load_glymur() -> ModuleType:
     with _configuration(_library()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            import glymur  # noqa: PLC0415  (its configuration is read while it is imported)
+            import glymur
         except ImportError as error:
             raise CodecUnavailableError(f"jpeg2000: glymur is missing ({error}); pip install glymur") from None
     if glymur.version.openjpeg_version_tuple < (2, 3, 0):

@@ -55,7 +55,9 @@ class CodecSpec:
     @property
     def options_text(self) -> str:
         """The options as they are written: ``key=value,key=value``."""
-        return ",".join(f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in self.options)
+        return ",".join(
+            f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in self.options
+        )
 
     @property
     def text(self) -> str:

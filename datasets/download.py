@@ -19,8 +19,8 @@ def download(manifest: Manifest, names: list[str], folder: Path, remedy: str) ->
     DatasetError
         When no mirror gives a file; the message lists what each said, and `remedy`.
     """
-    import pooch  # noqa: PLC0415  (pooch and requests cost start-up time that an offline run need not pay)
-    from tqdm import tqdm  # noqa: PLC0415
+    import pooch
+    from tqdm import tqdm
 
     pooch.get_logger().setLevel("WARNING")
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def download(manifest: Manifest, names: list[str], folder: Path, remedy: str) ->
 
 
 def _retrieve(url: str, sha256: str, name: str, folder: Path) -> None:
-    import pooch  # noqa: PLC0415
+    import pooch
 
     downloader = pooch.HTTPDownloader(timeout=TIMEOUT_S)
     for attempt in range(TRIES):
@@ -57,7 +57,7 @@ def _retrieve(url: str, sha256: str, name: str, folder: Path) -> None:
 
 
 def _short(error: Exception) -> str:
-    import requests  # noqa: PLC0415
+    import requests
 
     if isinstance(error, requests.ConnectionError):
         return "cannot be reached"

@@ -70,7 +70,10 @@ def load_image(path: Path) -> LoadedImage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
             picture, lossy = _open(path)
-            if ImageOps.exif_transpose(picture, in_place=False) is not picture and picture.getexif().get(0x0112, 1) != 1:
+            if (
+                ImageOps.exif_transpose(picture, in_place=False) is not picture
+                and picture.getexif().get(0x0112, 1) != 1
+            ):
                 picture = ImageOps.exif_transpose(picture)
                 notes.append("turned as its EXIF orientation says")
             pixels = _rgb(path, picture, notes)
@@ -97,7 +100,9 @@ def _open(path: Path) -> tuple[PillowImage.Image, bool]:
 def _rgb(path: Path, picture: PillowImage.Image, notes: list[str]) -> NDArray[np.uint8]:
     mode = picture.mode
     if mode.startswith(DEEP_MODES):
-        raise ImageError(f"{path}: more than 8 bits a sample (mode {mode}); convert it to 8 bits, the codecs compared here code 8")
+        raise ImageError(
+            f"{path}: more than 8 bits a sample (mode {mode}); convert it to 8 bits, the codecs compared here code 8"
+        )
     if mode in ("CMYK", "YCCK", "LAB", "HSV"):
         raise ImageError(f"{path}: {mode} samples; convert the file to sRGB with its colour profile")
     if picture.has_transparency_data:

@@ -17,7 +17,7 @@ def whereabouts(name: str, cache: Path) -> str:
         folder = kodak_folder(cache)
         missing = [file for file in manifest.sha256 if not (folder / file).is_file()]
         if missing:
-            return f"missing   {len(missing)} of {len(manifest.sha256)} files in {folder}; they are downloaded when they are needed"
+            return f"missing   {len(missing)} of {len(manifest.sha256)} files in {folder}; downloaded when needed"
         for file in manifest.sha256:
             manifest.check(folder / file)
     except DatasetError as error:

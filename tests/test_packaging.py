@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"isorate": "benchmark", "isorate.codecs": "codecs", "isorate.datasets": "datasets", "isorate.reports": "reports"}
+FOLDERS = {
+    "isorate": "benchmark",
+    "isorate.codecs": "codecs",
+    "isorate.datasets": "datasets",
+    "isorate.reports": "reports",
+}
 
 
 def packages_in_the_tree():
@@ -26,7 +31,10 @@ def test_every_package_in_the_tree_is_listed():
 
 
 def test_nothing_shadows_the_standard_library_or_hugging_face():
-    code = "import codecs, sys; import isorate.codecs.base, isorate.datasets.base; print(codecs.__file__, 'datasets' in sys.modules)"
+    code = (
+        "import codecs, sys; import isorate.codecs.base, isorate.datasets.base; "
+        "print(codecs.__file__, 'datasets' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert "isorate" not in done.stdout
     assert done.stdout.strip().endswith("False")
@@ -47,7 +55,9 @@ def test_wheel_and_sdist_carry_everything(tmp_path):
         in_wheel = {name for name in wheel.namelist() if name.startswith("isorate/")}
     expected = set()
     for name, folder in FOLDERS.items():
-        tracked = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+        tracked = subprocess.run(
+            ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout
         for line in tracked.splitlines():
             expected.add(f"{name.replace('.', '/')}/{Path(line).relative_to(folder).as_posix()}")
     assert expected

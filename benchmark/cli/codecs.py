@@ -25,9 +25,15 @@ def codecs(*, json: bool = False) -> None:
         print(json_module.dumps([entry.to_json() for entry in listed], indent=1))
         return
     for entry in listed:
-        print(f"{entry.name}  {entry.label}  [{entry.backend}]" if entry.available else f"{entry.name}  UNAVAILABLE: {entry.hint}")
+        print(
+            f"{entry.name}  {entry.label}  [{entry.backend}]"
+            if entry.available
+            else f"{entry.name}  UNAVAILABLE: {entry.hint}"
+        )
         if entry.knob is not None:
             kind = "whole numbers" if entry.knob.integer else "real numbers"
             way = "larger file" if entry.knob.rising else "smaller file"
-            print(f"    knob     {entry.knob.name} {entry.knob.low:g}..{entry.knob.high:g}, {kind}; larger value, {way}")
+            print(
+                f"    knob     {entry.knob.name} {entry.knob.low:g}..{entry.knob.high:g}, {kind}; larger value, {way}"
+            )
             print(f"    options  {', '.join(f'{key}={value}' for key, value in entry.options.items()) or 'none'}")

@@ -10,7 +10,9 @@ from isorate.errors import ImageError, UsageError
 LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
-def decode(stream: Path, out: Path, /, *, codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None) -> None:
+def decode(
+    stream: Path, out: Path, /, *, codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None
+) -> None:
     """Decode a file to a lossless image.
 
     Examples
@@ -29,12 +31,12 @@ def decode(stream: Path, out: Path, /, *, codec: Annotated[str | None, Parameter
     codec
         The codec; the file's ending chooses it by default.
     """
-    import io  # noqa: PLC0415  (keeps --help fast)
+    import io
 
-    from PIL import Image as PillowImage  # noqa: PLC0415
+    from PIL import Image as PillowImage
 
-    from isorate.atomic import write_bytes  # noqa: PLC0415
-    from isorate.cli.by_suffix import codec_for  # noqa: PLC0415
+    from isorate.atomic import write_bytes
+    from isorate.cli.by_suffix import codec_for
 
     file_format = LOSSLESS.get(out.suffix.lower())
     if file_format is None:

@@ -45,10 +45,10 @@ def encode(
     """
     if (bpp is None) == (knob is None):
         raise UsageError("give --bpp or --knob, one of them")
-    from isorate.atomic import write_bytes  # noqa: PLC0415  (keeps --help fast)
-    from isorate.cli.by_suffix import codec_for  # noqa: PLC0415
-    from isorate.datasets.images import load_image  # noqa: PLC0415
-    from isorate.match_codec import match  # noqa: PLC0415
+    from isorate.atomic import write_bytes
+    from isorate.cli.by_suffix import codec_for
+    from isorate.datasets.images import load_image
+    from isorate.match_codec import match
 
     adapter = codec_for(out, codec)
     pixels = load_image(image).pixels

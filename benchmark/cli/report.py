@@ -32,8 +32,8 @@ def report(
     single_file
         Put every image inside the page.
     published
-        CSV of published rate-distortion curves to draw beside the measured ones (columns codec, bpp, psnr_rgb, ms_ssim).
+        CSV of published rate-distortion curves to draw beside the measured ones: codec, bpp, psnr_rgb, ms_ssim.
     """
-    from isorate.reports.page import render  # noqa: PLC0415  (keeps --help fast)
+    from isorate.reports.page import render
 
     print(render(run, out, single_file=single_file, published=published))

@@ -64,29 +64,27 @@ def run(
     cache
         Reuse encodes of earlier runs.
     """
-    from tqdm import tqdm  # noqa: PLC0415  (keeps --help fast)
+    from tqdm import tqdm
 
-    bar: tqdm[None] | None = None
+    with tqdm(total=0, unit="cell", desc=f"{anchor}'s rates", file=sys.stderr) as bar:
 
-    def show(counts: Counter[str], done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, initial=done, unit="cell", desc=f"{anchor}'s rates", file=sys.stderr)
-        bar.update(done - bar.n)
-        bar.set_postfix(counts)
+        def show(counts: Counter[str], done: int, total: int) -> None:
+            if bar.total != total:
+                bar.reset(total)
+                bar.initial = done
+            bar.update(done - bar.n)
+            bar.set_postfix(counts)
 
-    try:
         done = run_comparison(
             data, out, anchor=anchor, codecs=codec, points=point, images=image, policy=policy, tolerance_pct=tolerance,
             workers=workers, overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
-    finally:
-        if bar is not None:
-            bar.close()
     rows = done.rows()
     failed = [row for row in rows if not row.ok]
     for row in failed:
         print(f"{row.image}, {row.codec} at {row.point}: {row.status}", file=sys.stderr)
     noted = sum(1 for row in rows if row.ok and row.note)
-    print(f"{out}: {len(rows) - len(failed)} rows, {len(failed)} failed, {noted} with a note; next: isorate report {out}")
+    print(
+        f"{out}: {len(rows) - len(failed)} rows, {len(failed)} failed, {noted} with a note; next: isorate report {out}"
+    )
     return FAILED_CELLS if failed else 0

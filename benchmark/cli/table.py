@@ -10,7 +10,7 @@ def table(
     run: Path,
     /,
     *,
-    format: Annotated[Literal["csv", "markdown", "latex", "json"], Parameter(name=["--format", "-f"])] = "markdown",  # noqa: A002
+    format: Annotated[Literal["csv", "markdown", "latex", "json"], Parameter(name=["--format", "-f"])] = "markdown",
 ) -> None:
     """Print a run's rows.
 
@@ -28,7 +28,7 @@ def table(
     format
         `csv` and `json`: every row with every column. `markdown` and `latex`: BPP, PSNR and MS-SSIM as in a paper.
     """
-    from isorate.reports.tables import render  # noqa: PLC0415  (keeps --help fast)
-    from isorate.store import Run  # noqa: PLC0415
+    from isorate.reports.tables import render
+    from isorate.store import Run
 
     print(render(Run.open(run), format), end="")

@@ -24,11 +24,11 @@ def verify(*, data: Annotated[str, Parameter(env_var="ISORATE_DATA")] = "kodak")
     data
         `kodak`, or the folder of its PNGs.
     """
-    from isorate.cache import cache_dir  # noqa: PLC0415  (keeps --help fast)
-    from isorate.datasets.registry import open_dataset  # noqa: PLC0415
-    from isorate.verify import verify as recompute  # noqa: PLC0415
+    from isorate.cache import cache_dir
+    from isorate.datasets.registry import open_dataset
+    from isorate.verify import verify as recompute
 
-    print(f"{'image':8} {'codec':9} {'bpp ours':>8} {'theirs':>7} {'PSNR ours':>9} {'theirs':>8} {'diff':>8} {'MS-SSIM':>7} {'theirs':>7} {'diff':>8}")
+    print("image    codec     bpp ours  theirs PSNR ours   theirs     diff MS-SSIM  theirs     diff")
     differ = 0
     backends = {}
     for row in recompute(open_dataset(data, cache_dir())):
@@ -40,7 +40,9 @@ def verify(*, data: Annotated[str, Parameter(env_var="ISORATE_DATA")] = "kodak")
             flush=True,
         )
         differ += not row.ok
-        backends[row.codec] = f"{row.backend}; {row.how}; within {row.tolerance.psnr:g} dB and {row.tolerance.ms_ssim:g}"
+        backends[row.codec] = (
+            f"{row.backend}; {row.how}; within {row.tolerance.psnr:g} dB and {row.tolerance.ms_ssim:g}"
+        )
     for codec, text in backends.items():
         print(f"{codec}: {text}")
     print(f"{differ} of 18 rows differ" if differ else "all 18 rows reproduce within their tolerances")

@@ -1,5 +1,6 @@
 import pytest
-from isorate.cache import Cache
+
+from isorate.cache import Cache, Measured
 from isorate.codecs.jpeg import Jpeg
 
 
@@ -22,9 +23,9 @@ def test_entries_come_back_whole_or_not_at_all(tmp_path):
     assert cache.encode("k" * 64).data == b"stream"
     next(tmp_path.rglob("*.stream")).write_bytes(b"strea")
     assert cache.encode("k" * 64) is None
-    cache.keep_measured("k" * 64, {"psnr": "30.0"}, b"pixels")
-    meta, pixels = cache.measured("k" * 64)
-    assert (meta["psnr"], pixels) == ("30.0", b"pixels")
+    measured = Measured(float("inf"), None, 0.1, "f" * 64, ".webp")
+    cache.keep_measured("k" * 64, measured, b"pixels")
+    assert cache.measured("k" * 64) == (measured, b"pixels")
     next(tmp_path.rglob("*.measured")).write_text("{")
     assert cache.measured("k" * 64) is None
 

@@ -1,7 +1,9 @@
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
+
 from isorate.codecs.base import Knob, TwoKnobCodec
 from isorate.codecs.jpeg import Jpeg
 from isorate.errors import MatchError
@@ -16,7 +18,7 @@ class Synthetic(TwoKnobCodec):
     fine_knob = Knob("bin_size", 0.5, 2.0, integer=False, rising=False)
     fine_default = 1.0
     backend = "none"
-    options = {}
+    options: ClassVar = {}
 
     def __init__(self):
         self.calls = []

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from isorate.codecs.base import Knob
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
@@ -29,7 +30,11 @@ def monotone_curves(draw):
 def test_an_integer_knob_gives_the_nearest_of_all_values(sizes, rising, log, target):
     table = sizes if rising else sizes[::-1]
     found = match_size(
-        lambda k: table[int(k) - 1], knob(integer=True, rising=rising, log=log), target, num_pixels=PIXELS, max_probes=100
+        lambda k: table[int(k) - 1],
+        knob(integer=True, rising=rising, log=log),
+        target,
+        num_pixels=PIXELS,
+        max_probes=100,
     )
     nearest = min(abs(math.log(size / target)) for size in sizes)
     assert abs(math.log(found.best.num_bytes / target)) == pytest.approx(nearest)
@@ -138,7 +143,10 @@ def test_real_continuous_codecs_match_in_four_encodes(codec, astronaut, coffee):
         num_pixels = image.shape[0] * image.shape[1]
         for rate in (0.15, 0.25, 0.5, 1.0, 2.0):
             found = match_size(
-                lambda k, image=image: len(codec.encode(image, k)), codec.knob, rate * num_pixels / 8, num_pixels=num_pixels
+                lambda k, image=image: len(codec.encode(image, k)),
+                codec.knob,
+                rate * num_pixels / 8,
+                num_pixels=num_pixels,
             )
             encodes.append(len(found.trace))
             residuals.append(abs(found.residual_pct))

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from isorate.codecs.jpeg import Jpeg
 from isorate.errors import ImageError
 from isorate.metrics import ms_ssim, psnr

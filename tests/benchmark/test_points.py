@@ -1,4 +1,5 @@
 import pytest
+
 from isorate.codecs.base import Knob
 from isorate.errors import UsageError
 from isorate.points import Point, default_points
@@ -19,7 +20,9 @@ def test_the_papers_point_has_a_value_for_each_image():
     assert [point.knob_for("bpg", name) for name in ("kodim02", "kodim23", "kodim01")] == [36, 39, 37]
 
 
-@pytest.mark.parametrize("text", ["", "qp", "qp=", "qp=52", "qp=36.5", "quality=10", "bpp=0", "bpp=-1", "bpp=nan", "qp=x"])
+@pytest.mark.parametrize(
+    "text", ["", "qp", "qp=", "qp=52", "qp=36.5", "quality=10", "bpp=0", "bpp=-1", "bpp=nan", "qp=x"]
+)
 def test_what_is_no_point_is_refused(text):
     with pytest.raises(UsageError, match="point"):
         Point.parse(text, "bpg", QP)

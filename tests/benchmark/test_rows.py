@@ -3,14 +3,19 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from isorate.errors import RunError
 from isorate.rows import Row
 from isorate.store import Run, safe_name
 
+ROWS = st.builds(
+    Row, image=st.text(), width=st.integers(1), height=st.integers(1), image_sha256=st.text(), codec=st.text(),
+    label=st.text(), point=st.text(), psnr=st.one_of(st.none(), st.just(math.inf), st.floats(0, 99)),
+    trace=st.lists(st.lists(st.floats(0, 9), min_size=2, max_size=3)),
+)  # fmt: skip
 
-@given(st.builds(Row, image=st.text(), width=st.integers(1), height=st.integers(1), image_sha256=st.text(), codec=st.text(),
-                 label=st.text(), point=st.text(), psnr=st.one_of(st.none(), st.just(math.inf), st.floats(0, 99)),
-                 trace=st.lists(st.lists(st.floats(0, 9), min_size=2, max_size=3))))  # fmt: skip
+
+@given(ROWS)
 def test_a_row_survives_json(row):
     assert Row.from_json(row.to_json()) == row
 

@@ -5,16 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from isorate import api
 from isorate.codecs.jpeg import Jpeg
 from isorate.datasets.images import pixels_sha256
 from isorate.errors import CodecError, RunError, UsageError
 from isorate.metrics import ms_ssim, psnr
 from isorate.store import Run
-from PIL import Image
 
 
 def run(two_photos, out, in_process, **more):
@@ -139,8 +141,12 @@ def test_the_same_codec_twice_gets_two_names(two_photos, tmp_path, in_process):
 
 
 def test_an_unreachable_rate_is_the_nearest_and_marked(two_photos, tmp_path, in_process):
-    low = run(two_photos, tmp_path / "low", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["bpp=0.02"]).rows()[1]
-    high = run(two_photos, tmp_path / "high", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["cratio=1"]).rows()[1]
+    low = run(two_photos, tmp_path / "low", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["bpp=0.02"]).rows()[
+        1
+    ]
+    high = run(
+        two_photos, tmp_path / "high", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["cratio=1"]
+    ).rows()[1]
     assert low.note == "unreachable: this is the smallest file the knob can give"
     assert low.residual_pct > 100
     assert high.note.startswith("unreachable: this is the largest file")
@@ -185,7 +191,7 @@ def test_unusable_words_are_refused_before_anything_is_written(two_photos, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(two_photos, tmp_path, in_process, monkeypatch):
     out = tmp_path / "run"
     rows = run(two_photos, out, in_process).rows()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from isorate.codecs.jpeg import CHROMINANCE, LUMINANCE, Jpeg, scaled_table
 from isorate.errors import BitstreamError, CodecError, UsageError
-from PIL import Image
 
 
 @pytest.mark.parametrize("quality", [1, 7, 49, 50, 51, 90, 100])

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.errors import BitstreamError, UsageError
 from isorate.metrics import psnr

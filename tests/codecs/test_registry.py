@@ -1,4 +1,5 @@
 import pytest
+
 from isorate.codecs import registry
 from isorate.codecs.listing import list_codecs
 from isorate.codecs.registry import CodecSpec

@@ -1,13 +1,14 @@
 import shutil
 
 import pytest
+from PIL import Image
+
 from isorate.datasets import download
 from isorate.datasets.kodak import ENVIRONMENT
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import open_dataset
 from isorate.datasets.whereabouts import whereabouts
 from isorate.errors import DatasetError, ImageError
-from PIL import Image
 
 
 def test_the_samples_are_real_photographs_without_a_download(tmp_path):

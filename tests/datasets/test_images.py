@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
+
 from isorate.datasets.images import load_image, pixels_sha256
 from isorate.errors import ImageError
-from PIL import Image
 
 
 def save(tmp_path, picture, name="image.png", **options):
