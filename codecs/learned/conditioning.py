@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 def hat(lmbda: Tensor, knots: Sequence[float]) -> Tensor:
@@ -64,7 +64,7 @@ class ConditionalConv2d(nn.Module):
 
     def scale(self, h: Tensor) -> Tensor:
         """Return s(λ), shape (N, out)."""
-        return F.softplus(h @ self.u.t())
+        return functional.softplus(h @ self.u.t())
 
     def bias(self, h: Tensor) -> Tensor:
         """Return b(λ), shape (N, out)."""
@@ -72,7 +72,7 @@ class ConditionalConv2d(nn.Module):
 
     def convolve(self, x: Tensor) -> Tensor:
         """Return the convolution alone, shape (N, out, height, width)."""
-        return F.conv2d(x, self.weight, padding=self.kernel // 2, groups=self.groups)
+        return functional.conv2d(x, self.weight, padding=self.kernel // 2, groups=self.groups)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Convolve `x` (N, in, height, width) under h(λ) (N, K)."""

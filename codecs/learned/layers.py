@@ -1,8 +1,8 @@
 """The blocks of the analysis and synthesis transforms: residual, conditional, silent at the start."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from isorate.codecs.learned.conditioning import ConditionalConv2d
 
@@ -18,7 +18,8 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Map (N, C, height, width) to the same shape."""
-        return x + self.mix(F.relu(self.spatial(x, h)), h)
+        y: Tensor = self.mix(functional.relu(self.spatial(x, h)), h)
+        return x + y
 
 
 class SeparableBlock(nn.Module):
@@ -36,9 +37,10 @@ class SeparableBlock(nn.Module):
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Map (N, C, height, width) to the same shape."""
-        x = x + self.leave(self.depthwise(F.leaky_relu(self.enter(x, h), 0.1), h), h)
-        gate, value = self.expand(x, h).chunk(2, dim=1)
-        return x + self.reduce(F.silu(gate) * value, h)
+        y: Tensor = x + self.leave(self.depthwise(functional.leaky_relu(self.enter(x, h), 0.1), h), h)
+        gate, value = self.expand(y, h).chunk(2, dim=1)
+        mixed: Tensor = self.reduce(functional.silu(gate) * value, h)
+        return y + mixed
 
 
 class Blocks(nn.Module):
@@ -58,11 +60,11 @@ class Blocks(nn.Module):
 
 def unshuffle(x: Tensor, factor: int) -> Tensor:
     """Space to depth by `factor`, the result in channels-last memory."""
-    y = F.pixel_unshuffle(x, factor)
+    y = functional.pixel_unshuffle(x, factor)
     return y.contiguous(memory_format=torch.channels_last)
 
 
 def shuffle(x: Tensor, factor: int) -> Tensor:
     """Depth to space by `factor`, the result in channels-last memory."""
-    y = F.pixel_shuffle(x, factor)
+    y = functional.pixel_shuffle(x, factor)
     return y.contiguous(memory_format=torch.channels_last)

@@ -89,6 +89,7 @@ class ConditionalAutoencoder(nn.Module):
         bin_size: Tensor,
         mode: QuantizationMode = "round",
         generator: torch.Generator | None = None,
+        *,
         reconstruct: bool = True,
     ) -> Coded:
         """Code a batch and estimate its bits.

@@ -7,8 +7,8 @@ group at each position, so that every step touches every position and every grou
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 STEPS = 4
 GROUP_AT = ((0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1), (1, 0, 3, 2))
@@ -16,10 +16,10 @@ GROUP_AT = ((0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1), (1, 0, 3, 2))
 
 
 def split_steps(z: Tensor) -> list[Tensor]:
-    """Return the four steps of `z` (N, M, 2h, 2w): each (N, M, h, w), its channels ordered by position, then channel."""
+    """Return the four steps of `z` (N, M, 2h, 2w): each (N, M, h, w), channels ordered by position, then channel."""
     n, channels, height, width = z.shape
     group = channels // STEPS
-    cells = F.pixel_unshuffle(z, 2).reshape(n, STEPS, group, STEPS, height // 2, width // 2)
+    cells = functional.pixel_unshuffle(z, 2).reshape(n, STEPS, group, STEPS, height // 2, width // 2)
     return [
         torch.cat([cells[:, GROUP_AT[step][position], :, position] for position in range(4)], dim=1)
         for step in range(STEPS)
@@ -36,4 +36,4 @@ def join_steps(parts: Sequence[Tensor]) -> Tensor:
         order = [next(step for step in range(STEPS) if GROUP_AT[step][position] == g) for position in range(4)]
         groups.append(torch.stack([split[order[position]][:, position] for position in range(4)], dim=2))
     cells = torch.stack(groups, dim=1).reshape(n, channels * 4, height, width)
-    return F.pixel_shuffle(cells, 2)
+    return functional.pixel_shuffle(cells, 2)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from isorate.codecs.learned.conditioning import ConditionalConv2d
 from isorate.codecs.learned.config import ModelConfig
@@ -60,7 +60,7 @@ class PriorConv2d(ConditionalConv2d):
 
     def convolve(self, x: Tensor) -> Tensor:
         """Return the convolution alone, with the weights as the integers hold them."""
-        return F.conv2d(x, limit_weight(self.weight, self.fake_quantize), padding=self.kernel // 2)
+        return functional.conv2d(x, limit_weight(self.weight, self.fake_quantize), padding=self.kernel // 2)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:  # type: ignore[override]
         """Convolve `x` (N, in, height, width) under (h(λ), log2 Δ)."""
@@ -81,7 +81,7 @@ class StepNet(nn.Module):
 
     def forward(self, known: Tensor, condition: Condition) -> PriorParameters:
         """Map `known` (N, known, height, width) to the parameters of (N, coded, height, width)."""
-        hidden = F.relu(self.middle(F.relu(self.enter(known, condition)), condition))
+        hidden = functional.relu(self.middle(functional.relu(self.enter(known, condition)), condition))
         mean, octaves = self.leave(hidden, condition).chunk(2, dim=1)
         return PriorParameters(mean, octaves)
 
@@ -138,7 +138,9 @@ class HyperSynthesis(nn.Module):
 
     def forward(self, w: Tensor, condition: Condition) -> Tensor:
         """Map the quantized w (N, C, H/64, W/64) to non-negative features (N, P, H/32, W/32)."""
-        return F.relu(F.pixel_shuffle(self.up(F.relu(self.enter(w, condition)), condition), 2))
+        return functional.relu(
+            functional.pixel_shuffle(self.up(functional.relu(self.enter(w, condition)), condition), 2)
+        )
 
 
 class LatentPrior(nn.Module):

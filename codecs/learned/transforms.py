@@ -1,8 +1,8 @@
 """The transforms of Table 1: analysis, hyper-analysis and synthesis. They stay in floating point."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from isorate.codecs.learned.conditioning import ConditionalConv2d
 from isorate.codecs.learned.config import ModelConfig
@@ -32,9 +32,9 @@ class Analysis(nn.Module):
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Map x (N, 3, H, W) in [0, 1] to y (N, M, H/16, W/16)."""
-        y = self.fine(self.enter(unshuffle(x - MID_GREY, PATCH), h), h)
-        y = self.coarse(self.down(unshuffle(y, 2), h), h)
-        return self.leave(y, h)
+        fine = self.fine(self.enter(unshuffle(x - MID_GREY, PATCH), h), h)
+        y: Tensor = self.leave(self.coarse(self.down(unshuffle(fine, 2), h), h), h)
+        return y
 
 
 class HyperAnalysis(nn.Module):
@@ -51,8 +51,9 @@ class HyperAnalysis(nn.Module):
     def forward(self, z: Tensor, x: Tensor, h: Tensor) -> Tensor:
         """Map z (N, M, H/16, W/16) and x (N, 3, H, W) to w before quantization, (N, C, H/64, W/64)."""
         both = torch.cat([self.from_latent(z, h), self.from_image(unshuffle(x - MID_GREY, 2 * PATCH), h)], dim=1)
-        y = F.leaky_relu(self.middle(unshuffle(F.leaky_relu(both, 0.1), 2), h), 0.1)
-        return self.leave(unshuffle(y, 2), h)
+        y = functional.leaky_relu(self.middle(unshuffle(functional.leaky_relu(both, 0.1), 2), h), 0.1)
+        w: Tensor = self.leave(unshuffle(y, 2), h)
+        return w
 
 
 class Synthesis(nn.Module):
@@ -73,4 +74,4 @@ class Synthesis(nn.Module):
         """Map z (N, M, H/16, W/16) and the features of w (N, P, H/32, W/32) to the picture, unclipped."""
         y = self.coarse(self.from_latent(z, h) + shuffle(self.from_hyper(hyper, h), 2), h)
         y = self.fine(shuffle(self.up(y, h), 2), h)
-        return F.pixel_shuffle(self.leave(y, h), PATCH) + MID_GREY
+        return functional.pixel_shuffle(self.leave(y, h), PATCH) + MID_GREY

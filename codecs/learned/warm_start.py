@@ -9,12 +9,13 @@ dR/dΔ = -3 / (Δ ln 2), so D + λR is least at Δ² = 18 λ / ln 2 (about 26 λ
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from isorate.codecs.learned.conditioning import ConditionalConv2d
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.partition import GROUP_AT
+from isorate.codecs.learned.prior import StepNet
 from isorate.codecs.learned.transforms import MID_GREY, PATCH
 
 BIN_PER_ROOT_LMBDA = math.sqrt(18 / math.log(2))
@@ -55,7 +56,7 @@ def klt_warm_start(model: ConditionalAutoencoder, images: Tensor) -> None:
     gain = 1 / bins
     fine, coarse, latent = config.fine_channels, config.coarse_channels, config.latent_channels
 
-    pixels = F.pixel_unshuffle(images.double() - MID_GREY, PATCH)
+    pixels = functional.pixel_unshuffle(images.double() - MID_GREY, PATCH)
     basis, deviation = principal_components(pixels.permute(0, 2, 3, 1).flatten(0, 2))
     kept = min(fine, basis.shape[0])
     fine_scale = deviation[:kept] ** WHITENING
@@ -63,7 +64,7 @@ def klt_warm_start(model: ConditionalAutoencoder, images: Tensor) -> None:
     _embed(model.synthesis_net.leave, basis[:kept].t() * fine_scale)
 
     features = torch.einsum("dc,nchw->ndhw", basis[:kept], pixels)
-    basis, deviation = principal_components(F.pixel_unshuffle(features, 2).permute(0, 2, 3, 1).flatten(0, 2))
+    basis, deviation = principal_components(functional.pixel_unshuffle(features, 2).permute(0, 2, 3, 1).flatten(0, 2))
     used = min(coarse, basis.shape[0])
     coarse_scale = deviation[:used] ** WHITENING
     step_scale = fine_scale.repeat_interleave(4)
@@ -99,14 +100,15 @@ def _warm_priors(model: ConditionalAutoencoder, deviation: Tensor, gain: Tensor)
     shrink[:count] = 1 / spread
     level = (gain[REFERENCE_KNOT] / gain).sqrt().float()
     for step, net in enumerate(model.latent_prior.nets):
+        assert isinstance(net, StepNet)
         known = [_by_step(shrink, earlier, latent // 4) for earlier in range(step)]
         if known:
-            net.enter.weight[:, -step * latent :] *= torch.cat(known).to(net.enter.weight)[:, None, None]
+            net.enter.weight[:, -step * latent :].mul_(torch.cat(known).to(net.enter.weight)[:, None, None])
         net.enter.set_scale(level)
         net.leave.set_scale(torch.cat([level.reciprocal().expand(latent, -1), torch.ones(latent, gain.numel())]))
         net.leave.v[latent:] = _by_step(octaves, step, latent // 4).to(net.leave.v)
     from_latent = model.hyper_analysis_net.from_latent
-    from_latent.weight *= shrink.to(from_latent.weight)[:, None, None]
+    from_latent.weight.mul_(shrink.to(from_latent.weight)[:, None, None])
     from_latent.set_scale(level)
     model.hyper_analysis_net.leave.weight.mul_(HYPER_GAIN)
 

@@ -13,6 +13,7 @@ def run(
     start_from: Path | None = None,
     seconds: float = math.inf,
     max_file_mb: int = 0,
+    compact: bool = False,
     changes: dict[str, Any] | None = None,
 ) -> None:
     """Train.
@@ -31,6 +32,8 @@ def run(
         Stop after that long, with a checkpoint.
     max_file_mb
         The longest checkpoint file in MiB (0: no limit).
+    compact
+        Leave the optimizer's state out of the checkpoints: less than half the size, and a resumed run warms up anew.
     changes
         Replacements for keys of the configuration's [train] table.
 
@@ -41,9 +44,9 @@ def run(
     DatasetError
         When the photographs are not there.
     """
-    from isorate.codecs.learned.training.loop import train  # noqa: PLC0415
-    from isorate.codecs.learned.training.settings import read_settings  # noqa: PLC0415
+    from isorate.codecs.learned.training.loop import train
+    from isorate.codecs.learned.training.settings import read_settings
 
     settings = read_settings(config_path, changes)
     limit = max_file_mb * 2**20 if max_file_mb else 2**40
-    train(settings, out, resume=resume, start_from=start_from, seconds=seconds, max_file_bytes=limit)
+    train(settings, out, resume=resume, start_from=start_from, seconds=seconds, max_file_bytes=limit, compact=compact)

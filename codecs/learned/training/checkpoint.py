@@ -19,11 +19,12 @@ from isorate.errors import UsageError
 
 MEBIBYTE = 2**20
 PREFIX = "step-"
-KEPT = 2
 
 
-def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], state: dict[str, Any], max_bytes: int) -> Path:
-    """Write the checkpoint of `step` under `folder`, drop all but the newest, and return its path."""
+def write_checkpoint(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], state: dict[str, Any], *, max_bytes: int, kept: int
+) -> Path:
+    """Write the checkpoint of `step` under `folder`, drop all but the `kept` newest, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{PREFIX}{step:08d}"
     partial = folder / f".{final.name}.partial"
@@ -37,7 +38,7 @@ def write_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], sta
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     _flush(folder)
-    for old in sorted(folder.glob(f"{PREFIX}*"))[:-KEPT]:
+    for old in sorted(folder.glob(f"{PREFIX}*"))[:-kept]:
         shutil.rmtree(old)
     return final
 
@@ -72,7 +73,7 @@ def _shards(tensors: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Ten
             pieces.append((name, data))
             continue
         rows = max(1, limit // max(1, data[0].nbytes))
-        cuts = data.split(rows)
+        cuts = torch.split(data, rows)
         pieces.extend((f"{name}#{number:03d}", cut.contiguous()) for number, cut in enumerate(cuts))
     shards: list[dict[str, Tensor]] = []
     room: list[int] = []

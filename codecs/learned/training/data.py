@@ -29,7 +29,9 @@ class Pack:
         try:
             table = json.loads(index.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise DatasetError(f"{index} is missing: pack the photographs first (isorate.codecs.learned.training.pack)") from error
+            raise DatasetError(
+                f"{index} is missing: pack the photographs first (isorate.codecs.learned.training.pack)"
+            ) from error
         if table.get("version") != PACK_VERSION:
             raise DatasetError(f"{index} is of version {table.get('version')}, not {PACK_VERSION}: pack again")
         rows = table["images"]
@@ -74,7 +76,7 @@ class CropSampler:
     def crop(self, number: int) -> NDArray[np.uint8]:
         """Return the crop of that number in the endless sequence, (size, size, 3)."""
         rng = np.random.default_rng((self.seed, number))
-        index = int(min(np.searchsorted(self._cumulative, rng.random()), len(self.pack) - 1))
+        index = min(int(np.searchsorted(self._cumulative, rng.random())), len(self.pack) - 1)
         image = self.pack.image(index)
         height, width = image.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(self.smallest_scale), 0.0)))

@@ -45,13 +45,17 @@ class Trainer:
         Where checkpoints and curves go.
     max_file_bytes
         The longest checkpoint shard.
+    compact
+        Whether checkpoints leave out the optimizer's state (a resumed run then warms up anew), hold the average in
+        fp16, and only the newest is kept.
     """
 
-    def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int) -> None:
+    def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int = 2**40, compact: bool = False) -> None:
         self.settings = settings
         self.recipe = settings.train
         self.folder = folder
         self.max_file_bytes = max_file_bytes
+        self.compact = compact
         self.rank = int(os.environ.get("RANK", "0"))
         self.ranks = int(os.environ.get("WORLD_SIZE", "1"))
         self.device = _device()
@@ -69,6 +73,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, self.recipe)
         self.model.hyper_analysis_net.requires_grad_(not self.recipe.frozen_encoder)
         self.step = 0
+        self.warm_from = 0
         self.seconds = 0.0
         self.skipped = 0
         self.validated_at = 0.0
@@ -83,7 +88,7 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Take the averaged weights of another run's checkpoint as the start of this one."""
         tensors, _ = read_checkpoint(path, str(self.device))
-        weights = {name[4:]: tensor for name, tensor in tensors.items() if name.startswith("ema.")}
+        weights = {name[4:]: tensor.float() for name, tensor in tensors.items() if name.startswith("ema.")}
         self.model.load_state_dict(weights)
         self.average = WeightAverage(self.model, self.recipe.ema)
 
@@ -94,24 +99,29 @@ class Trainer:
         self.average.load({k[4:]: t for k, t in tensors.items() if k.startswith("ema.")})
         self._load_optimizer({k[10:]: t for k, t in tensors.items() if k.startswith("optimizer.")})
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.warm_from = int(state.get("warm_from", 0)) if self.optimizer.state else self.step
         self.skipped, self.validated_at = int(state["skipped"]), float(state["validated_at"])
 
     def save(self) -> Path | None:
         """Write a checkpoint (the first process only)."""
         if self.rank:
             return None
-        tensors = {f"model.{name}": p for name, p in self.model.named_parameters()}
-        tensors |= {f"ema.{name}": t for name, t in self.average.shadow.items()}
-        tensors |= {f"optimizer.{name}": t for name, t in self._optimizer_tensors().items()}
+        tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.model.named_parameters()}
+        averaged = self.average.shadow.items()
+        tensors |= {f"ema.{name}": t.half() if self.compact else t for name, t in averaged}
+        if not self.compact:
+            tensors |= {f"optimizer.{name}": t for name, t in self._optimizer_tensors().items()}
         state = {
             "step": self.step,
             "seconds": self.seconds,
             "skipped": self.skipped,
+            "warm_from": self.warm_from,
             "validated_at": self.validated_at,
             "model": asdict(self.settings.model),
             "train": asdict(self.recipe),
         }
-        return write_checkpoint(self.folder, self.step, tensors, state, self.max_file_bytes)
+        kept = 1 if self.compact else 2
+        return write_checkpoint(self.folder, self.step, tensors, state, max_bytes=self.max_file_bytes, kept=kept)
 
     def run(self, seconds: float = math.inf, steps: int | None = None) -> None:
         """Train until the recipe ends, or for `seconds` or `steps` more, then write a checkpoint."""
@@ -121,7 +131,9 @@ class Trainer:
         window: list[tuple[float, float, float]] = []
         bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.rank > 0, mininterval=10)
         for batch in self._batches():
-            factor = wsd(self._progress(), self.step, self.recipe.warmup_steps, self.recipe.decay_share)
+            factor = wsd(
+                self._progress(), self.step - self.warm_from, self.recipe.warmup_steps, self.recipe.decay_share
+            )
             window.append(self._train_step(network, batch, factor))
             self.step += 1
             now = time.monotonic()
@@ -213,7 +225,7 @@ class Trainer:
         whole = self.step >= self.recipe.prior_steps
         self.model.analysis_net.requires_grad_(whole and not self.recipe.frozen_encoder)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            coded = network(x, lmbda, bin_size, self.recipe.quantization, generator, whole)
+            coded = network(x, lmbda, bin_size, self.recipe.quantization, generator, reconstruct=whole)
         loss = objective(coded, x, lmbda, self.recipe.rate_weight_power)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -261,9 +273,10 @@ def train(
     start_from: Path | None = None,
     seconds: float = math.inf,
     max_file_bytes: int = 2**40,
+    compact: bool = False,
 ) -> Trainer:
     """Run the recipe: continue `folder` (or `resume`) if a checkpoint is there, else start; return the trainer."""
-    trainer = Trainer(settings, folder, max_file_bytes)
+    trainer = Trainer(settings, folder, max_file_bytes, compact)
     source = resume if resume is not None else newest_checkpoint(folder)
     if source is not None:
         trainer.resume(source)

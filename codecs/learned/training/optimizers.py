@@ -10,7 +10,10 @@ PRIORS = ("hyper_prior", "latent_prior", "hyper_synthesis_net")
 
 
 def make_optimizer(model: ConditionalAutoencoder, recipe: TrainSettings) -> torch.optim.Optimizer:
-    """Return the optimizer (plain Adam is SOAP without preconditioning); each group's ``peak`` is its learning rate before the schedule."""
+    """Return the optimizer; plain Adam is SOAP without preconditioning.
+
+    Each group's ``peak`` is its learning rate before the schedule.
+    """
     kernels, prior_kernels, gates = [], [], []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -9,7 +9,7 @@ def wsd(progress: float, step: int, warmup_steps: int, decay_share: float) -> fl
     progress
         How much of the whole run is done, 0..1, by steps or by seconds.
     step
-        Steps done.
+        Steps done since the start, or since the optimizer began anew.
     warmup_steps
         Steps of linear warm-up.
     decay_share

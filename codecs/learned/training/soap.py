@@ -49,6 +49,7 @@ class Soap(torch.optim.Optimizer):
     def __init__(
         self,
         groups: Iterable[dict[str, Any]],
+        *,
         lr: float,
         betas: tuple[float, float] = (0.95, 0.95),
         eps: float = 1e-8,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from isorate.codecs.learned.model import STRIDE, ConditionalAutoencoder
 from isorate.codecs.learned.training.data import Pack
@@ -35,7 +35,7 @@ class OperatingPoint:
 def pad_to_stride(x: Tensor) -> Tensor:
     """Return `x` (N, 3, H, W) extended on the right and below by its own edge to multiples of the stride."""
     height, width = x.shape[-2:]
-    return F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+    return functional.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
 
 @torch.no_grad()

@@ -1,0 +1,104 @@
+"""Decode photographs once: folders and tars of images to the raw memory map that training reads.
+
+``python -m isorate.codecs.learned.training.pack OUT SOURCE...`` writes ``OUT.bin`` and ``OUT.json``.
+"""
+
+import argparse
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from tqdm import tqdm
+
+from isorate.codecs.learned.training.data import PACK_VERSION
+from isorate.errors import DatasetError, IsorateError
+
+SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+IN_FLIGHT = 64
+
+
+def encoded_images(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of every image file in a folder (at any depth, sorted) or a tar."""
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                yield str(path.relative_to(source)), path.read_bytes()
+    elif source.is_file() and tarfile.is_tarfile(source):
+        with tarfile.open(source) as archive:
+            for member in archive:
+                file = archive.extractfile(member) if Path(member.name).suffix.lower() in SUFFIXES else None
+                if file is not None:
+                    yield member.name, file.read()
+    else:
+        raise DatasetError(f"{source} is neither a folder nor a tar of images")
+
+
+def decode(named: tuple[str, bytes]) -> tuple[str, NDArray[np.uint8]]:
+    """Return the name and the RGB pixels, (height, width, 3), of one encoded image."""
+    name, data = named
+    try:
+        with PillowImage.open(io.BytesIO(data)) as image:
+            return name, np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise DatasetError(f"{name} cannot be decoded: {error}") from error
+
+
+def pack(out: Path, sources: Sequence[Path], workers: int = 1) -> int:
+    """Decode all images of `sources` into ``out.bin`` and ``out.json``; return how many there are.
+
+    The index is written last, so that an interrupted pack is never taken for a whole one.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    index = out.with_suffix(".json")
+    index.unlink(missing_ok=True)
+    rows: list[tuple[str, int, int, int]] = []
+    offset = 0
+    encoded = (image for source in sources for image in encoded_images(source))
+    with out.with_suffix(".bin").open("wb") as file, ProcessPoolExecutor(workers) as pool:
+        for name, pixels in tqdm(_in_order(pool, encoded), unit="image"):
+            file.write(pixels.tobytes())
+            rows.append((name, offset, pixels.shape[0], pixels.shape[1]))
+            offset += pixels.size
+    if not rows:
+        raise DatasetError(f"no images in {', '.join(map(str, sources))}")
+    index.write_text(json.dumps({"version": PACK_VERSION, "images": rows}), encoding="utf-8")
+    return len(rows)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, encoded: Iterator[tuple[str, bytes]]
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield decoded images in the order of `encoded`, a bounded number of them under way."""
+    waiting = []
+    for item in encoded:
+        waiting.append(pool.submit(decode, item))
+        if len(waiting) >= IN_FLIGHT:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse `arguments` and pack; return the exit status."""
+    parser = argparse.ArgumentParser(description="Decode photographs once, for training.")
+    parser.add_argument("out", type=Path, help="path of the pack, without a suffix")
+    parser.add_argument("sources", type=Path, nargs="+", help="folders and tars of images")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args(arguments)
+    try:
+        pack(given.out, given.sources, given.workers)
+    except IsorateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
