@@ -1,11 +1,12 @@
 """Where numbers come from: versions, machine, commit."""
 
-import os
 import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from isorate.workers import usable_cores
 
 PACKAGES = ("isorate", "av", "constriction", "glymur", "numpy", "pillow", "pytorch-msssim", "scikit-image", "torch")
 
@@ -30,11 +31,6 @@ def machine() -> dict[str, str | int]:
         "cores": usable_cores(),
         "implementation": sys.implementation.name,
     }
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def git_commit() -> str | None:

@@ -1,14 +1,10 @@
 """Running a plan: cells in worker processes, resumable, one failure never takes the rest along."""
 
-import multiprocessing
-import os
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +12,12 @@ from typing import Any
 from isorate.cell import Cell, run_cell
 from isorate.errors import ImageError, RunError
 from isorate.plan import Plan, describe
-from isorate.provenance import usable_cores
 from isorate.rows import OK, Row
 from isorate.store import Run
+from isorate.workers import usable_cores, worker_pool
 
 DECIDES = ("dataset", "anchor", "codecs", "points", "policy", "tolerance_pct")
 """What makes two runs the same: a folder is continued only when all of it is equal."""
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPJ_NUM_THREADS")
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -131,12 +126,12 @@ def _statuses(run: Run, cells: list[Cell], workers: int, executor: Executor | No
         yield from _collect(run, {executor.submit(run_cell, cell): cell for cell in cells}, [])
         return
     crashed: list[Cell] = []
-    with _pool(min(workers, len(cells))) as pool:
+    with worker_pool(min(workers, len(cells))) as pool:
         yield from _collect(run, {pool.submit(run_cell, cell): cell for cell in cells}, crashed)
     # A worker that died takes its whole pool along: what was left is run again, each cell in a pool of its own.
     for cell in crashed:
         again: list[Cell] = []
-        with _pool(1) as pool:
+        with worker_pool(1) as pool:
             yield from _collect(run, {pool.submit(run_cell, cell): cell}, again)
         if again:
             yield _fail(run, cell, "the worker process died (out of memory, or a crash in a codec's library)")
@@ -172,32 +167,3 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
             run.write_row(row)
         statuses.append(row.status)
     return statuses
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool of fresh processes with one thread each, gone at once when an exception leaves the body."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)
-    try:
-        yield pool
-    except BaseException:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        raise
-    else:
-        pool.shutdown()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which stops the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

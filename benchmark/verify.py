@@ -9,13 +9,14 @@ interpolated in log rate between the two sizes that enclose it.
 import csv
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 
 from isorate.codecs.base import Codec, Image
 from isorate.codecs.registry import CodecSpec
-from isorate.datasets.base import Dataset
+from isorate.datasets.base import Dataset, Source
 from isorate.errors import DatasetError, IsorateError
 from isorate.matching import Policy, match_size
 from isorate.metrics import bpp, ms_ssim, psnr
@@ -72,13 +73,15 @@ class Verified:
         return quality <= limit.psnr and similarity <= limit.ms_ssim and (limit.bpp is None or rate <= limit.bpp)
 
 
-def verify(dataset: Dataset) -> Iterator[Verified]:
+def verify(dataset: Dataset, executor: Executor) -> Iterator[Verified]:
     """Recompute the 18 rows, image by image.
 
     Parameters
     ----------
     dataset
         Must hold kodim02, 04, 15, 19, 20 and 23.
+    executor
+        Where the rows are computed.
 
     Raises
     ------
@@ -93,13 +96,13 @@ def verify(dataset: Dataset) -> Iterator[Verified]:
         raise DatasetError(
             f"{dataset.name}: has no {', '.join(missing)}; verify needs Kodak's PNGs (--data kodak or their folder)"
         )
-    for row in rows:
-        image = sources[row["image"]].load().pixels
-        theirs = (float(row["bpp"]), float(row["psnr"]), float(row["ms_ssim"]))
-        yield _verified(row["image"], row["codec"], image, theirs)
+    yield from executor.map(_verified, [sources[row["image"]] for row in rows], rows)
 
 
-def _verified(name: str, column: str, image: Image, theirs: tuple[float, float, float]) -> Verified:
+def _verified(source: Source, row: dict[str, str]) -> Verified:
+    name, column = row["image"], row["codec"]
+    theirs = (float(row["bpp"]), float(row["psnr"]), float(row["ms_ssim"]))
+    image = source.load().pixels
     codec = _codec(column)
     exact = column == "jpeg" or codec.backend.startswith("bpgenc")
     if exact:

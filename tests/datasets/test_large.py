@@ -1,0 +1,32 @@
+"""A photograph of 48 megapixels: nothing in the way of an image may need gigabytes a pixel more than it must."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CODE = """
+import resource, sys
+from pathlib import Path
+from isorate.codecs.jpeg import Jpeg
+from isorate.datasets.images import load_image
+from isorate.metrics import psnr
+image = load_image(Path(sys.argv[1])).pixels
+codec = Jpeg()
+decoded = codec.decode(codec.encode(image, 20.0))
+print(image.shape, psnr(image, decoded) > 25, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_8000_by_6000(tmp_path, astronaut):
+    path = tmp_path / "large.png"
+    Image.fromarray(np.tile(astronaut, (12, 16, 1))[:6000, :8000]).save(path, compress_level=1)
+    done = subprocess.run([sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shape, good, megabytes = done.stdout.strip().rpartition(") ")[0] + ")", *done.stdout.split()[-2:]
+    assert shape == "(6000, 8000, 3)"
+    assert good == "True"
+    assert int(megabytes) < 4000
