@@ -145,7 +145,8 @@ def _padded(planes: list[Plane], min_cb: int, header: Header) -> list[Plane]:
         across = min_cb >> (i > 0 and header.chroma_format_idc in (1, 2))
         down = min_cb >> (i > 0 and header.chroma_format_idc == 1)
         height, width = plane.shape
-        padded.append(np.pad(plane, ((0, -height % down), (0, -width % across)), "edge"))
+        missing = ((0, -height % down), (0, -width % across))
+        padded.append(np.pad(plane, missing, "edge") if any(map(any, missing)) else plane)
     return padded
 
 

@@ -111,7 +111,7 @@ def encode(
     try:
         packets = [*context.encode(frame), *context.encode(None)]
     except av.FFmpegError as error:
-        raise CodecError(f"bpg: x265 cannot code a picture of {width}×{height}: {error}") from None
+        raise CodecError(f"bpg: x265 cannot code a picture of {width}×{height}: {error.strerror}") from None
     stream = b"".join(bytes(packet) for packet in packets)
     if not stream:
         raise CodecError(f"bpg: x265 wrote nothing for a picture of {width}×{height}")
@@ -162,7 +162,7 @@ def _decode_once(units: Sequence[bytes]) -> "VideoFrame":
     try:
         frames: list[VideoFrame] = [*context.decode(av.Packet(stream)), *context.decode(None)]
     except av.FFmpegError as error:
-        raise BitstreamError(f"damaged HEVC data: {error}") from None
+        raise BitstreamError(f"damaged HEVC data: {error.strerror}") from None
     if len(frames) != 1 or frames[0].is_corrupt:
         raise BitstreamError(f"damaged HEVC data: {len(frames)} pictures decoded")
     return frames[0]
