@@ -11,6 +11,11 @@ Encoder = Literal["x265", "jctvc"]
 Chroma = Literal["444", "422", "420"]
 
 MAX_QP = 51
+# Geometric mean over photographs of half a megapixel, 4:4:4.
+TYPICAL_RATES = (
+    (0, 9.0), (20, 2.3), (23, 1.75), (26, 1.32), (29, 0.97), (32, 0.68), (35, 0.46), (38, 0.30), (41, 0.19), (44, 0.115),
+    (47, 0.068), (51, 0.032),
+)  # fmt: skip
 
 
 class Bpg(Codec):
@@ -62,7 +67,7 @@ class Bpg(Codec):
     @property
     def knob(self) -> Knob:
         """HEVC's quantization parameter: six steps double the quantizer; larger is smaller."""
-        return Knob("qp", 0, MAX_QP, integer=True, rising=False, log=False)
+        return Knob("qp", 0, MAX_QP, integer=True, rising=False, log=False, default=37, typical=TYPICAL_RATES)
 
     @property
     def backend(self) -> str:

@@ -40,12 +40,16 @@ STILL_PICTURE = (
     "repeat-headers=1",
     "annexb=1",
     "hash=0",
+    "allow-non-conformance=1",
     "wpp=0",
     "pools=none",
     "frame-threads=1",
     "log-level=none",
 )
-"""One intra picture in the syntax that BPG prescribes (asymmetric partitions), on one thread, without wavefronts."""
+"""One intra picture in the syntax that BPG prescribes (asymmetric partitions), on one thread, without wavefronts.
+
+HEVC's levels forbid small coding-tree blocks in wide pictures; BPG's profile has no such limit.
+"""
 
 TAILS = (b"", b"\xff" * 64)
 """What is put behind the slice data, in turn."""

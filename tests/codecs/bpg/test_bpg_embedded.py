@@ -109,6 +109,12 @@ def test_missing_pyav_is_unavailable_with_a_remedy(monkeypatch):
         hevc.load_av()
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 20000), (9000, 20)])
+def test_very_long_pictures(height, width, embedded):
+    image = np.full((height, width, 3), (200, 90, 30), np.uint8)
+    assert np.abs(embedded.decode(embedded.encode(image, 20)).astype(int) - image).max() <= 2
+
+
 @pytest.mark.parametrize("qp", [-1, 52, 30.5, float("nan")])
 def test_quality_outside_the_knob_is_refused(qp, photo, embedded):
     with pytest.raises(UsageError, match="qp"):
