@@ -131,10 +131,11 @@ class _Work:
         codec = _codec(self.entry.spec)
         blank = replace(blank, backend=codec.backend, options=codec.options, knob_name=codec.knob.name)
         point = self.cell.point
-        if is_anchor and point.kind == "bpp":
-            target = point.value * self.image.shape[0] * self.image.shape[1] / 8
+        rate = point.rate(self.entry.spec.name, self.cell.source.name) if is_anchor else None
+        if rate is not None:
+            target = rate * self.image.shape[0] * self.image.shape[1] / 8
         if target is None:
-            knobs: tuple[float, ...] = (point.knob_for(self.entry.spec.name, self.cell.source.name),)
+            knobs: tuple[float, ...] = (point.value,)
             if isinstance(codec, TwoKnobCodec):
                 knobs += (codec.fine_default,)
             trace = [[*knobs, float(self._size(codec, *knobs))]]

@@ -1,12 +1,10 @@
 """Operating points: where the anchor codec sets the rate."""
 
-import tomllib
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 from isorate.codecs.base import Knob
 from isorate.errors import UsageError
+from isorate.supplementary import paper_rates
 
 PAPER = "paper"
 
@@ -19,7 +17,8 @@ class Point:
     ----------
     kind
         ``knob`` (the anchor runs at `value`), ``bpp`` (the anchor is driven to `value` bits per pixel), or ``paper``
-        (the anchor runs at the supplementary's value for each image, `value` for an image that has none there).
+        (the anchor is driven to the rate that the supplementary prints for the image; it runs at `value` on an image
+        that is not in it).
     value
         See `kind`.
     name
@@ -40,10 +39,9 @@ class Point:
             When it names another knob, or a value that the knob does not take.
         """
         if text == PAPER:
-            table = paper_knobs(anchor)
-            if not table:
-                raise UsageError(f"point {text!r}: the supplementary gives no values for {anchor}")
-            return cls("paper", table["default"], f"{anchor}-paper")
+            if not paper_rates(anchor) or knob.default is None:
+                raise UsageError(f"point {text!r}: the supplementary gives no rates for {anchor}")
+            return cls("paper", knob.default, f"{anchor}-paper")
         key, equals, number = text.partition("=")
         try:
             value = float(number)
@@ -60,33 +58,25 @@ class Point:
             raise UsageError(f"point {text!r}: {knob.name} takes {kind} from {knob.low:g} to {knob.high:g}")
         return cls("knob", value, f"{anchor}-{knob.name}{value:g}")
 
-    def knob_for(self, anchor: str, image: str) -> float:
-        """Return the anchor's knob value on `image`, for a point of kind ``knob`` or ``paper``."""
-        return paper_knobs(anchor).get(image, self.value) if self.kind == "paper" else self.value
+    def rate(self, anchor: str, image: str) -> float | None:
+        """Return the bpp that the anchor is driven to on `image`, or None where it runs at the knob value `value`."""
+        if self.kind == "paper":
+            return paper_rates(anchor).get(image)
+        return self.value if self.kind == "bpp" else None
 
 
 def default_points(anchor: str, knob: Knob, dataset: str) -> list[str]:
-    """Return what the anchor runs at when nobody says: the supplementary's values on Kodak, else the knob's default.
+    """Return what the anchor runs at when nobody says: the supplementary's rates on Kodak, else the knob's default.
 
     Raises
     ------
     UsageError
         When the codec names no default.
     """
-    if dataset == "kodak" and paper_knobs(anchor):
+    if dataset == "kodak" and paper_rates(anchor) and knob.default is not None:
         return [PAPER]
     if knob.default is None:
         raise UsageError(
             f"{anchor} as anchor has no default operating point; give --point {knob.name}=VALUE or bpp=VALUE"
         )
     return [f"{knob.name}={knob.default:g}"]
-
-
-@cache
-def _tables() -> dict[str, dict[str, float]]:
-    return tomllib.loads(files("isorate").joinpath("paper_points.toml").read_text(encoding="utf-8"))
-
-
-def paper_knobs(anchor: str) -> dict[str, float]:
-    """Return the supplementary's knob value by image, and ``default``; empty for a codec that it says nothing of."""
-    return _tables().get(anchor.partition(":")[0], {})

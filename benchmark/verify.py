@@ -6,13 +6,11 @@ encoder (BPG's embedded back end, any OpenJPEG) gives other sizes: it is compare
 interpolated in log rate between the two sizes that enclose it.
 """
 
-import csv
 import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 
 from isorate.codecs.base import Codec, Image
 from isorate.codecs.registry import CodecSpec
@@ -20,7 +18,7 @@ from isorate.datasets.base import Dataset, Source
 from isorate.errors import DatasetError, IsorateError
 from isorate.matching import Policy, match_size
 from isorate.metrics import bpp, ms_ssim, psnr
-from isorate.points import paper_knobs
+from isorate.supplementary import PaperRow, paper_knobs, paper_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +89,21 @@ def verify(dataset: Dataset, executor: Executor) -> Iterator[Verified]:
         When a codec cannot run here.
     """
     sources = {source.name: source for source in dataset.sources}
-    rows = _supplementary()
-    if missing := sorted({row["image"] for row in rows} - set(sources)):
+    rows = paper_rows()
+    if missing := sorted({row.image for row in rows} - set(sources)):
         raise DatasetError(
             f"{dataset.name}: has no {', '.join(missing)}; verify needs Kodak's PNGs (--data kodak or their folder)"
         )
-    yield from executor.map(_verified, [sources[row["image"]] for row in rows], rows)
+    yield from executor.map(_verified, [sources[row.image] for row in rows], rows)
 
 
-def _verified(source: Source, row: dict[str, str]) -> Verified:
-    name, column = row["image"], row["codec"]
-    theirs = (float(row["bpp"]), float(row["psnr"]), float(row["ms_ssim"]))
+def _verified(source: Source, row: PaperRow) -> Verified:
+    name, column, theirs = row.image, row.codec, (row.bpp, row.psnr, row.ms_ssim)
     image = source.load().pixels
     codec = _codec(column)
     exact = column == "jpeg" or codec.backend.startswith("bpgenc")
     if exact:
-        ours = _measure(codec, image, paper_knobs(codec.name)[name])
+        ours = _measure(codec, image, paper_knobs()[codec.name][name])
         return Verified(name, column, codec.backend, "knob value", theirs, ours, PRINTED)
     tolerance = EMBEDDED_BPG if column == "bpg444" else OTHER_JPEG2000
     return Verified(
@@ -116,11 +113,6 @@ def _verified(source: Source, row: dict[str, str]) -> Verified:
 
 def _codec(column: str) -> Codec:
     return CodecSpec.parse({"bpg444": "bpg", "jpeg2000": "jpeg2000", "jpeg": "jpeg:mode=integer"}[column]).create()
-
-
-def _supplementary() -> list[dict[str, str]]:
-    text = files("isorate").joinpath("supplementary.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
 
 
 def _measure(codec: Codec, image: Image, knob: float) -> tuple[float, float, float]:

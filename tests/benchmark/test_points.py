@@ -15,9 +15,13 @@ def test_points_are_named(text, name, kind):
     assert (point.name, point.kind) == (name, kind)
 
 
-def test_the_papers_point_has_a_value_for_each_image():
+def test_the_papers_point_has_the_printed_rate_of_each_image():
     point = Point.parse("paper", "bpg", QP)
-    assert [point.knob_for("bpg", name) for name in ("kodim02", "kodim23", "kodim01")] == [36, 39, 37]
+    assert [point.rate("bpg", name) for name in ("kodim02", "kodim23", "kodim01")] == [0.1950, 0.1289, None]
+    assert point.rate("learned", "kodim20") == point.rate("bpg", "kodim20") == 0.1855
+    assert point.value == 37
+    assert Point.parse("bpp=0.3", "bpg", QP).rate("bpg", "kodim02") == 0.3
+    assert Point.parse("qp=30", "bpg", QP).rate("bpg", "kodim02") is None
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+
 from isorate import verify as module
 from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError
+from isorate.supplementary import paper_rows
 from isorate.verify import PRINTED, Verified, verify
 
 
 @pytest.mark.kodak
 @pytest.mark.slow
 def test_the_supplementarys_rows_of_one_photograph(kodak_dir, tmp_path, monkeypatch):
-    rows = [row for row in module._supplementary() if row["image"] == "kodim23"]
-    monkeypatch.setattr(module, "_supplementary", lambda: rows)
+    rows = tuple(row for row in paper_rows() if row.image == "kodim23")
+    monkeypatch.setattr(module, "paper_rows", lambda: rows)
     with ThreadPoolExecutor(1) as executor:
         found = list(verify(open_dataset(str(kodak_dir), tmp_path), executor))
     assert [row.codec for row in found] == ["bpg444", "jpeg2000", "jpeg"]
@@ -22,9 +24,9 @@ def test_the_supplementarys_rows_of_one_photograph(kodak_dir, tmp_path, monkeypa
 
 
 def test_all_eighteen_rows_ship_with_the_project():
-    rows = module._supplementary()
+    rows = paper_rows()
     assert len(rows) == 18
-    assert {row["codec"] for row in rows} == {"bpg444", "jpeg2000", "jpeg"}
+    assert {row.codec for row in rows} == {"bpg444", "jpeg2000", "jpeg"}
 
 
 def test_the_tolerances_can_fail():
