@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,5 +124,5 @@ def test_the_main_job_from_the_command_line(two_photos, tmp_path, said):
         assert (out / row["decoded"]).is_file()
         assert float(row["bpp"]) == pytest.approx(float(row["target_bpp"]), rel=0.02)
     assert main(["report", str(out)]) == 0
-    page = said().out.strip()
-    assert "coffee" in open(page, encoding="utf-8").read()  # noqa: PTH123, SIM115
+    page = Path(said().out.strip())
+    assert "coffee" in page.read_text(encoding="utf-8")
