@@ -68,9 +68,10 @@ def frontier(curve: Curve, metric: Metric) -> list[tuple[float, float]]:
 def bd_rate(anchor: Curve, test: Curve, metric: Metric) -> BDRate:
     """Return the BD-rate of `test` against `anchor` (piecewise cubic interpolation of log rate over quality)."""
     ours, theirs = frontier(test, metric), frontier(anchor, metric)
-    few = min((len(theirs), anchor.name), (len(ours), test.name))
+    few = min([(len(theirs), anchor.name), (len(ours), test.name)], key=lambda pair: pair[0])
     if few[0] < MIN_POINTS:
-        return BDRate(None, reason=f"{few[1]} has {few[0]} usable points; a curve needs {MIN_POINTS}")
+        points = "1 usable point" if few[0] == 1 else f"{few[0]} usable points"
+        return BDRate(None, reason=f"{few[1]} has {points}; a curve needs {MIN_POINTS}")
     low, high = max(ours[0][1], theirs[0][1]), min(ours[-1][1], theirs[-1][1])
     narrower = min(ours[-1][1] - ours[0][1], theirs[-1][1] - theirs[0][1])
     overlap = max(0.0, (high - low) / narrower)

@@ -150,7 +150,9 @@ def _missing(comparison: Comparison) -> Iterator[Finding]:
 
 def _notes(comparison: Comparison) -> Iterator[Finding]:
     for column in comparison.columns:
-        notes = Counter(row.note.split(":")[0] for row in comparison.rows if row.codec == column.codec and row.note)
+        rows = (row for row in comparison.rows if row.codec == column.codec)
+        texts = [part.split(":")[0] for row in rows for part in row.note.split("; ") if part]
+        notes = Counter(text for text in texts if text != "outside tolerance")  # that has a rule of its own
         if notes:
             text = "; ".join(f"{note} in {count} cells" for note, count in sorted(notes.items()))
             yield Finding("note", f"{column.label}: notes of the match", text + ".")

@@ -52,7 +52,8 @@ class Frames:
     def add_crop(self, name: str, pixels: Image) -> str:
         """Take a crop and return the address of its lossless copy: inline while the budget lasts."""
         out = io.BytesIO()
-        PillowImage.fromarray(pixels).save(out, "WEBP", lossless=True, quality=50, method=4, exact=True)
+        # The fastest setting: the others take ten times as long for 5 % of the bytes.
+        PillowImage.fromarray(pixels).save(out, "WEBP", lossless=True, quality=0, method=0, exact=True)
         data = out.getvalue()
         if self.single_file or self._inline + len(data) <= INLINE_BUDGET:
             self._inline += len(data)

@@ -11,7 +11,7 @@ import jinja2
 from isorate.atomic import write_bytes
 from isorate.errors import ReportError
 from isorate.reports import assets, bdrate, crops, curves, text
-from isorate.reports.comparison import GROUND_TRUTH, Comparison, ImageInfo
+from isorate.reports.comparison import GROUND_TRUTH, Column, Comparison, ImageInfo
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.frames import Frames
 from isorate.reports.summary import AVERAGING, summarize
@@ -64,6 +64,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
     images = _images(comparison, frames)
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
+    rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in ("psnr", "ms_ssim")]) for c in others]
     template = environment.get_template("page.html.j2")
     return template.render(
         assets=assets,
@@ -72,7 +73,8 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         levels=levels,
         summaries=[(level, summarize(comparison, level)) for level in levels],
         averaging=AVERAGING,
-        rates=[(c, [bdrate.of_codec(comparison, c, metric) for metric in ("psnr", "ms_ssim")]) for c in others],
+        rates=rates,
+        no_rates=_one_reason(rates),
         findings=check(comparison),
         checked=CHECKED,
         published=published,
@@ -81,6 +83,12 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         command=shlex.join(map(str, comparison.manifest.get("command", []))),
         vendored=assets.vendored(),
     )
+
+
+def _one_reason(rates: list[tuple[Column, list[bdrate.BDRate]]]) -> str:
+    """Return why no codec has a BD-rate, where it is one reason for all; otherwise nothing."""
+    reasons = {rate.reason for _, both in rates for rate in both}
+    return reasons.pop() if len(reasons) == 1 else ""
 
 
 def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:

@@ -1,0 +1,115 @@
+// Blind test: pairs at equal size in random order, names hidden, answers as CSV.
+
+const BLIND_FIELDS = ["trial", "image", "point", "a", "b", "answer", "closer", "seconds", "bpp_a", "bpp_b", "seed"];
+
+/** A small random generator (mulberry32), so that the seed in the CSV repeats the order. */
+function randomFrom(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function shuffled(list, random) {
+  const out = [...list];
+  for (let at = out.length - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1));
+    [out[at], out[other]] = [out[other], out[at]];
+  }
+  return out;
+}
+
+const EQUAL = 0.02;
+
+/** Every pair of codecs on an image whose files differ in size by no more than 2 %. */
+function equalPairs() {
+  return DATA.images.flatMap((image, index) => image.points.flatMap((point) => {
+    const good = point.cells.map((cell, column) => ({ cell, column })).filter(({ cell }) => cell?.frame);
+    return good.flatMap((a, at) => good.slice(at + 1).filter((b) => Math.abs(a.cell.bpp / b.cell.bpp - 1) <= EQUAL).map((b) => ({ image: index, point: point.name, pair: [a, b] })));
+  }));
+}
+
+const blind = {
+  dialog: $("#blind-dialog"),
+  answers: [],
+
+  start() {
+    this.stage = new Stage($("#blind-stage"));
+    const pairs = equalPairs();
+    if (!pairs.length) {
+      $("#blind-start").disabled = true;
+      $("#blind-result").textContent = "No two codecs of this run have files of equal size on the same image.";
+    }
+    $("#blind-start").addEventListener("click", () => this.begin(pairs, +$("#blind-count").value));
+    $("#blind-save").addEventListener("click", () => this.save());
+    $("#blind-close").addEventListener("click", () => this.dialog.close());
+    $("#blind-original").addEventListener("change", () => this.show());
+    $$("[data-answer]").forEach((node) => node.addEventListener("click", () => this.answer(node.dataset.answer)));
+    this.dialog.addEventListener("keydown", (event) => this.key(event));
+    this.dialog.addEventListener("close", () => this.end());
+  },
+
+  begin(pairs, count) {
+    this.seed = crypto.getRandomValues(new Uint32Array(1))[0];
+    const random = randomFrom(this.seed);
+    this.trials = shuffled(pairs, random).slice(0, count).map((trial) => ({ ...trial, pair: shuffled(trial.pair, random) }));
+    this.answers = [];
+    this.dialog.showModal();
+    this.show();
+  },
+
+  show() {
+    const trial = this.trials[this.answers.length], image = DATA.images[trial.image];
+    const card = (label, key) => ({ label, layers: [[make("img", { src: frameUrl(key), alt: `Picture ${label}`, draggable: "false" })]] });
+    const [a, b] = trial.pair.map(({ cell }) => cell.frame);
+    const panes = [card("A", a), card("B", b)];
+    if ($("#blind-original").checked) panes.splice(1, 0, card("Original", image.original));
+    this.stage.show([image.width, image.height], panes);
+    $("#blind-progress").textContent = `Pair ${this.answers.length + 1} of ${this.trials.length}`;
+    this.since = performance.now();
+  },
+
+  answer(answer) {
+    const { image, point, pair: [a, b] } = this.trials[this.answers.length];
+    const [codecA, codecB] = [a, b].map(({ column }) => DATA.columns[column].codec);
+    this.answers.push({
+      trial: this.answers.length + 1, image: DATA.images[image].name, point, a: codecA, b: codecB, answer, closer: { a: codecA, b: codecB, same: "" }[answer],
+      seconds: ((performance.now() - this.since) / 1000).toFixed(1), bpp_a: a.cell.bpp, bpp_b: b.cell.bpp, seed: this.seed,
+    });
+    if (this.answers.length === this.trials.length) this.dialog.close();
+    else this.show();
+  },
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const acts = { a: () => this.answer("a"), b: () => this.answer("b"), s: () => this.answer("same"), "+": () => this.stage.zoomBy(2), "=": () => this.stage.zoomBy(2), "-": () => this.stage.zoomBy(0.5), 0: () => this.stage.goTo(null) };
+    if (moves[event.key]) this.stage.panBy(...moves[event.key]);
+    else if (acts[event.key]) acts[event.key]();
+    else return;
+    event.preventDefault();
+  },
+
+  end() {
+    const wins = DATA.columns.map(({ codec, label }) => {
+      const seen = this.answers.filter(({ a, b }) => a === codec || b === codec);
+      return `${label} ${seen.filter(({ closer }) => closer === codec).length} of ${seen.length}`;
+    });
+    $("#blind-result").textContent = this.answers.length ? `${this.answers.length} pairs judged. Chosen: ${wins.join(", ")}.` : "";
+    $("#blind-save").hidden = !this.answers.length;
+  },
+
+  csv() {
+    const quote = (value) => (/[",\n\r]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+    return [BLIND_FIELDS, ...this.answers.map((answer) => BLIND_FIELDS.map((name) => answer[name]))].map((line) => line.map(quote).join(",")).join("\r\n") + "\r\n";
+  },
+
+  save() {
+    const url = URL.createObjectURL(new Blob([this.csv()], { type: "text/csv" }));
+    make("a", { href: url, download: "blind-test.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  },
+};

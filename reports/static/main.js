@@ -20,3 +20,7 @@ $$("img[data-frame]").forEach((node) => nearby.observe(node));
 startPlots();
 startTraces();
 viewer.start();
+blind.start();
+
+// For a reader's console: the data behind the page, and the functions that its maps are made with.
+globalThis.isorate = { DATA, plots, pixels, flipMap, localPsnr };

@@ -1,0 +1,220 @@
+"""Figures for papers: magnified crops side by side, the full images with their boxes, rate-distortion plots."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image as PillowImage
+
+from isorate.codecs.base import Image
+from isorate.errors import ReportError
+from isorate.reports import crops, curves, paper, text
+from isorate.reports.comparison import GROUND_TRUTH, Comparison, ImageInfo
+from isorate.reports.paper import printable
+from isorate.store import Run, safe_name
+
+PAGE_WIDTH = 6.75
+"""Inches: the text of a page in the usual two-column styles; a column has 3.25."""
+
+_GAP = 0.03
+
+
+def render(
+    run_path: Path,
+    out: Path,
+    *,
+    images: Sequence[str] | None = None,
+    width: float = PAGE_WIDTH,
+    formats: Sequence[str] = ("pdf", "png"),
+    dpi: int = 300,
+    style: str | None = None,
+    published: Path | None = None,
+) -> list[Path]:
+    """Write a run's figures and return their paths.
+
+    Parameters
+    ----------
+    run_path
+        The run folder.
+    out
+        The folder to write.
+    images
+        Which images; all by default.
+    width
+        Width of a figure in inches.
+    formats
+        File types: ``pdf`` (vector text, embedded fonts), ``png``.
+    dpi
+        Resolution of PNG files and of the full images.
+    style
+        A bundle of tueplots, such as ``neurips2024``.
+    published
+        Curves to draw beside the run's own; see :func:`isorate.reports.curves.read`.
+
+    Raises
+    ------
+    ReportError
+        When an image is unknown, or `out` cannot be written.
+    """
+    comparison = Comparison(Run.open(run_path))
+    known = {image.name: image for image in comparison.images}
+    if unknown := sorted(set(images or []) - set(known)):
+        raise ReportError(f"{run_path}: has no images {', '.join(unknown)}; it has {', '.join(known)}")
+    chosen = [known[name] for name in images] if images else comparison.images
+    pinned = crops.pins(run_path)
+    made: list[Path] = []
+    try:
+        with paper.style(style):
+            places = []
+            for image in chosen:
+                boxes: list[crops.Box] = []
+                for point in comparison.points(image.name):
+                    columns = _columns(comparison, image, point)
+                    frames = {str(at): frame for at, frame in enumerate(columns[1:]) if frame is not None}
+                    boxes = boxes or crops.boxes(comparison, image, pinned, frames)
+                    figure = crop_figure(comparison, image, point, boxes, columns, width)
+                    made += paper.save(figure, out / f"crops-{safe_name(image.name)}-{safe_name(point)}", formats, dpi)
+                places.append((image, boxes))
+            made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
+            others = curves.read(published) if published else []
+            for metric in ("psnr", "ms_ssim"):
+                made += paper.save(rd_figure(comparison, metric, others, width), out / f"rd-{metric}", formats, dpi)
+    except OSError as error:
+        raise ReportError(f"{out}: cannot be written: {error.strerror}; choose a folder with room and rights") from None
+    return made
+
+
+def _columns(comparison: Comparison, image: ImageInfo, point: str) -> list[Image | None]:
+    """Return the original and every codec's pixels, None where a cell failed."""
+    rows = comparison.row_line(image.name, point)
+    decoded = [comparison.run.read_image(row.decoded) if row is not None and row.ok else None for row in rows]
+    return [comparison.run.original(image.name), *decoded]
+
+
+def crop_figure(
+    comparison: Comparison,
+    image: ImageInfo,
+    point: str,
+    boxes: Sequence[crops.Box],
+    columns: Sequence[Image | None],
+    width: float,
+) -> Figure:
+    """Return the supplementary's figure: the same crops from every codec over BPP, PSNR and MS-SSIM, the best bold."""
+    rows = comparison.row_line(image.name, point)
+    cell = (width - _GAP * len(columns)) / (len(columns) + 0.55)
+    left = width - len(columns) * (cell + _GAP)
+    size = min(8.0, max(4.5, cell * 72 / 9.5))
+    line = size * 1.35 / 72
+    heights = [cell * box.height / box.width for box in boxes]
+    height = line * (len(text.METRICS) + 1.3) + sum(heights) + _GAP * len(boxes)
+    figure = Figure(figsize=(width, height))
+
+    def write(x: float, y: float, label: str, **how: object) -> None:
+        style = {"ha": "center", "va": "center", "size": size, "parse_math": False, **how}
+        figure.text(x / width, 1 - y / height, label, **style)  # type: ignore[arg-type]
+
+    for at, name in enumerate([GROUND_TRUTH, *(column.label for column in comparison.columns)]):
+        middle = left + at * (cell + _GAP) + cell / 2
+        write(middle, line * 0.55, printable(name, max(4, int(cell * 72 / size * 2))))
+        y = line * 1.15
+        for box, tall in zip(boxes, heights, strict=True):
+            axes = figure.add_axes(((middle - cell / 2) / width, 1 - (y + tall) / height, cell / width, tall / height))
+            _show(axes, columns[at], box)
+            y += tall + _GAP
+        for metric, (title, _) in text.METRICS.items():
+            y += line
+            if at == 0:
+                write(0, y - line / 2, title, ha="left")
+                continue
+            best = text.ranks(rows, metric)[at - 1] == 1
+            write(middle, y - line / 2, text.metric(rows[at - 1], metric), weight="bold" if best else "normal")
+    return figure
+
+
+def _show(axes: Axes, frame: Image | None, box: crops.Box) -> None:
+    axes.set_axis_off()
+    if frame is None:
+        axes.text(0.5, 0.5, "failed", ha="center", va="center", color="0.4")
+        return
+    # Repeated pixels stay pixels in every viewer; left to themselves, viewers smooth an enlarged picture.
+    pixels = box.of(frame).repeat(box.zoom, axis=0).repeat(box.zoom, axis=1)
+    axes.imshow(pixels, interpolation="none", aspect="auto", resample=False)
+
+
+def full_figure(
+    comparison: Comparison, places: Sequence[tuple[ImageInfo, Sequence[crops.Box]]], width: float, dpi: int
+) -> Figure:
+    """Return the originals with an orange box around every crop, in rows of one height."""
+    lines = _justify([image.width / image.height for image, _ in places], width)
+    label = 0.16
+    height = sum(tall + label + _GAP for tall, _ in lines)
+    figure, y, rest = Figure(figsize=(width, height)), 0.0, iter(places)
+    for tall, count in lines:
+        x = 0.0
+        for _ in range(count):
+            image, boxes = next(rest)
+            wide = tall * image.width / image.height
+            axes = figure.add_axes((x / width, 1 - (y + tall) / height, wide / width, tall / height))
+            axes.set_axis_off()
+            # Sized as it is printed: a page of two dozen full frames would be tens of megabytes.
+            scale = min(1.0, wide * dpi / image.width)
+            picture = PillowImage.fromarray(comparison.run.original(image.name))
+            small = picture.resize((math.ceil(image.width * scale), math.ceil(image.height * scale)), PillowImage.Resampling.LANCZOS)
+            axes.imshow(np.asarray(small), extent=(0, image.width, image.height, 0), aspect="auto", interpolation="none")
+            for box in boxes:
+                axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=paper.ORANGE, linewidth=1))
+            name = printable(image.name, max(6, int(wide * 18)))
+            figure.text((x + wide / 2) / width, 1 - (y + tall + label / 2) / height, name, ha="center", va="center", size=7, parse_math=False)
+            x += wide + _GAP
+        y += tall + label + _GAP
+    return figure
+
+
+def _justify(ratios: Sequence[float], width: float) -> list[tuple[float, int]]:
+    """Break pictures of these shapes into lines that fill `width`; return each line's height and count."""
+    wanted = width / (6 if len(ratios) > 12 else 4) if len(ratios) > 1 else width / 2
+    lines: list[tuple[float, int]] = []
+    line: list[float] = []
+    for ratio in ratios:
+        line.append(ratio)
+        tall = (width - _GAP * (len(line) - 1)) / sum(line)
+        if tall <= wanted:
+            lines.append((tall, len(line)))
+            line = []
+    if line:
+        # A last line that is not full grows to the full width only while it stays about as tall as the others.
+        fill = (width - _GAP * (len(line) - 1)) / sum(line)
+        usual = lines[-1][0] if lines else wanted
+        lines.append((fill if fill <= 1.35 * usual else usual, len(line)))
+    return lines
+
+
+def rd_figure(comparison: Comparison, metric: str, published: Sequence[curves.Curve], width: float) -> Figure:
+    """Return the data set's rate-distortion plot; what others published is dashed and says so."""
+    height = width * 0.62
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0.5 / width, 0.36 / height, 1 - 0.56 / width, 1 - 0.42 / height))
+    for at, column in enumerate(comparison.columns):
+        _curve(axes, curves.of_dataset(comparison, column), metric, color=paper.COLOURS[at % 8], marker=paper.MARKERS[at % 8])
+    for at, curve in enumerate(published):
+        _curve(axes, curve, metric, color=str(0.3 + 0.06 * (at % 7)), linestyle=("--", ":", "-.")[at % 3], linewidth=0.8)
+    axes.set_xlabel("bits per pixel")
+    axes.set_ylabel("PSNR (dB)" if metric == "psnr" else "MS-SSIM")
+    axes.set_xlim(left=0)
+    axes.grid(linewidth=0.3, color="0.85")
+    axes.set_axisbelow(True)
+    if axes.lines:
+        axes.legend(loc="lower right")
+    return figure
+
+
+def _curve(axes: Axes, curve: curves.Curve, metric: str, **how: object) -> None:
+    points = [(point.bpp, getattr(point, metric)) for point in curve.points]
+    points = [(bpp, value) for bpp, value in points if value is not None and math.isfinite(value)]
+    if points:
+        label = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
+        axes.plot(*zip(*points, strict=True), label=label, **how)  # type: ignore[arg-type]

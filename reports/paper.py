@@ -1,0 +1,82 @@
+"""How a figure for paper is set: fonts, sizes, and saving so that equal input gives equal bytes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+
+from isorate.errors import ReportError
+
+ORANGE = "#f07c10"
+COLOURS = ("#0072b2", "#d55e00", "#00855f", "#b0578d", "#9a7300", "#2b8fc7", "#5a5a5a", "#7b4fb0")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+_RC = {
+    "font.family": "STIXGeneral",  # comes with Matplotlib and matches the Times of most papers
+    "font.size": 8,
+    "axes.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+}
+# Embedded TrueType: publishers refuse Matplotlib's default Type 3 fonts.
+_FIXED = {"pdf.fonttype": 42, "pdf.compression": 9, "text.usetex": False, "svg.hashsalt": "isorate"}
+
+
+@contextmanager
+def style(bundle: str | None) -> Iterator[None]:
+    """Set Matplotlib up for figures; `bundle` names one of tueplots (``neurips2024``, ``cvpr2024``, ...).
+
+    Raises
+    ------
+    ReportError
+        When tueplots is missing or has no such bundle.
+    """
+    with mpl.rc_context({**mpl.rcParamsDefault, **_RC, **(_bundle(bundle) if bundle else {}), **_FIXED}):  # type: ignore[arg-type]
+        yield
+
+
+def _bundle(name: str) -> dict[str, Any]:
+    try:
+        from tueplots import bundles  # noqa: PLC0415  an optional package
+    except ImportError:
+        raise ReportError(f"style {name!r}: styles come from tueplots; install it with: pip install tueplots") from None
+    make = getattr(bundles, name, None)
+    if make is None or name.startswith("_"):
+        known = sorted(key for key in vars(bundles) if key[-4:].isdigit())
+        raise ReportError(f"style {name!r}: tueplots has none of that name; it has {', '.join(known)}")
+    parameters: dict[str, Any] = make(usetex=False)
+    # The layout is our own: crops lie edge to edge.
+    return {key: value for key, value in parameters.items() if not key.startswith("figure.")}
+
+
+def save(figure: Figure, stem: Path, formats: Sequence[str], dpi: int) -> list[Path]:
+    """Write a figure in every format and return the paths; nothing written depends on the time."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stamps: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in formats]
+    for path in paths:
+        figure.savefig(path, dpi=dpi, metadata=stamps.get(path.suffix[1:], {}))  # type: ignore[arg-type]
+    return paths
+
+
+def printable(text: str, most: int = 200) -> str:
+    """Return `text` with a box for every character that the font lacks, cut to `most` characters."""
+    known = _characters(str(findfont(mpl.font_manager.FontProperties())))
+    kept = "".join(char if ord(char) in known else "□" if ord("□") in known else "?" for char in " ".join(text.split()))
+    return kept if len(kept) <= most else kept[: most - 1] + "…"
+
+
+@cache
+def _characters(font: str) -> frozenset[int]:
+    return frozenset(get_font(font).get_charmap())

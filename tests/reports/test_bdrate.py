@@ -1,0 +1,60 @@
+import math
+
+import pytest
+
+from isorate.reports.bdrate import bd_rate, frontier, of_codec
+from isorate.reports.comparison import Comparison
+from isorate.reports.curves import Curve, Point
+from isorate.store import Run
+
+
+def curve(name: str, rates: list[float], quality: list[float], ms_ssim: float | None = None) -> Curve:
+    return Curve(name, tuple(Point(r, q, ms_ssim) for r, q in zip(rates, quality, strict=True)))
+
+
+RATES = [0.1, 0.2, 0.4, 0.8]
+ANCHOR = curve("anchor", RATES, [28, 31, 34, 37])
+
+
+def test_a_tenth_smaller_at_every_quality() -> None:
+    test = curve("test", [0.9 * rate for rate in RATES], [28, 31, 34, 37])
+    rate = bd_rate(ANCHOR, test, "psnr")
+    assert rate.percent == pytest.approx(-10, abs=1e-6)
+    assert (rate.low, rate.high, rate.overlap) == (28, 37, 1)
+
+
+def test_little_overlap_is_refused() -> None:
+    rate = bd_rate(ANCHOR, curve("test", RATES, [36.6, 39, 42, 45]), "psnr")
+    assert rate.percent is None
+    assert "quality range" in rate.reason
+
+
+def test_no_overlap_is_refused() -> None:
+    assert bd_rate(ANCHOR, curve("test", RATES, [40, 41, 42, 43]), "psnr").overlap == 0
+
+
+def test_few_points_are_refused_and_named() -> None:
+    rate = bd_rate(ANCHOR, curve("one", [0.2], [30]), "psnr")
+    assert rate.percent is None
+    assert rate.reason == "one has 1 usable point; a curve needs 4"
+
+
+def test_dominated_infinite_and_unknown_points_are_left_out() -> None:
+    bent = curve("bent", [0.1, 0.15, 0.2, 0.4, 0.8, 1.6], [28, 27.5, 31, 34, 37, math.inf])
+    assert [rate for rate, _ in frontier(bent, "psnr")] == [0.1, 0.2, 0.4, 0.8]
+    assert bd_rate(ANCHOR, bent, "psnr").percent == pytest.approx(0, abs=1e-9)
+    assert frontier(bent, "ms_ssim") == []
+    assert frontier(curve("perfect", [1], [30], 1.0), "ms_ssim") == []
+
+
+def test_run_has_a_bd_rate_with_the_images_beside_it(run: Run) -> None:
+    comparison = Comparison(run)
+    rate = of_codec(comparison, comparison.columns[1], "psnr")
+    assert rate.percent is not None
+    assert rate.images is not None
+    assert rate.images.count >= 2
+
+
+def test_one_point_is_refused(hostile_run: Run) -> None:
+    comparison = Comparison(hostile_run)
+    assert "a curve needs 4" in of_codec(comparison, comparison.columns[1], "psnr").reason

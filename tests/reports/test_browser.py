@@ -1,0 +1,410 @@
+"""The page in a real browser, opened from disk."""
+
+import base64
+import io
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from isorate.metrics import psnr
+from isorate.reports import page as pages
+from isorate.reports.crops import Box, boxes, pins
+from isorate.reports.comparison import Comparison
+from isorate.rows import Row
+from isorate.store import Run
+
+from .conftest import HOSTILE
+
+pytestmark = pytest.mark.browser
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("no Chromium", allow_module_level=True)
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync", "--disable-component-update"]
+AXE = (Path(__file__).parent / "data" / "axe.min.js").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        yield (browser := playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS))
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    published = tmp_path_factory.mktemp("published") / "curves.csv"
+    published.write_text("codec,bpp,psnr_rgb,ms_ssim,source\nOther,0.2,30,0.95,a paper\nOther,0.6,34,0.98,a paper\n")
+    return pages.render(run.path, tmp_path_factory.mktemp("page"), published=published).as_uri()
+
+
+class Watched:
+    """A page with everything it complained of or asked for."""
+
+    def __init__(self, browser: Any, **context: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
+        self.page = self.context.new_page()
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, address: str) -> Any:
+        self.page.goto(address)
+        self.page.wait_for_function("() => document.documentElement.classList.contains('scripted')")
+        return self.page
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.errors == []
+        assert [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    one = Watched(browser)
+    yield one
+    one.close()
+
+
+def settle(page: Any) -> None:
+    page.wait_for_timeout(120)
+
+
+def fragment(page: Any) -> dict[str, str]:
+    found: dict[str, str] = page.evaluate("Object.fromEntries(new URLSearchParams(location.hash.slice(1)))")
+    return found
+
+
+def open_view(watched: Watched, address: str, **state: object) -> Any:
+    query = "&".join(f"{name}={value}" for name, value in {"view": "astronaut", "point": "webp-quality10", **state}.items())
+    page = watched.open(f"{address}#{query}")
+    page.wait_for_function("() => document.getElementById('viewer').open && [...document.querySelectorAll('#stage img')].every((image) => image.complete)")
+    settle(page)
+    return page
+
+
+def rows_of(run: Run, point: str = "webp-quality10") -> dict[str, Row]:
+    return {row.codec: row for row in run.rows() if row.image == "astronaut" and row.point == point}
+
+
+def test_opens_at_once_and_asks_nobody(watched: Watched, address: str) -> None:
+    page = watched.open(address)
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
+    assert paint < 1000
+    for place in range(0, page.evaluate("document.body.scrollHeight"), 700):
+        page.evaluate(f"scrollTo(0, {place})")
+        page.wait_for_timeout(20)
+    assert page.evaluate("[...document.images].filter((image) => image.complete && !image.naturalWidth && image.src).length") == 0
+
+
+def test_boxes_lie_on_the_right_pixels(watched: Watched, address: str, run: Run) -> None:
+    page = watched.open(address)
+    comparison = Comparison(run)
+    info = comparison.images[0]
+    frames = {row.codec: run.read_image(row.decoded) for row in rows_of(run).values()}
+    expected = boxes(comparison, info, pins(run.path), frames)
+    page.evaluate("document.querySelector('#image-0').scrollIntoView()")
+    picture = page.locator("#image-0 .full img").bounding_box()
+    scale = picture["width"] / info.width
+    for index, box in enumerate(expected):
+        rect = page.evaluate(f"document.querySelector('#image-0 rect[data-box=\"{index}\"]').getBoundingClientRect().toJSON()")
+        for value, wanted in ((rect["x"] - picture["x"], box.x), (rect["y"] - picture["y"], box.y), (rect["width"], box.width), (rect["height"], box.height)):
+            assert value == pytest.approx(wanted * scale, abs=2.5)
+    # and the crops show exactly the pixels inside them
+    sources = page.evaluate("[...document.querySelectorAll('#image-0 .point:not([hidden]) .crop img')].map((image) => image.src)")
+    columns = [run.original(info.name), *(frames[column.codec] for column in comparison.columns)]
+    for source, (box, frame) in zip(sources, [(box, frame) for box in expected for frame in columns], strict=True):
+        assert np.array_equal(decode(source), box.of(frame))
+
+
+def decode(url: str) -> Any:
+    with PillowImage.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def test_one_operating_point_at_a_time(watched: Watched, address: str) -> None:
+    page = watched.open(address)
+    assert page.locator("#summary .summary:visible").count() == 1
+    page.select_option("#level", "2")
+    assert page.locator("#summary .summary:visible caption").inner_text().startswith("webp-quality55")
+    assert page.locator("#image-0 .crops:visible caption").inner_text() == "webp-quality55"
+
+
+def test_plots_show_values_switch_axis_and_open_images(watched: Watched, address: str) -> None:
+    page = watched.open(address)
+    where = page.evaluate("""() => {
+      const chart = isorate.plots.charts[0], at = chart.data[2].findIndex((value) => value != null);
+      return [chart.over.getBoundingClientRect().left + chart.valToPos(chart.data[0][at], "x"), chart.valToPos(chart.data[2][at], "y")];
+    }""")
+    page.evaluate("document.querySelector('#plot-psnr').scrollIntoView({block: 'center'})")
+    top = page.evaluate("document.querySelector('#plot-psnr .u-over').getBoundingClientRect().top")
+    page.mouse.move(where[0], top + where[1])
+    settle(page)
+    assert "JPEG2000\n" in page.locator(".tip").inner_text()
+    page.locator("#log-rate").check()
+    page.locator("#curves .menu summary").click()
+    page.locator("#published input").check()
+    assert "Other (published)" in page.locator("#legend").inner_text()
+    page.locator("#log-rate").uncheck()
+    page.locator("#published input").uncheck()
+    page.locator("#curves .menu summary").click()
+    page.mouse.click(where[0], top + where[1])
+    page.wait_for_selector("#viewer[open]")
+    assert fragment(page)["codec"] == "jpeg2000"
+
+
+def test_flip_keys_change_the_codec_in_place(watched: Watched, address: str) -> None:
+    page = watched.open(address)
+    page.locator("#image-0 .point:not([hidden]) .crop").nth(2).click()
+    settle(page)
+    for key, codec, label in (("1", "", "Ground truth"), ("2", "webp", "WebP"), ("4", "jpeg", "JPEG")):
+        page.keyboard.press(key)
+        assert fragment(page)["codec"] == codec
+        assert page.locator("#stage .card:visible").count() == 1
+        assert page.locator("#stage .tab").inner_text() == label
+    page.keyboard.press("x")
+    assert fragment(page)["codec"] == "webp"
+    page.keyboard.press("Escape")
+    assert not page.evaluate("document.getElementById('viewer').open")
+    assert page.evaluate("location.hash") == ""
+    assert page.evaluate("document.activeElement.className") == "crop"
+
+
+def test_zoom_and_pan_are_locked_and_end_at_16(watched: Watched, address: str) -> None:
+    page = open_view(watched, address, mode="side")
+    for _ in range(9):
+        page.keyboard.press("+")
+    settle(page)
+    assert fragment(page)["zoom"] == "16"
+    stage = page.locator("#stage").bounding_box()
+    page.mouse.move(stage["x"] + 100, stage["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(stage["x"] + 180, stage["y"] + 132, steps=4)
+    page.mouse.up()
+    settle(page)
+    at = [float(value) for value in fragment(page)["at"].split(",")]
+    assert at == pytest.approx([128 - 80 / 16, 128 - 32 / 16], abs=0.2)
+    transforms = page.evaluate("[...document.querySelectorAll('#stage .layer')].map((layer) => layer.style.transform)")
+    assert len(transforms) == 4
+    assert len(set(transforms)) == 1
+    assert page.evaluate("getComputedStyle(document.querySelector('#stage img')).imageRendering") == "pixelated"
+    page.keyboard.press("0")
+    settle(page)
+    assert "zoom" not in fragment(page)
+
+
+def test_the_wheel_keeps_the_pixel_under_the_pointer(watched: Watched, address: str) -> None:
+    page = open_view(watched, address, zoom=4, at="128,128")
+    stage = page.locator("#stage").bounding_box()
+    x, y = stage["x"] + stage["width"] / 2 + 200, stage["y"] + stage["height"] / 2 + 100
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -300)
+    settle(page)
+    zoom, at = float(fragment(page)["zoom"]), [float(value) for value in fragment(page)["at"].split(",")]
+    assert zoom > 6
+    assert at[0] + 200 / zoom == pytest.approx(128 + 200 / 4, abs=0.3)
+    assert at[1] + 100 / zoom == pytest.approx(128 + 100 / 4, abs=0.3)
+
+
+def test_the_slider_moves_by_hand_and_by_key(watched: Watched, address: str) -> None:
+    page = open_view(watched, address, mode="swipe", codec="jpeg", left="webp", zoom=6, at="128,128")
+    slider = page.locator("img-comparison-slider")
+    box = slider.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + box["width"] / 4, middle[1], steps=4)
+    page.mouse.up()
+    settle(page)
+    assert slider.evaluate("(node) => node.value") == pytest.approx(75, abs=1)
+    assert fragment(page)["at"] == "128,128"  # the handle slides, the picture stays
+    slider.focus()
+    page.keyboard.down("ArrowLeft")
+    page.wait_for_timeout(150)
+    page.keyboard.up("ArrowLeft")
+    assert float(slider.get_attribute("aria-valuenow")) < 75
+    assert page.locator("#stage .tab").all_inner_texts() == ["WebP", "JPEG"]
+
+
+def canvas_pixels(page: Any) -> Any:
+    url = page.evaluate("document.querySelector('#stage .card:not([hidden]) canvas').toDataURL()")
+    return decode(url).astype(int)
+
+
+def test_maps_show_the_errors_of_the_decoded_pixels(watched: Watched, address: str, run: Run) -> None:
+    page = open_view(watched, address, codec="jpeg", map="signed", gain=4)
+    page.wait_for_function("() => document.querySelector('#stage .card:not([hidden]) canvas')?.width === 256")
+    original, decoded = run.original("astronaut").astype(int), run.read_image(rows_of(run)["jpeg"].decoded).astype(int)
+    assert np.array_equal(canvas_pixels(page), np.clip(128 + 4 * (decoded - original), 0, 255))
+    page.select_option("#viewer-map", "abs")
+    page.wait_for_function("() => document.querySelector('#stage .card:not([hidden]) canvas')?.width === 256")
+    page.wait_for_timeout(200)
+    heat = canvas_pixels(page)
+    error = np.minimum(255, 4 * abs(decoded - original).max(axis=2))
+    assert len({tuple(colour) for colour in heat[error == 0]}) == 1
+    assert np.corrcoef(heat.sum(axis=2).ravel(), error.ravel())[0, 1] > 0.95
+
+
+def test_flip_is_the_published_flip(watched: Watched, address: str, run: Run) -> None:
+    page = open_view(watched, address)
+    row = rows_of(run)["jpeg"]
+    mean = page.evaluate(
+        """(keys) => Promise.all(keys.map((key) => isorate.pixels(key))).then(([a, b]) => {
+          const map = isorate.flipMap(a, b); return map.reduce((x, y) => x + y) / map.length; })""",
+        ["originals/astronaut.webp", f"frames/{Path(row.decoded).name}"],
+    )
+    flip = pytest.importorskip("flip_evaluator", reason="no flip-evaluator to compare with")
+    _, expected, _ = flip.evaluate(run.original("astronaut").astype(np.float32) / 255, run.read_image(row.decoded).astype(np.float32) / 255, "LDR", inputsRGB=True, applyMagma=False)
+    assert mean == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_drawn_box_becomes_crops_with_local_psnr_and_toml(watched: Watched, address: str, run: Run) -> None:
+    page = open_view(watched, address, zoom=6, at="128,128")
+    page.keyboard.press("b")
+    stage = page.locator("#stage").bounding_box()
+    x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+    page.mouse.move(x - 120, y - 60)
+    page.mouse.down()
+    page.mouse.move(x + 180, y + 132, steps=3)
+    page.mouse.up()
+    page.wait_for_function("() => [...document.querySelectorAll('#box-crops .value')].every((node) => !node.textContent.includes('…')) && document.querySelector('#box-crops .value')")
+    box = Box("box", "astronaut", *map(int, fragment(page)["box"].split(",")), zoom=5)
+    assert (box.x, box.y) == pytest.approx((108, 118), abs=1)
+    assert (box.width, box.height) == pytest.approx((50, 32), abs=1)
+    assert page.locator("#box-toml").input_value() == box.toml()
+    for column, codec in enumerate(["webp", "jpeg2000", "jpeg"], start=1):
+        expected = psnr(box.of(run.original("astronaut")), box.of(run.read_image(rows_of(run)[codec].decoded)))
+        assert f"{expected:.2f} dB" in page.locator("#box-crops .value").nth(column).inner_text()
+    page.locator("#box-width").fill("16")
+    page.locator("#box-width").press("Enter")
+    settle(page)
+    assert fragment(page)["box"].split(",")[2] == "16"
+    page.locator("#box-remove").click()
+    assert "box" not in fragment(page)
+
+
+def test_the_address_brings_a_view_back(watched: Watched, address: str) -> None:
+    state = {"view": "chelsea", "point": "webp-quality30", "codec": "jpeg2000", "mode": "side", "side": ",webp,jpeg2000", "map": "abs", "gain": "16", "zoom": "5", "at": "120.5,80", "box": "10,20,30,40"}
+    page = watched.open(address + "#" + "&".join(f"{name}={value}" for name, value in state.items()))
+    page.wait_for_function("() => document.getElementById('viewer').open")
+    page.wait_for_timeout(400)
+    assert fragment(page) == state
+    assert page.locator("#stage .pane").count() == 3
+
+
+def test_traces_on_demand(watched: Watched, address: str, run: Run) -> None:
+    page = watched.open(address)
+    details = page.locator("#image-0 .point:not([hidden]) details.traces")
+    assert details.locator("table").count() == 0
+    details.locator("summary").click()
+    counts = [len(row.trace) for row in rows_of(run).values()]
+    assert [details.locator("table").nth(at).locator("tbody tr").count() for at in range(3)] == counts
+
+
+def test_blind_test_hides_names_and_exports_answers(watched: Watched, address: str) -> None:
+    page = watched.open(address)
+    page.locator("#blind-start").click()
+    shown = page.locator("#blind-dialog").inner_text()
+    assert not any(name in shown for name in ("WebP", "JPEG"))
+    total = page.evaluate("+document.getElementById('blind-progress').textContent.split(' ').pop()")
+    for at in range(total):
+        page.keyboard.press("abs"[at % 3])
+    assert not page.evaluate("document.getElementById('blind-dialog').open")
+    with page.expect_download() as download:
+        page.locator("#blind-save").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0] == "trial,image,point,a,b,answer,closer,seconds,bpp_a,bpp_b,seed"
+    assert len(lines) == 1 + total
+    for line in lines[1:]:
+        *_, a, b, answer, closer, _seconds, bpp_a, bpp_b, _seed = line.split(",")
+        assert closer == {"a": a, "b": b, "same": ""}[answer]
+        assert float(bpp_a) / float(bpp_b) == pytest.approx(1, abs=0.0201)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious(browser: Any, address: str, width: int, scheme: str) -> None:
+    one = Watched(browser, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    page = one.open(address)
+    page.add_script_tag(content=AXE)
+    check_axe(page)
+    page.locator("#image-0 .full button").click()
+    settle(page)
+    for mode in ("swipe", "side"):
+        page.locator(f"#viewer-{mode}").click()
+        settle(page)
+        check_axe(page)
+    one.close()
+
+
+def check_axe(page: Any) -> None:
+    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)")
+    serious = [(found["id"], [node["html"][:160] for node in found["nodes"]][:3]) for found in violations if found["impact"] in ("serious", "critical")]
+    assert serious == [], json.dumps(serious, indent=1)
+
+
+@pytest.mark.parametrize("width", [1440, 768, 390])
+def test_nothing_is_wider_than_the_window(browser: Any, address: str, width: int) -> None:
+    one = Watched(browser, viewport={"width": width, "height": 800})
+    page = one.open(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#image-0 .full button").click()
+    settle(page)
+    assert page.evaluate("document.getElementById('viewer').scrollWidth") <= width
+    assert page.locator("#stage").bounding_box()["height"] > 150
+    one.close()
+
+
+def test_touch_pans_and_pinches(browser: Any, address: str) -> None:
+    one = Watched(browser, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page = one.open(address)
+    page.locator("#image-0 .full button").tap()
+    settle(page)
+    stage = page.locator("#stage").bounding_box()
+    x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+    session = one.context.new_cdp_session(page)
+    for kind, gap in (("touchStart", 20), *(("touchMove", gap) for gap in range(30, 101, 10)), ("touchEnd", None)):
+        points = [] if gap is None else [{"x": x - gap, "y": y, "id": 0}, {"x": x + gap, "y": y, "id": 1}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    settle(page)
+    assert float(fragment(page)["zoom"]) > 2
+    one.close()
+
+
+def test_hostile_names_do_nothing(watched: Watched, hostile_run: Run, tmp_path: Path) -> None:
+    page = watched.open(pages.render(hostile_run.path, tmp_path).as_uri())
+    assert page.locator("h3").first.inner_text() != ""
+    assert HOSTILE in page.locator("#image-0 h3").text_content()
+    page.locator("#image-0 .full button").click()
+    page.keyboard.press("d")
+    settle(page)
+    assert "failed: </script>" in page.locator("#stage").inner_text()
+    assert fragment(page)["view"] == HOSTILE
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+
+
+def test_single_file_shows_and_measures(watched: Watched, run: Run, tmp_path: Path) -> None:
+    index = pages.render(run.path, tmp_path, single_file=True)
+    page = open_view(watched, index.as_uri(), codec="jpeg", map="abs", box="10,10,20,20")
+    page.wait_for_function("() => document.querySelector('#stage .card:not([hidden]) canvas')?.width === 256")
+    assert all(not math.isnan(float(text.split()[0])) for text in page.locator("#box-crops .value").all_inner_texts()[1:])
+    assert {url.split("#")[0] for url in watched.requests if url.startswith("file:")} == {index.as_uri()}
+
+
+def test_prints_without_the_controls(watched: Watched, address: str) -> None:
+    page = watched.open(address)
+    page.emulate_media(media="print")
+    assert not page.locator(".bar").is_visible()
+    assert not page.locator("#blind").is_visible()
+    assert page.pdf(format="A4")[:4] == b"%PDF"

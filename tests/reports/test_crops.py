@@ -1,0 +1,84 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isorate.errors import ReportError
+from isorate.reports.comparison import Comparison, ImageInfo
+from isorate.reports.crops import Box, boxes, pins, propose, read_pins
+from isorate.store import Run
+
+SIX = ["kodim02", "kodim04", "kodim15", "kodim19", "kodim20", "kodim23"]
+
+
+def test_the_six_images_of_the_supplementary_are_pinned(tmp_path: Path) -> None:
+    pinned = pins(tmp_path)
+    assert sorted({box.image for box in pinned}) == SIX
+    for name in SIX:
+        one, two = [box for box in pinned if box.image == name]
+        portrait = name in ("kodim04", "kodim19")
+        assert one.fits(*((512, 768) if portrait else (768, 512)))
+        assert two.fits(*((512, 768) if portrait else (768, 512)))
+        assert not one.overlaps(two)
+
+
+def test_a_run_folder_pins_its_own(tmp_path: Path) -> None:
+    mine = Box("mine", "kodim02", 1, 2, 30, 40, 3)
+    (tmp_path / "crops.toml").write_text(mine.toml())
+    pinned = pins(tmp_path)
+    assert [box for box in pinned if box.image == "kodim02"] == [mine]
+    assert sum(box.image == "kodim04" for box in pinned) == 2
+
+
+def test_toml_survives_quotes() -> None:
+    box = Box('say "hi" \\', "写真", 0, 0, 1, 1, 1)
+    assert read_pins(box.toml(), "here") == [box]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[[crop", '[[crop]]\nname = "a"', '[[crop]]\nname="a"\nimage="b"\nx=0.5\ny=0\nwidth=1\nheight=1', '[[crop]]\nname="a"\nimage="b"\nx=0\ny=0\nwidth=1\nheight=1\nzoom=0'],
+)
+def test_bad_pins_are_refused_by_name(text: str) -> None:
+    with pytest.raises(ReportError, match=r"^my\.toml: "):
+        read_pins(text, "my.toml")
+
+
+def test_a_proposal_lies_where_the_codecs_differ() -> None:
+    original = np.full((200, 300, 3), 128, np.uint8)
+    good, bad = original.copy(), original.copy()
+    bad[120:140, 200:230] = 0
+    good[10:30, 10:40] = bad[10:30, 10:40] = 0  # both are wrong here: nothing to see
+    first, second = propose("x", original, [good, bad])
+    assert first.x <= 200
+    assert first.x + first.width >= 230
+    assert first.y <= 120
+    assert first.y + first.height >= 140
+    assert not first.overlaps(second)
+
+
+def test_proposals_fit_do_not_overlap_and_repeat(run: Run) -> None:
+    comparison = Comparison(run)
+    for image in comparison.images:
+        frames = {row.codec: run.read_image(row.decoded) for row in run.rows() if row.image == image.name and row.point == "webp-quality10"}
+        found = boxes(comparison, image, [], frames, 3)
+        assert found == boxes(comparison, image, [], frames, 3)
+        assert all(box.fits(image.width, image.height) for box in found)
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(found, 2))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 200), (31, 33)])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_tiny_pictures(shape: tuple[int, int], count: int) -> None:
+    original = np.zeros((*shape, 3), np.uint8)
+    found = propose("x", original, [original] * count)
+    assert found
+    assert all(box.fits(shape[1], shape[0]) for box in found)
+
+
+def test_a_pin_that_does_not_fit_is_not_of_this_picture(run: Run) -> None:
+    comparison = Comparison(run)
+    image: ImageInfo = comparison.images[0]
+    outside = Box("out", image.name, 5000, 0, 10, 10)
+    assert outside not in boxes(comparison, image, [outside], {})

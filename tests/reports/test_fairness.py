@@ -1,0 +1,89 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isorate.reports.comparison import Comparison
+from isorate.reports.fairness import check
+from isorate.rows import Row
+from isorate.store import Run
+
+
+class Fake(Run):
+    """A run whose rows are made up."""
+
+    def __init__(self, rows: list[Row], **manifest: Any) -> None:
+        codecs = [{"name": "bpg"}, {"name": "jpeg"}]
+        super().__init__(Path("nowhere"), {"anchor": "bpg", "tolerance_pct": 0.5, "points": [], "codecs": codecs, "dataset": {"images": []}, **manifest})
+        self.made = rows
+
+    def rows(self) -> list[Row]:
+        return self.made
+
+
+def row(codec: str, image: str = "a", **fields: Any) -> Row:
+    base = Row(
+        image=image, width=512, height=512, image_sha256="", codec=codec, label=codec.upper(), point="p",
+        role="anchor" if codec == "bpg" else "matched", bpp=0.2, target_bpp=0.2, residual_pct=0.0, psnr=30.0, ms_ssim=0.9, num_bytes=10000,
+    )  # fmt: skip
+    return replace(base, **fields)
+
+
+def titles(*rows: Row, **manifest: Any) -> list[str]:
+    return [finding.title for finding in check(Comparison(Fake(list(rows), **manifest)))]
+
+
+BPG = [row("bpg", image) for image in "abcde"]
+
+
+def with_jpeg(**fields: Any) -> list[Row]:
+    return BPG + [row("jpeg", image, **fields) for image in "abcde"]
+
+
+def test_a_clean_run_has_nothing() -> None:
+    assert titles(*with_jpeg()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        ({"options": {"optimize": False}}, "Huffman tables not optimized"),
+        ({"options": {"progressive": True}}, "Progressive files"),
+        ({"options": {"wavelet": "5/3"}}, "Reversible wavelet"),
+        ({"options": {"mct": False}}, "No colour transform"),
+        ({"header_bytes": 301}, "JPEG: header share"),
+        ({"residual_pct": 0.6}, "JPEG: rate not met"),
+        ({"status": "failed: no"}, "JPEG: failures"),
+        ({"ms_ssim": None}, "Images too small for MS-SSIM"),
+        ({"note": "not monotone"}, "JPEG: notes of the match"),
+    ],
+)
+def test_each_rule_finds_its_case(fields: dict[str, Any], title: str) -> None:
+    assert titles(*with_jpeg(**fields)) == [title]
+
+
+def test_header_share_at_the_limit_is_fine() -> None:
+    assert titles(*with_jpeg(header_bytes=300)) == []
+
+
+def test_chroma_counts_only_where_codecs_differ() -> None:
+    reduced = [replace(some, options={"chroma": "420"}) for some in with_jpeg()]
+    assert titles(*reduced) == []
+    mixed = [replace(some, options={"chroma": "444" if some.codec == "bpg" else "420"}) for some in reduced]
+    assert titles(*mixed) == ["Different chroma sampling"]
+
+
+def test_back_ends_sources_few_and_missing() -> None:
+    rows = with_jpeg(backend="one")
+    assert titles(*rows[:-1], replace(rows[-1], backend="two")) == ["JPEG: several back ends"]
+    lossy = {"images": [{"name": "a", "lossy": True}]}
+    assert titles(*rows, dataset=lossy) == ["Lossy source"]
+    assert titles(BPG[0], row("jpeg")) == ["Few images"]
+    assert titles(*BPG, row("jpeg")) == ["Unfinished run"]
+
+
+def test_the_residual_says_which_way() -> None:
+    (finding,) = check(Comparison(Fake(with_jpeg(residual_pct=-2.0))))
+    assert "smaller than asked for" in finding.text
+    assert "−2.00 % (a, p)" in finding.text

@@ -1,0 +1,75 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from isorate.errors import ReportError
+from isorate.reports import figures
+from isorate.store import Run
+
+
+@pytest.fixture(scope="module")
+def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return figures.render(run.path, tmp_path_factory.mktemp("figures"), images=["astronaut"], width=3.25, dpi=100)
+
+
+def pixels(path: Path) -> NDArray[np.int64]:
+    with PillowImage.open(path) as picture:
+        return np.asarray(picture.convert("RGB")).astype(np.int64)
+
+
+def test_crops_full_image_and_curves_in_both_formats(made: list[Path]) -> None:
+    stems = {f"crops-astronaut-webp-quality{q}" for q in (10, 30, 55, 80)} | {"full", "rd-psnr", "rd-ms_ssim"}
+    assert {path.name for path in made} == {f"{stem}.{suffix}" for stem in stems for suffix in ("pdf", "png")}
+
+
+def test_pdf_text_is_text_in_embedded_truetype(made: list[Path]) -> None:
+    for path in made:
+        if path.suffix == ".pdf":
+            data = path.read_bytes()
+            assert b"/FontFile2" in data
+            assert b"/Type3" not in data
+
+
+def test_width_is_the_one_asked_for(made: list[Path]) -> None:
+    for path in made:
+        if path.suffix == ".png":
+            assert pixels(path).shape[1] == 325
+        else:
+            box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+)", path.read_bytes())
+            assert box
+            assert float(box[1]) == pytest.approx(3.25 * 72)
+
+
+def test_boxes_are_orange_on_the_full_image(made: list[Path]) -> None:
+    full = pixels(next(path for path in made if path.name == "full.png"))
+    orange = (abs(full - [0xF0, 0x7C, 0x10]).sum(axis=2) < 60).sum()
+    assert orange > 100
+
+
+def test_same_run_same_bytes_in_another_process(made: list[Path], run: Run, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from isorate.reports import figures;"
+        "figures.render(Path(sys.argv[1]), Path(sys.argv[2]), images=['astronaut'], width=3.25, dpi=100)"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code, str(run.path), str(tmp_path)], check=True)
+    for path in made:
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_hostile_names_failures_and_one_point(hostile_run: Run, tmp_path: Path) -> None:
+    made = figures.render(hostile_run.path, tmp_path, formats=["png"], dpi=72)
+    assert len(made) == 4
+    assert all(path.parent == tmp_path for path in made)
+
+
+def test_unknown_image_and_style_are_refused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="has no images mona"):
+        figures.render(run.path, tmp_path, images=["mona"])
+    with pytest.raises(ReportError, match="tueplots"):
+        figures.render(run.path, tmp_path, style="nosuchvenue2024")

@@ -1,0 +1,143 @@
+import hashlib
+import json
+import re
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from isorate.errors import ReportError, RunError
+from isorate.reports import assets, frames, page
+from isorate.store import Run
+
+from .conftest import HOSTILE
+
+
+class Text(HTMLParser):
+    """What stands in a page: its text, its tags, every address it names."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "data-frame", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def rendered(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return page.render(run.path, tmp_path_factory.mktemp("page"))
+
+
+def tree(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_every_address_is_inside_or_beside_the_page(rendered: Path) -> None:
+    addresses = Text(rendered.read_text("utf-8")).addresses
+    assert len(addresses) > 50
+    for address in addresses:
+        assert address.startswith(("data:", "#")) or (rendered.parent / address).is_file(), address
+
+
+def test_frames_are_the_runs_own_files(run: Run, rendered: Path) -> None:
+    for row in run.rows():
+        copy = rendered.parent / "frames" / Path(row.decoded).name
+        assert copy.read_bytes() == (run.path / row.decoded).read_bytes()
+
+
+def test_values_and_the_best_stand_under_the_crops(run: Run, rendered: Path) -> None:
+    html = rendered.read_text("utf-8")
+    rows = [row for row in run.rows() if row.image == "astronaut" and row.point == "webp-quality10"]
+    best = max(row.psnr or 0 for row in rows)
+    for row in rows:
+        value = f"{row.psnr:.4f}"
+        assert (f"<strong>{value}</strong>" if row.psnr == best else f"<td>{value}</td>") in html
+
+
+def test_default_folder_same_bytes_and_no_change_to_the_run(run: Run, rendered: Path, tmp_path: Path) -> None:
+    before = tree(run.path)
+    again = page.render(run.path, tmp_path)
+    assert tree(run.path) == before
+    assert tree(tmp_path) == tree(rendered.parent)
+    assert again == tmp_path / "index.html"
+
+
+def test_single_file_is_a_single_file(run: Run, tmp_path: Path) -> None:
+    index = page.render(run.path, tmp_path, single_file=True)
+    assert list(tree(tmp_path)) == ["index.html"]
+    html = index.read_text("utf-8")
+    data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[0])
+    keys = {image["original"] for image in data["images"]}
+    keys |= {cell["frame"] for image in data["images"] for point in image["points"] for cell in point["cells"]}
+    assert keys == set(data["embedded"])
+
+
+def test_hostile_names_stay_text(hostile_run: Run, tmp_path: Path) -> None:
+    html = page.render(hostile_run.path, tmp_path).read_text("utf-8")
+    parsed = Text(html)
+    assert "alert('x')" not in "".join(re.findall(r"<script[^>]*>", html))
+    assert parsed.tags.count("script") == 3
+    assert HOSTILE in "".join(parsed.text)
+    assert "<b>bold & 'quoted'</b>" in "".join(parsed.text)
+    assert "failed: </script><img src=x>" in "".join(parsed.text)
+
+
+def test_infinity_failure_and_undefined_are_said(hostile_run: Run, run: Run, tmp_path: Path) -> None:
+    html = page.render(hostile_run.path, tmp_path).read_text("utf-8")
+    assert "<strong>∞</strong>" in html
+    assert "<td>failed</td>" in html
+    assert "<td>n/d</td>" in (page.render(run.path, tmp_path)).read_text("utf-8")
+
+
+def test_size_before_images(rendered: Path) -> None:
+    html = re.sub(r"data:image/webp;base64,[\w+/=]+", "", rendered.read_text("utf-8"))
+    assert len(html.encode()) < 400_000
+
+
+def test_crops_past_the_budget_lie_beside_the_page(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "INLINE_BUDGET", 10_000)
+    index = page.render(run.path, tmp_path)
+    assert len(list((tmp_path / "crops").iterdir())) > 50
+    test_every_address_is_inside_or_beside_the_page(index)
+
+
+def test_published_curves_are_in_the_page(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "published.csv"
+    table.write_text("codec,bpp,psnr_rgb,ms_ssim,source\nOther,0.2,30,,a paper\nOther,0.1,28,,a paper\n")
+    html = page.render(run.path, tmp_path, published=table).read_text("utf-8")
+    assert "Printed by others, not measured here" in html
+    assert '"name": "Other", "points": [[0.1, 28.0, null, null], [0.2, 30.0, null, null]], "source": "a paper"' in html
+
+
+def test_empty_run_and_unwritable_folder_are_refused(run: Run, tmp_path: Path) -> None:
+    empty = Run.create(tmp_path / "empty", {**run.manifest})
+    with pytest.raises(ReportError, match="holds no rows yet"):
+        page.render(empty.path)
+    with pytest.raises(RunError):
+        page.render(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="cannot be written"):
+        page.render(run.path, tmp_path / "file")
+
+
+def test_vendored_files_are_the_ones_recorded() -> None:
+    recorded = tomllib.loads((assets.STATIC / "vendored.toml").read_text("utf-8"))["package"]
+    for package in recorded:
+        assert (assets.STATIC / package["licence_file"]).read_text("utf-8").strip()
+        for name, about in package["files"].items():
+            assert hashlib.sha256((assets.STATIC / name).read_bytes()).hexdigest() == about["sha256"], name
+    assert {name for package in recorded for name in package["files"]} == {name for name in (*assets.LIBRARIES, *assets.STYLES) if not name.startswith(("page", "viewer"))}
+
+
+def test_every_script_is_used() -> None:
+    assert {file.name for file in assets.STATIC.glob("*.js")} == {*assets.LIBRARIES, *assets.SCRIPTS}

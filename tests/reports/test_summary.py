@@ -1,0 +1,70 @@
+import math
+
+import pytest
+
+from isorate.reports.comparison import Comparison
+from isorate.reports.summary import difference, mean, summarize, win_rate
+from isorate.store import Run
+
+
+def test_means_are_of_the_images_values(run: Run) -> None:
+    comparison = Comparison(run)
+    level = comparison.levels()[0]
+    for summary in summarize(comparison, level):
+        rows = [row for row in run.rows() if row.codec == summary.column.codec and row.point == level.label]
+        assert summary.psnr == pytest.approx(sum(row.psnr or 0 for row in rows) / len(rows))
+        defined = [row.ms_ssim for row in rows if row.ms_ssim is not None]
+        assert len(defined) < len(rows)
+        assert summary.ms_ssim == pytest.approx(sum(defined) / len(defined))
+        assert summary.cells == 4
+        assert summary.failed == 0
+
+
+def test_the_anchor_is_not_compared_with_itself(run: Run) -> None:
+    comparison = Comparison(run)
+    anchor, *others = summarize(comparison, comparison.levels()[0])
+    assert anchor.column.anchor
+    assert anchor.difference_psnr is None
+    assert anchor.wins_psnr is None
+    assert all(some.difference_psnr is not None for some in others)
+
+
+def test_failed_and_identical_cells(hostile_run: Run) -> None:
+    comparison = Comparison(hostile_run)
+    webp, jpeg2000, jpeg = summarize(comparison, comparison.levels()[0])
+    assert webp.psnr == math.inf
+    assert jpeg.failed == 1
+    assert jpeg.psnr is None
+    assert jpeg.difference_psnr is None
+    assert jpeg2000.difference_psnr is not None
+    assert jpeg2000.difference_psnr.mean == -math.inf
+    assert jpeg2000.difference_psnr.low is None
+
+
+def test_interval_is_seeded_and_holds_the_mean() -> None:
+    pairs = [(30.0 + i % 3, 30.5) for i in range(12)]
+    first, second = difference(pairs), difference(pairs)
+    assert first == second
+    assert first is not None
+    assert first.low is not None
+    assert first.high is not None
+    assert first.low < first.mean < first.high
+
+
+def test_one_pair_has_no_interval() -> None:
+    interval = difference([(1.0, 0.5)])
+    assert interval is not None
+    assert (interval.mean, interval.low, interval.clear) == (0.5, None, False)
+
+
+def test_ties_count_half_and_two_identical_pictures_tie() -> None:
+    assert win_rate([(1.0, 0.0), (0.0, 1.0), (2.0, 2.0), (math.inf, math.inf)]) == 0.5
+    assert difference([(math.inf, math.inf), (1.0, 1.0)]) is not None
+    assert win_rate([(None, 1.0)]) is None
+    assert mean([None]) is None
+
+
+def test_levels_rank_the_rates_where_images_have_their_own_points(run: Run) -> None:
+    comparison = Comparison(run)
+    assert [level.label for level in comparison.levels()] == [f"webp-quality{q}" for q in (10, 30, 55, 80)]
+    assert all(len(level.point_of) == 4 for level in comparison.levels())
