@@ -9,11 +9,14 @@ COMMANDS = {
     "run": "Compare codecs at the anchor's file sizes, into a run folder.",
     "report": "Render a run as an HTML page.",
     "table": "Print a run's rows as CSV, Markdown, LaTeX or JSON.",
+    "baseline": "Write a run's rows as a small file that later runs are held against.",
+    "check": "Hold a run against a baseline; the exit code is the verdict.",
     "verify": "Recompute the supplementary's classical columns.",
     "codecs": "List the codecs and what is missing for them.",
     "datasets": "List the data sets known by name.",
     "encode": "Encode an image at a rate or a knob value.",
     "decode": "Decode a file to a lossless image.",
+    "train": "Train the learned codec.",
 }
 
 app = App(

@@ -6,3 +6,5 @@ FAILED_CELLS = 1
 ERROR = 2
 """Nothing done: one message says why."""
 INTERRUPTED = 130
+CHECK_PASS, CHECK_REGRESSION, CHECK_TOOL_CHAIN, CHECK_UNUSABLE = 0, 1, 2, 3
+"""``isorate check``: a CI must tell a regression from another tool chain, and both from an error."""

@@ -1,0 +1,43 @@
+"""``isorate baseline``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+DEFAULT_FILE = Path("isorate-baseline.json")
+
+
+def baseline(
+    run: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = DEFAULT_FILE,
+    probe: bool = True,
+    workers: int | None = None,
+) -> None:
+    """Write a run's rows as a small file that later runs are held against.
+
+    Examples
+    --------
+    ```
+    isorate baseline runs/kodak -o baselines/kodak.json
+    isorate baseline runs/kodak --no-probe
+    ```
+
+    Parameters
+    ----------
+    run
+        A finished run without failed cells.
+    out
+        The file; rows that it holds already and that did not change keep their line.
+    probe
+        Measure each row's local slope by a second encode, where the run's operating points do not give it.
+    workers
+        Processes for those encodes; all usable cores by default.
+    """
+    from isorate.gate.write import write_baseline
+    from isorate.store import Run
+
+    written = write_baseline(Run.open(run), out, probe=probe, workers=workers)
+    print(f"{out}: {len(written.rows)} rows, {len(written.codecs)} codecs; next: isorate check RUN --baseline {out}")

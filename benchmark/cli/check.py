@@ -1,0 +1,78 @@
+"""``isorate check``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isorate.cli.exit_codes import CHECK_PASS, CHECK_REGRESSION, CHECK_TOOL_CHAIN
+from isorate.gate.outputs import BY_SUFFIX, Format
+
+
+def check(
+    run: Path,
+    /,
+    *,
+    baseline: Annotated[Path, Parameter(name=["--baseline", "-b"])],
+    config: Path | None = None,
+    format: Annotated[Format, Parameter(name=["--format", "-f"])] = "table",
+    save: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    accept: bool = False,
+    json: bool = False,
+) -> int:
+    """Hold a run against a baseline: PSNR and MS-SSIM at equal rate may not fall, the rate may not rise.
+
+    Exit codes: 0 pass, 1 regression (or rows that cannot be compared), 2 a changed tool chain (codec or library
+    version), 3 unusable input.
+
+    Examples
+    --------
+    ```
+    isorate check runs/kodak --baseline baselines/kodak.json
+    isorate check runs/kodak --baseline baselines/kodak.json --format github --save check.md --save check.xml
+    isorate check runs/kodak --baseline baselines/kodak.json --accept
+    ```
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    baseline
+        The file that `isorate baseline` wrote.
+    config
+        TOML with `[tolerances]`; `isorate.toml` of this folder by default, where there is one.
+    format
+        What is printed: a table, Markdown for a pull request, JUnit XML, GitHub's annotations, or JSON.
+    save
+        Write the outcome to a file as well; its ending chooses the format: .txt, .md, .xml, .json. Repeat it for more.
+    accept
+        Write the run over the baseline.
+    json
+        The same as `--format json`.
+    """
+    from isorate.atomic import write_bytes
+    from isorate.cli.configuration import tolerances
+    from isorate.errors import UsageError
+    from isorate.gate.baseline import Baseline, lines_of_rows
+    from isorate.gate.check import check as hold
+    from isorate.gate.findings import Verdict
+    from isorate.gate.outputs import form_of, render
+    from isorate.gate.write import write_baseline
+    from isorate.store import Run
+
+    for path in save:
+        if form_of(path) is None:
+            raise UsageError(f"{path}: the ending chooses the format; use one of {', '.join(BY_SUFFIX)}")
+    opened = Run.open(run)
+    before = Baseline.read(baseline)
+    checked = hold(opened, before, tolerances(config), baseline_file=str(baseline), lines=lines_of_rows(baseline))
+    print(render(checked, "json" if json else format), end="")
+    for path in save:
+        write_bytes(path, render(checked, form_of(path) or "table").encode())
+    if accept:
+        write_baseline(opened, baseline)
+        return CHECK_PASS
+    codes = {
+        Verdict.PASS: CHECK_PASS, Verdict.REGRESSION: CHECK_REGRESSION, Verdict.TOOL_CHAIN: CHECK_TOOL_CHAIN,
+    }  # fmt: skip
+    return codes[checked.verdict]

@@ -1,0 +1,133 @@
+"""From a run to a baseline, with each row's local slope."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from isorate.codecs.registry import CodecSpec
+from isorate.errors import CodecError, RunError
+from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
+from isorate.gate.slopes import Slope, from_points, from_probe
+from isorate.rows import Row
+from isorate.store import Run
+
+DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a worker needs to measure one row's slope."""
+
+    run_path: Path
+    row: Row
+    spec: CodecSpec
+    backend: str
+
+
+def make_baseline(run: Run, before: Baseline | None = None, executor: Executor | None = None) -> Baseline:
+    """Return the baseline of `run`.
+
+    Parameters
+    ----------
+    run
+        A finished run without failed cells.
+    before
+        The baseline that this one replaces: rows whose file is the same keep their slope, and their line.
+    executor
+        Where second encodes are made for rows whose slope the run's own points do not give; None makes none.
+
+    Raises
+    ------
+    RunError
+        When the run is not finished or has failed cells.
+    """
+    rows = run.rows()
+    _check_complete(run, rows)
+    known = {row.key: row for row in before.rows} if before else {}
+    kept = {key: row for row in rows if (key := _key(row)) in known and known[key].stream == row.stream_sha256[:DIGITS]}
+    slopes = {_key(row): (slope, "points") for row, slope in _slopes_from_points(rows)}
+    for key in kept:
+        old = known[key]
+        if old.slope_from:
+            slopes.setdefault(key, (Slope(old.psnr_slope, old.ms_ssim_slope), old.slope_from))
+    if executor is not None:
+        missing = [row for row in rows if _key(row) not in slopes]
+        measured = executor.map(_measure, _tasks(run, missing))
+        slopes |= {_key(row): (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
+    manifest = run.manifest
+    return Baseline(
+        dataset=manifest["dataset"]["name"],
+        anchor=manifest["anchor"],
+        policy=manifest["policy"],
+        tolerance_pct=manifest["tolerance_pct"],
+        versions=manifest["versions"],
+        codecs={c["name"]: BaselineCodec(c["spec"], c["backend"], c["options"]) for c in manifest["codecs"]},
+        images={
+            image["name"]: BaselineImage(image["width"], image["height"], image["sha256"])
+            for image in manifest["dataset"]["images"]
+        },
+        rows=tuple(_baseline_row(row, *slopes.get(_key(row), (Slope(None, None), ""))) for row in rows),
+    )
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row.image, row.point, row.codec
+
+
+def _check_complete(run: Run, rows: list[Row]) -> None:
+    if failed := [row for row in rows if not row.ok]:
+        first = failed[0]
+        raise RunError(
+            f"{run.path}: {len(failed)} cells failed (the first: {first.image}, {first.codec}: {first.status}); "
+            "a baseline guards nothing there: repair them, or leave that codec out of the run"
+        )
+    manifest = run.manifest
+    wanted = len(manifest["dataset"]["images"]) * len(manifest["points"]) * len(manifest["codecs"])
+    if len(rows) < wanted:
+        raise RunError(
+            f"{run.path}: {len(rows)} of {wanted} rows are there; finish it with the same isorate run command"
+        )
+
+
+def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
+    groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.image, row.codec].append(row)
+    for row in rows:
+        slope = from_points(row, groups[row.image, row.codec])
+        if slope:
+            yield row, slope
+
+
+def _tasks(run: Run, rows: Iterable[Row]) -> list[_Task]:
+    specs = {codec["name"]: CodecSpec.parse(codec["spec"]) for codec in run.manifest["codecs"]}
+    return [_Task(run.path, row, specs[row.codec], row.backend) for row in rows]
+
+
+def _measure(task: _Task) -> Slope | None:
+    try:
+        codec = task.spec.create()
+        if codec.backend != task.backend:
+            return None  # another machine made the run: this one's codec says nothing of its slope
+        return from_probe(task.row, codec, Run.open(task.run_path).original(task.row.image))
+    except CodecError:
+        return None  # the stated default takes its place, and the check says so
+
+
+def _baseline_row(row: Row, slope: Slope, slope_from: str) -> BaselineRow:
+    assert row.num_bytes is not None
+    return BaselineRow(
+        image=row.image,
+        point=row.point,
+        codec=row.codec,
+        bytes=row.num_bytes,
+        psnr=None if row.psnr is None or math.isinf(row.psnr) else round(row.psnr, PSNR_DIGITS),
+        ms_ssim=None if row.ms_ssim is None else round(row.ms_ssim, MS_SSIM_DIGITS),
+        psnr_slope=None if slope.psnr is None else round(slope.psnr, 2),
+        ms_ssim_slope=None if slope.ms_ssim is None else round(slope.ms_ssim, 5),
+        slope_from=slope_from,
+        stream=row.stream_sha256[:DIGITS],
+    )

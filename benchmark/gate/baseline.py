@@ -1,0 +1,180 @@
+"""The baseline file: what a run is held against.
+
+Strict JSON with one row, one codec and one image a line, so that a pull request shows which rows it changes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from isorate.atomic import write_bytes
+from isorate.codecs.base import Option
+from isorate.errors import RunError
+
+BASELINE_SCHEMA = 1
+PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
+"""Decimals that a baseline keeps: far below any tolerance."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineCodec:
+    """Who made the bits: the spec as the user writes it, the program or library with its version, every option."""
+
+    spec: str
+    backend: str
+    options: dict[str, Option]
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineImage:
+    """An image's size and the SHA-256 of its samples."""
+
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRow:
+    """One accepted row.
+
+    Attributes
+    ----------
+    image, point, codec
+        The row's place in the run.
+    bytes
+        Size of the whole file.
+    psnr, ms_ssim
+        As in :class:`isorate.rows.Row`, rounded; `psnr` is None for identical pictures.
+    psnr_slope, ms_ssim_slope
+        What the codec gains on this image when the rate doubles, around this row; None where nobody measured it.
+    slope_from
+        ``points`` (neighbouring operating points of the run), ``probe`` (a second encode, measured when the baseline
+        was written), or empty.
+    stream
+        The first digits of the file's SHA-256.
+    """
+
+    image: str
+    point: str
+    codec: str
+    bytes: int
+    psnr: float | None
+    ms_ssim: float | None
+    psnr_slope: float | None
+    ms_ssim_slope: float | None
+    slope_from: str
+    stream: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The row's place in the run."""
+        return self.image, self.point, self.codec
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An accepted run.
+
+    Attributes
+    ----------
+    dataset, anchor, policy, tolerance_pct
+        As in the run's manifest.
+    versions
+        Python's and the packages' versions.
+    codecs, images
+        By name.
+    rows
+        In the run's order.
+    """
+
+    dataset: str
+    anchor: str
+    policy: str
+    tolerance_pct: float
+    versions: dict[str, str]
+    codecs: dict[str, BaselineCodec]
+    images: dict[str, BaselineImage]
+    rows: tuple[BaselineRow, ...]
+
+    def text(self) -> str:
+        """Return the file's text: a row, a codec and an image take one line each."""
+        head = {
+            "isorate_baseline": BASELINE_SCHEMA,
+            "dataset": self.dataset,
+            "anchor": self.anchor,
+            "policy": self.policy,
+            "tolerance_pct": self.tolerance_pct,
+        }
+        parts = [f'"{key}": {_json(value)}' for key, value in head.items()]
+        parts.append(_mapping("versions", self.versions))
+        parts.append(_mapping("codecs", {name: asdict(codec) for name, codec in self.codecs.items()}))
+        parts.append(_mapping("images", {name: asdict(image) for name, image in self.images.items()}))
+        parts.append('"rows": [\n' + ",\n".join(f" {_json(asdict(row))}" for row in self.rows) + "\n]")
+        return "{\n" + ",\n".join(parts) + "\n}\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_bytes(path, self.text().encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "Baseline":
+        """Return the baseline in `path`.
+
+        Raises
+        ------
+        RunError
+            When the file is missing, damaged or of another version.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{path}: no baseline there; write one with: isorate baseline RUN -o {path}") from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read: {error}; restore it, or write it anew: isorate baseline") from None
+        found = data.pop("isorate_baseline", None) if isinstance(data, dict) else None
+        if found != BASELINE_SCHEMA:
+            said = "no baseline" if found is None else f"a baseline of schema {found}"
+            raise RunError(f"{path}: {said}, {BASELINE_SCHEMA} is needed; write it anew with: isorate baseline RUN")
+        try:
+            return cls(
+                **{
+                    **data,
+                    "codecs": {name: BaselineCodec(**codec) for name, codec in data["codecs"].items()},
+                    "images": {name: BaselineImage(**image) for name, image in data["images"].items()},
+                    "rows": tuple(_row(row) for row in data["rows"]),
+                }
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path}: damaged baseline ({error}); restore it, or write it anew") from None
+
+
+def lines_of_rows(path: Path) -> dict[tuple[str, str, str], int]:
+    """Return the line of each row in the file, for messages that point there."""
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith(' {"image"'):
+            row = json.loads(line.rstrip(","))
+            found[row["image"], row["point"], row["codec"]] = number
+    return found
+
+
+def _row(data: Mapping[str, Any]) -> BaselineRow:
+    numbers = ("bytes", "psnr", "ms_ssim", "psnr_slope", "ms_ssim_slope")
+    for name in numbers:
+        value = data[name]
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise ValueError(f"{name} of {data['image']}, {data['codec']} is {value!r}, no number")
+    if not data["bytes"] > 0:
+        raise ValueError(f"{data['image']}, {data['codec']} has {data['bytes']} bytes")
+    return BaselineRow(**{field.name: data[field.name] for field in fields(BaselineRow)})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _mapping(name: str, values: Mapping[str, object]) -> str:
+    return f'"{name}": {{\n' + ",\n".join(f" {_json(key)}: {_json(value)}" for key, value in values.items()) + "\n}"

@@ -1,0 +1,169 @@
+"""A check's outcome as a table for the terminal, Markdown for a pull request, and JSON for a script."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from isorate.gate.check import DEFAULT_SLOPE
+from isorate.gate.findings import FAILING, TITLES, Checked, CheckedRow, Finding, Kind, Verdict
+from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR
+
+Format = Literal["table", "markdown", "junit", "github", "json"]
+BY_SUFFIX: dict[str, Format] = {".txt": "table", ".md": "markdown", ".xml": "junit", ".json": "json"}
+
+SAID = {
+    Verdict.PASS: "nothing got worse beyond the tolerances",
+    Verdict.REGRESSION: "rows got worse, or cannot be compared, with nothing in the tool chain to explain it",
+    Verdict.TOOL_CHAIN: "codecs or libraries are not those of the baseline",
+}
+SLOPES = {
+    "points": "from the run's own operating points",
+    "probe": "measured by a second encode when the baseline was written",
+    DEFAULT_SLOPE: f"by default {DEFAULT_PSNR:g} dB, and {DEFAULT_MS_SSIM:g} of what MS-SSIM lacks to 1, a doubling",
+}
+_MARKS = {Verdict.PASS: "✅", Verdict.REGRESSION: "❌", Verdict.TOOL_CHAIN: "🔧"}
+
+
+def render(checked: Checked, form: Format) -> str:
+    """Return the outcome in one of the formats."""
+    from isorate.gate.ci_formats import github, junit
+
+    makers: dict[Format, Callable[[Checked], str]] = {
+        "table": table, "markdown": markdown, "junit": junit, "github": github, "json": to_json,
+    }  # fmt: skip
+    return makers[form](checked)
+
+
+def form_of(path: Path) -> Format | None:
+    """Return the format that a file's ending names."""
+    return BY_SUFFIX.get(path.suffix.lower())
+
+
+def sections(checked: Checked) -> list[tuple[str, list[Finding]]]:
+    """Return the findings under their headings, the worst first."""
+    failing = checked.of(*FAILING)
+    return [
+        ("Regressions", [finding for finding in failing if not finding.explained]),
+        ("Worse, and the tool chain changed", [finding for finding in failing if finding.explained]),
+        ("Improvements", checked.of(Kind.BETTER)),
+        ("New rows", checked.of(Kind.NEW)),
+    ]
+
+
+def correction(checked: Checked) -> str:
+    """Return how many rows were brought to equal rate, and along which slopes; empty when none was."""
+    moved = [row for row in checked.rows if row.slope_from]
+    if not moved:
+        return ""
+    largest = max(moved, key=lambda row: abs(row.rate_change_pct))
+    sources = "; ".join(f"{count} {SLOPES[name]}" for name, count in Counter(row.slope_from for row in moved).items())
+    return (
+        f"{len(moved)} of {len(checked.rows)} rows have another rate than the baseline (the largest change: "
+        f"{largest.rate_change_pct:+.2f} %, {largest.image}, {largest.codec}); PSNR and MS-SSIM are corrected to equal "
+        f"rate along each row's slope: {sources}"
+    )
+
+
+def table(checked: Checked) -> str:
+    """Return the outcome for a terminal."""
+    lines = [f"{checked.verdict.upper()}: {SAID[checked.verdict]}", _counted(checked), ""]
+    if checked.changes:
+        lines += ["Tool chain", *(f"  {change.text}" for change in checked.changes), ""]
+    for title, findings in sections(checked):
+        if findings:
+            lines += [title]
+            width = max(len(finding.where) for finding in findings)
+            lines += [f"  {f.where:{width}}  {_kind(f)}{f.text}" for f in findings]
+            lines += [f"  explained by {text}" for text in dict.fromkeys(f.explained for f in findings if f.explained)]
+            lines += [""]
+    head = f"{'codec':28}{'rows':>5}{'same file':>10}{'PSNR dB':>10}{'MS-SSIM':>11}{'bpp':>10}   mean change"
+    lines += [head, *(_codec_line(name, rows) for name, rows in _by_codec(checked).items())]
+    if text := correction(checked):
+        lines += ["", text]
+    return "\n".join(lines) + "\n"
+
+
+def _kind(finding: Finding) -> str:
+    return "" if finding.kind in (Kind.WORSE, Kind.BETTER, Kind.NEW) else f"{finding.kind}: "
+
+
+def _counted(checked: Checked) -> str:
+    same = sum(row.same_stream for row in checked.rows)
+    against = f" against {checked.baseline}" if checked.baseline else ""
+    return f"{checked.run}{against}: {len(checked.rows)} rows compared, {same} of them byte for byte the same file"
+
+
+def _by_codec(checked: Checked) -> dict[str, list[CheckedRow]]:
+    found: dict[str, list[CheckedRow]] = {}
+    for row in checked.rows:
+        found.setdefault(row.codec, []).append(row)
+    return found
+
+
+def _mean(rows: list[CheckedRow], metric: str) -> float | None:
+    changes = [f.change for row in rows for f in row.figures if f.metric == metric and math.isfinite(f.change)]
+    return sum(changes) / len(changes) if changes else None
+
+
+def _cells(rows: list[CheckedRow]) -> list[str]:
+    means = [(_mean(rows, metric), digits) for metric, digits in (("psnr", 4), ("ms_ssim", 6), ("bpp", 5))]
+    return [
+        str(len(rows)),
+        str(sum(row.same_stream for row in rows)),
+        *("–" if mean is None else f"{mean:+.{digits}f}" for mean, digits in means),
+    ]
+
+
+def _codec_line(name: str, rows: list[CheckedRow]) -> str:
+    widths = (5, 10, 10, 11, 10)
+    return f"{name:28}" + "".join(f"{cell:>{width}}" for cell, width in zip(_cells(rows), widths, strict=True))
+
+
+def markdown(checked: Checked) -> str:
+    """Return the outcome for a comment on a pull request."""
+    lines = [f"### {_MARKS[checked.verdict]} isorate: {checked.verdict}", "", f"{SAID[checked.verdict].capitalize()}."]
+    lines += ["", "| codec | rows | same file | ΔPSNR dB | ΔMS-SSIM | Δbpp |", "| :-- | --: | --: | --: | --: | --: |"]
+    lines += [f"| {_md(name)} | {' | '.join(_cells(rows))} |" for name, rows in _by_codec(checked).items()]
+    if checked.changes:
+        lines += ["", "**Tool chain**", "", *(f"- {_md(change.text)}" for change in checked.changes)]
+    for title, findings in sections(checked):
+        if findings:
+            lines += ["", f"**{title}** ({len(findings)})", "", "| where | what |", "| :-- | :-- |"]
+            lines += [f"| {_md(f.where)} | {_md(_kind(f) + f.text)} |" for f in findings]
+    if text := correction(checked):
+        lines += ["", f"<sub>{_md(text)}.</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def _md(text: str) -> str:
+    text = " ".join(text.split())
+    for char in "\\`*_<>|":
+        text = text.replace(char, "\\" + char)
+    return text
+
+
+def to_json(checked: Checked) -> str:
+    """Return the outcome as JSON; infinite values are null."""
+    data = {
+        "verdict": checked.verdict,
+        "run": checked.run,
+        "baseline": checked.baseline,
+        "tool_chain": [{**asdict(change), "text": change.text} for change in checked.changes],
+        "findings": [{**asdict(finding), "fails": finding.fails} for finding in checked.findings],
+        "rows": [asdict(row) for row in checked.rows],
+        "correction": correction(checked),
+        "metrics": list(TITLES),
+    }
+    return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,65 @@
+"""Telling a change of the tool chain from a change of our code: by what the two manifests record."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from isorate.gate.baseline import Baseline
+
+OURS = ("isorate", "python")
+"""Our own version is no excuse, and the interpreter makes no number."""
+METRIC_PACKAGES = ("numpy", "pytorch-msssim", "scikit-image", "torch")
+"""They compute PSNR and MS-SSIM: a change of theirs can move every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChange:
+    """A program or library that is not the baseline's.
+
+    Attributes
+    ----------
+    codec
+        The codec whose back end it is, or None for a package.
+    name, before, after
+        What it is and its versions; empty where it was or is not there.
+    """
+
+    codec: str | None
+    name: str
+    before: str
+    after: str
+
+    @property
+    def text(self) -> str:
+        """One line for a reader."""
+        return f"{self.name}: {self.before or 'none'} → {self.after or 'none'}"
+
+
+def tool_changes(baseline: Baseline, manifest: dict[str, Any]) -> list[ToolChange]:
+    """Return what differs between the baseline's tool chain and the run's: back ends first, then packages."""
+    backends = {codec["name"]: codec["backend"] for codec in manifest["codecs"]}
+    found = [
+        ToolChange(name, f"{name}'s back end", codec.backend, backends[name])
+        for name, codec in baseline.codecs.items()
+        if name in backends and backends[name] not in (codec.backend, "")
+    ]
+    now = manifest["versions"]
+    for package in sorted({*baseline.versions, *now} - set(OURS)):
+        before, after = baseline.versions.get(package, ""), now.get(package, "")
+        if before != after:
+            found.append(ToolChange(None, package, before, after))
+    return found
+
+
+def explanation(changes: list[ToolChange], codec: str, anchor: str, *, rate_moved: bool) -> str:
+    """Return the changes that can explain a worse row of `codec`, or nothing.
+
+    The codec's own back end can, a metric's package can, and the anchor's back end where it moved the rate.
+    """
+    found = [
+        change.text
+        for change in changes
+        if change.codec == codec
+        or (change.codec is None and change.name in METRIC_PACKAGES)
+        or (change.codec == anchor and rate_moved)
+    ]
+    return "; ".join(found)

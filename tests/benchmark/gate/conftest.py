@@ -1,0 +1,105 @@
+"""Run folders of 24 × 4 rows, written without an encoder: the gate reads rows and a manifest, nothing else."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from isorate.gate.accept import make_baseline
+from isorate.gate.check import check
+from isorate.gate.tolerances import Tolerances
+from isorate.rows import ANCHOR, MATCHED, Row
+from isorate.store import Run
+
+CODECS = {"bpg": "x265 4.2 via PyAV 18", "jpeg2000": "OpenJPEG 2.5.4", "jpeg": "libjpeg-turbo 3.2.0", "learned": "1"}
+POINT = "bpg-qp37"
+WIDTH, HEIGHT = 768, 512
+
+
+def manifest(images, points):
+    return {
+        "dataset": {
+            "name": "kodak",
+            "images": [{"name": i, "width": WIDTH, "height": HEIGHT, "sha256": f"{i}-pixels"} for i in images],
+        },
+        "anchor": "bpg",
+        "codecs": [
+            {"name": c, "label": c, "spec": c, "backend": b, "options": {"chroma": "444"}, "available": True}
+            for c, b in CODECS.items()
+        ],
+        "points": points,
+        "policy": "nearest",
+        "tolerance_pct": 0.5,
+        "versions": {"python": "3.11.7", "isorate": "0.1.0", "pillow": "13.0.0", "torch": "2.13.0"},
+    }
+
+
+def row(image, codec, point=POINT, num_bytes=10_000, psnr=32.0, ms_ssim=0.95):
+    return Row(
+        image=image, width=WIDTH, height=HEIGHT, image_sha256=f"{image}-pixels", codec=codec, label=codec,
+        backend=CODECS[codec], point=point, role=ANCHOR if codec == "bpg" else MATCHED, knob=37.0, num_bytes=num_bytes,
+        bpp=8 * num_bytes / (WIDTH * HEIGHT), psnr=psnr, ms_ssim=ms_ssim, stream_sha256=f"{num_bytes:012d}{psnr}",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_run(tmp_path, monkeypatch):
+    """Write a run; `edit` changes or drops (None) rows, `change` edits the manifest."""
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # thousands of small files: a power cut may take them
+
+    def make(name="run", edit=lambda r: r, change=lambda m: None, images=24, points=(POINT,), rates=(1.0,)):
+        names = [f"kodim{i + 1:02}" for i in range(images)]
+        said = manifest(names, list(points))
+        change(said)
+        run = Run.create(tmp_path / name, said)
+        for image in names:
+            for rank, codec in enumerate(CODECS):
+                for point, rate in zip(points, rates, strict=True):
+                    made = row(image, codec, point, round(10_000 * rate), 32.0 - rank + 4 * (rate - 1))
+                    made = edit(made)
+                    if made is not None:
+                        run.write_row(made)
+        return run
+
+    return make
+
+
+@pytest.fixture
+def against(make_run):
+    """Check an edited run of one image against the unedited one."""
+
+    def held(edit=lambda r: r, change=lambda m: None, tolerances=None, images=2, **more):
+        before = make_baseline(make_run("before", images=images, **more))
+        return check(make_run("after", edit, change, images=images, **more), before, tolerances or Tolerances())
+
+    return held
+
+
+@pytest.fixture
+def only():
+    """Return an edit that changes one row."""
+
+    def one(image="kodim02", codec="jpeg", **fields):
+        def edit(r):
+            if (r.image, r.codec) != (image, codec):
+                return r
+            changed = {name: f(getattr(r, name)) if callable(f) else f for name, f in fields.items()}
+            return replace(r, **changed)
+
+        return edit
+
+    return one
+
+
+@pytest.fixture
+def new_backend():
+    """Return a manifest change that gives a codec another back end."""
+
+    def make(codec, backend):
+        def change(said):
+            said["codecs"] = copy.deepcopy(said["codecs"])
+            next(c for c in said["codecs"] if c["name"] == codec)["backend"] = backend
+
+        return change
+
+    return make

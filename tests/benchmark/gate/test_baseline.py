@@ -1,0 +1,95 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from isorate import api
+from isorate.errors import RunError
+from isorate.gate.accept import make_baseline
+from isorate.gate.baseline import Baseline, lines_of_rows
+from isorate.gate.slopes import Measurement, between
+from isorate.gate.write import write_baseline
+
+
+def test_a_baseline_is_read_back_and_has_a_row_a_line(make_run, tmp_path):
+    run, file = make_run(), tmp_path / "b.json"
+    written = write_baseline(run, file, probe=False)
+    assert Baseline.read(file) == written
+    text = file.read_text()
+    assert json.loads(text)["isorate_baseline"] == 1
+    assert len(text) < 25_000
+    lines = text.splitlines()
+    for key, number in lines_of_rows(file).items():
+        row = json.loads(lines[number - 1].rstrip(","))
+        assert (row["image"], row["point"], row["codec"]) == key
+    assert len(lines_of_rows(file)) == 96
+
+
+def test_a_changed_row_changes_one_line(make_run, tmp_path, only):
+    file = tmp_path / "b.json"
+    write_baseline(make_run("a"), file, probe=False)
+    before = file.read_text().splitlines()
+    write_baseline(make_run("b", only(psnr=lambda v: v + 1)), file, probe=False)
+    after = file.read_text().splitlines()
+    assert len(before) == len(after)
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("{", "cannot be read"),
+    ("[]", "no baseline"),
+    ("{}", "no baseline"),
+    ('{"isorate_baseline": 99}', "schema 99"),
+    ('{"isorate_baseline": 1}', "damaged"),
+    ('{"isorate_baseline": 1, "codecs": 3, "images": {}, "rows": []}', "damaged"),
+])  # fmt: skip
+def test_what_is_no_baseline_is_told(tmp_path, text, said):
+    file = tmp_path / "b.json"
+    file.write_text(text)
+    with pytest.raises(RunError, match=said):
+        Baseline.read(file)
+
+
+@pytest.mark.parametrize("value", ["1", True, 0, -5, None])
+def test_rows_that_are_no_numbers_are_told(make_run, tmp_path, value):
+    file = tmp_path / "b.json"
+    write_baseline(make_run(images=1), file, probe=False)
+    data = json.loads(file.read_text())
+    data["rows"][0]["bytes"] = value
+    file.write_text(json.dumps(data))
+    with pytest.raises(RunError, match="damaged baseline"):
+        Baseline.read(file)
+
+
+def test_a_run_that_failed_or_is_not_finished_makes_no_baseline(make_run, only):
+    with pytest.raises(RunError, match=r"1 cells failed .*kodim02, jpeg: failed: x"):
+        make_baseline(make_run("a", only(status="failed: x")))
+    with pytest.raises(RunError, match="95 of 96 rows"):
+        make_baseline(make_run("b", lambda r: None if (r.image, r.codec) == ("kodim05", "bpg") else r))
+
+
+def test_slopes_are_measured_by_a_second_encode(two_photos, tmp_path, in_process):
+    run = api.run(
+        str(two_photos), tmp_path / "run", anchor="jpeg:mode=integer", codecs=["jpeg2000"], points=["quality=30"],
+        executor=in_process,
+    )  # fmt: skip
+    with ThreadPoolExecutor(1) as executor:
+        made = make_baseline(run, executor=executor)
+    for row in made.rows:
+        assert row.slope_from == "probe"
+        assert 0.5 < row.psnr_slope < 8
+        assert 0 < row.ms_ssim_slope < 0.2
+    again = make_baseline(run, made)  # the slopes of unchanged files are kept, nothing is encoded
+    assert again == made
+    bare = make_baseline(run)
+    assert {row.slope_from for row in bare.rows} == {""}
+
+
+def test_slopes_that_mean_nothing_are_not_taken():
+    here = Measurement(10_000, 30.0, 0.9)
+    assert between(here, Measurement(10_001, 31.0, 0.91)) is None
+    assert between(here, Measurement(90_000, 40.0, 0.99)) is None
+    assert between(here, Measurement(20_000, 33.0, 0.95)).psnr == 3.0
+    assert between(here, Measurement(20_000, 29.0, None)).psnr == 0.0
+    assert between(here, Measurement(20_000, 29.0, None)).ms_ssim is None
+    assert between(here, Measurement(20_000, float("inf"), 1.0)).psnr is None

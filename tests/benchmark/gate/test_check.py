@@ -1,0 +1,219 @@
+import math
+
+import pytest
+
+from isorate.gate.findings import Kind, Verdict
+from isorate.gate.outputs import correction
+from isorate.gate.tolerances import read_tolerances
+from isorate.toml_file import TomlFile
+
+
+def kinds(checked):
+    return [(f.kind, f.image, f.codec) for f in checked.findings]
+
+
+def test_an_unchanged_run_passes(against):
+    checked = against(images=24)
+    assert checked.verdict is Verdict.PASS
+    assert len(checked.rows) == 96
+    assert all(row.same_stream for row in checked.rows)
+    assert not checked.findings
+    assert not correction(checked)
+
+
+@pytest.mark.parametrize(("loss", "verdict"), [(0.05, Verdict.REGRESSION), (0.005, Verdict.PASS)])
+def test_a_loss_of_psnr_in_one_image(against, only, loss, verdict):
+    checked = against(only(psnr=lambda v: v - loss), images=24)
+    assert checked.verdict is verdict
+    assert kinds(checked) == ([(Kind.WORSE, "kodim02", "jpeg")] if verdict is Verdict.REGRESSION else [])
+
+
+def test_ms_ssim_and_rate_are_guarded_too(against, only):
+    assert against(only(ms_ssim=lambda v: v - 0.001)).findings[0].figure.metric == "ms_ssim"
+    # more bits and the quality that goes with them: on the codec's curve, but the rate rose
+    checked = against(only(num_bytes=lambda v: round(v * 1.05), psnr=lambda v: v + 0.3, ms_ssim=lambda v: v + 0.003))
+    assert [f.figure.metric for f in checked.of(Kind.WORSE)] == ["bpp"]
+
+
+def test_improvements_are_told_apart_and_pass(against, only):
+    checked = against(only(psnr=lambda v: v + 0.5))
+    assert kinds(checked) == [(Kind.BETTER, "kodim02", "jpeg")]
+    assert checked.verdict is Verdict.PASS
+
+
+def test_a_smaller_file_with_the_quality_of_its_rate_is_no_regression(against, only):
+    # 0.9 % fewer bytes cost 3 · log2(0.991) = 0.039 dB by the default slope: nearly twice the tolerance
+    moved = only(num_bytes=lambda v: round(v * 0.991), psnr=lambda v: v - 0.039)
+    checked = against(moved)
+    assert checked.verdict is Verdict.PASS
+    assert "3 dB" in correction(checked)
+    assert "kodim02, jpeg" in correction(checked)
+    psnr = next(f for row in checked.rows if row.slope_from for f in row.figures if f.metric == "psnr")
+    assert psnr.change == pytest.approx(0, abs=0.001)
+    assert "at equal rate" in psnr.text
+
+
+def test_more_bits_do_not_hide_a_loss(against, only):
+    checked = against(only(num_bytes=lambda v: round(v * 1.009)))
+    assert [f.figure.metric for f in checked.of(Kind.WORSE)] == ["psnr", "ms_ssim"]
+
+
+def test_the_slope_comes_from_the_runs_own_points_where_there_are_some(against, only):
+    points, rates = ("bpg-qp37", "bpg-qp34"), (1.0, 1.5)
+    checked = against(points=points, rates=rates, edit=only(num_bytes=lambda v: round(v * 0.99)))
+    moved = [row for row in checked.rows if row.slope_from]
+    assert {row.slope_from for row in moved} == {"points"}
+    gained = 2 / math.log2(1.5)  # dB a doubling, by the fixture
+    assert moved[0].figures[0].corrected == pytest.approx(gained * math.log2(0.99), rel=0.01)
+    assert "operating points" in correction(checked)
+
+
+def test_missing_new_and_failed_rows_are_findings(against, only, make_run):
+    gone = against(lambda r: None if (r.image, r.codec) == ("kodim01", "jpeg") else r)
+    assert kinds(gone) == [(Kind.MISSING, "kodim01", "jpeg")]
+    assert gone.verdict is Verdict.REGRESSION
+    failed = against(only(status="failed: it crashed", num_bytes=None, psnr=None, ms_ssim=None))
+    assert kinds(failed) == [(Kind.FAILED, "kodim02", "jpeg")]
+    assert "it crashed" in failed.findings[0].text
+    assert failed.verdict is Verdict.REGRESSION
+
+
+def test_new_rows_pass_and_are_told(make_run):
+    from isorate.gate.accept import make_baseline
+    from isorate.gate.check import check
+    from isorate.gate.tolerances import Tolerances
+
+    def without(said):
+        said["codecs"] = [codec for codec in said["codecs"] if codec["name"] != "learned"]
+
+    old = make_run("old", lambda r: None if r.codec == "learned" else r, without, images=1)
+    checked = check(make_run("new", images=1), make_baseline(old), Tolerances())
+    assert kinds(checked) == [(Kind.NEW, "kodim01", "learned")]
+    assert checked.verdict is Verdict.PASS
+
+
+def test_changed_pictures_are_findings_and_are_not_compared(against, only):
+    def change(said):
+        said["dataset"]["images"][0]["sha256"] = "another"
+
+    checked = against(change=change)
+    assert kinds(checked) == [(Kind.DATA, "kodim01", "")]
+    assert checked.verdict is Verdict.REGRESSION
+    assert {row.image for row in checked.rows} == {"kodim02"}
+
+    def broken(said):
+        said["dataset"]["images"][0] = {"name": "kodim01", "error": "damaged image"}
+
+    assert "damaged image" in against(change=broken).findings[0].text
+
+
+def test_other_options_and_policies_are_findings(against):
+    def change(said):
+        said["policy"] = "at-most"
+        said["codecs"][1]["options"] = {"chroma": "420"}
+
+    texts = [f.text for f in against(change=change).of(Kind.CONFIGURATION)]
+    assert texts == ["policy was nearest, is at-most", "options were chroma=444, are chroma=420"]
+
+
+def test_another_jpeg_library_is_a_tool_chain_change(against, only, new_backend):
+    upgrade = new_backend("jpeg", "libjpeg-turbo 3.3.0")
+    same = against(change=upgrade)
+    assert same.verdict is Verdict.TOOL_CHAIN
+    assert same.changes[0].text == "jpeg's back end: libjpeg-turbo 3.2.0 → libjpeg-turbo 3.3.0"
+    worse = against(only(psnr=lambda v: v - 1), upgrade)
+    assert worse.verdict is Verdict.TOOL_CHAIN
+    assert "3.3.0" in worse.findings[0].explained
+
+
+def test_another_jpeg_library_does_not_excuse_jpeg2000(against, only, new_backend):
+    checked = against(only(codec="jpeg2000", psnr=lambda v: v - 1), new_backend("jpeg", "libjpeg-turbo 3.3.0"))
+    assert checked.verdict is Verdict.REGRESSION
+
+
+def test_another_anchor_excuses_the_others_only_where_it_moved_the_rate(against, new_backend):
+    upgrade = new_backend("bpg", "x265 5.0")
+
+    def edit(r):
+        from dataclasses import replace
+
+        if r.image == "kodim01" and r.codec == "bpg":
+            return replace(r, num_bytes=10_100, psnr=32.1)
+        return replace(r, psnr=r.psnr - 1) if r.codec == "jpeg" else r
+
+    checked = against(edit, upgrade)
+    assert [(f.image, bool(f.explained)) for f in checked.of(Kind.WORSE) if f.codec == "jpeg"] == [
+        ("kodim01", True), ("kodim02", False),
+    ]  # fmt: skip
+    assert checked.verdict is Verdict.REGRESSION
+
+
+def test_a_metrics_library_explains_every_row_and_ours_none(against, only):
+    worse = only(psnr=lambda v: v - 1)
+    assert against(worse, lambda said: said["versions"].update(torch="3.0")).verdict is Verdict.TOOL_CHAIN
+    assert against(worse, lambda said: said["versions"].update(pillow="14.0")).verdict is Verdict.REGRESSION
+    assert against(change=lambda said: said["versions"].update(pillow="14.0")).verdict is Verdict.TOOL_CHAIN
+    assert against(worse, lambda said: said["versions"].update(isorate="9")).verdict is Verdict.REGRESSION
+    assert against(change=lambda said: said["versions"].update(isorate="9", python="3.14")).verdict is Verdict.PASS
+
+
+def test_a_codec_that_is_not_there_is_a_failure_not_a_tool_chain_change(against, only, new_backend):
+    gone = only(status="failed: install it", num_bytes=None, psnr=None)
+    assert against(gone, new_backend("jpeg", "")).verdict is Verdict.REGRESSION
+
+
+def test_identical_pictures_must_stay_identical(make_run, only):
+    from isorate.gate.accept import make_baseline
+    from isorate.gate.check import check
+    from isorate.gate.tolerances import Tolerances
+
+    lossless = only(psnr=math.inf, ms_ssim=1.0)
+    before = make_baseline(make_run("a", lossless, images=2))
+    larger = only(psnr=math.inf, ms_ssim=1.0, num_bytes=10_050)
+    assert check(make_run("b", larger, images=2), before, Tolerances()).verdict is Verdict.PASS
+    checked = check(make_run("c", only(psnr=70.0, ms_ssim=1.0), images=2), before, Tolerances())
+    assert [f.figure.metric for f in checked.of(Kind.WORSE)] == ["psnr"]
+
+
+def test_tolerances_by_codec_metric_and_image(against, only):
+    text = """
+[tolerances.psnr]
+absolute = 0.1
+[[tolerances.override]]
+codec = "jpeg"
+image = "kodim0*"
+metric = "psnr"
+relative = 0.05
+[[tolerances.override]]
+codec = "jpeg"
+image = "kodim01"
+absolute = 0.0
+"""
+    read = read_tolerances(TomlFile(text, "t.toml"))
+    assert read.of("bpg", "psnr", "kodim02").absolute == 0.1
+    assert read.of("bpg", "ms_ssim", "kodim02").absolute == 0.0002
+    assert read.of("jpeg", "psnr", "kodim02").allowed(30) == 1.5
+    assert read.of("jpeg", "psnr", "kodim01").allowed(30) == 0
+    assert against(only(psnr=lambda v: v - 1.2), tolerances=read).verdict is Verdict.PASS
+    assert against(only("kodim01", psnr=lambda v: v - 0.01), tolerances=read).verdict is Verdict.REGRESSION
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("[tolerances.psrn]\nabsolute = 1", "t.toml:1: no key 'psrn' in [tolerances]; did you mean 'psnr'?"),
+    ("\n[tolerances.psnr]\nabsolut = 1", "t.toml:3: no key 'absolut' in [tolerances.psnr]; did you mean 'absolute'?"),
+    ("[tolerances]\npsnr = 1", "t.toml:2: psnr is 1; a table is needed: [psnr]"),
+    ("[tolerances.psnr]\nrelative = -1", "t.toml:2: relative is -1; a number from 0 on is needed"),
+    ("[tolerances.psnr]\nrelative = true", "t.toml:2: relative is True; a number from 0 on is needed"),
+    ("[[tolerances.override]]\nabsolute = 1\n[[tolerances.override]]\nmetric = 'snr'\nabsolute = 1",
+     "t.toml:4: metric 'snr' is none of psnr, ms_ssim, bpp"),
+    ("[[tolerances.override]]\ncodec = 'a'", "t.toml:1: an override needs absolute or relative"),
+    ("[[tolerances.override]]\ncodec = 3\nabsolute = 1", "t.toml:2: codec is 3; a name or a pattern"),
+    ("[tolerances]\noverride = 3", "t.toml:2: override is written as"),
+    ("a = [\n", "t.toml:"),
+])  # fmt: skip
+def test_unusable_tolerances_name_the_line_and_the_nearest_key(text, said):
+    from isorate.errors import UsageError
+
+    with pytest.raises(UsageError) as error:
+        read_tolerances(TomlFile(text, "t.toml"))
+    assert str(error.value).startswith(said)
