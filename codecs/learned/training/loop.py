@@ -1,37 +1,35 @@
 """The training loop: the same on a CPU, a GPU and many of them (``torchrun``)."""
 
 import copy
-import csv
 import math
-import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Never
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from tqdm import tqdm
 
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.prior import set_fake_quantize
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
+from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIELDS, append_rows
 from isorate.codecs.learned.training.data import CropSampler, Pack
+from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
+from isorate.codecs.learned.training.loader import batches
 from isorate.codecs.learned.training.loss import draw_conditions, objective, rate_distortion
-from isorate.codecs.learned.training.optimizers import make_optimizer
+from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from isorate.codecs.learned.training.schedule import wsd
-from isorate.codecs.learned.training.settings import RunSettings
+from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import validate
 from isorate.codecs.learned.warm_start import klt_warm_start
 
-CURVE_FIELDS = ("step", "seconds", "loss", "bpp", "psnr", "learning_rate", "steps_per_second", "skipped")
-VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr")
-CURVE_EVERY = 50
+WARM_START_NUMBER = 10**12
+"""The crops of the warm start are numbered from here, far beyond those of any step."""
 
 
 class Trainer:
@@ -52,65 +50,58 @@ class Trainer:
 
     def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int = 2**40, compact: bool = False) -> None:
         self.settings = settings
-        self.recipe = settings.train
         self.folder = folder
         self.max_file_bytes = max_file_bytes
         self.compact = compact
-        self.rank = int(os.environ.get("RANK", "0"))
-        self.ranks = int(os.environ.get("WORLD_SIZE", "1"))
-        self.device = _device()
-        if self.ranks > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-        self.sampler = CropSampler(
-            Pack(settings.train_data), self.recipe.crop_size, self.recipe.smallest_scale, self.recipe.seed
-        )
+        self.place = join_run()
+        self.pack = Pack(settings.train_data)
         self.validation = Pack(settings.validation_data) if settings.validation_data is not None else None
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(settings.train.seed)
         self.model = ConditionalAutoencoder(settings.model)
-        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        set_fake_quantize(self.model, self.recipe.fake_quantize)
-        self.average = WeightAverage(self.model, self.recipe.ema)
-        self.optimizer = make_optimizer(self.model, self.recipe)
-        self.model.hyper_analysis_net.requires_grad_(not self.recipe.frozen_encoder)
+        self.model.to(self.place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = WeightAverage(self.model, settings.train.ema)
+        self.optimizer = make_optimizer(self.model, settings.train)
         self.step = 0
         self.warm_from = 0
         self.seconds = 0.0
         self.skipped = 0
         self.validated_at = 0.0
+        self._enter_phase(settings.train)
 
     def warm_start(self) -> None:
         """Initialise the model from the KLT of training crops."""
-        numbers = range(10**12, 10**12 + self.recipe.warm_start_crops)
+        numbers = range(WARM_START_NUMBER, WARM_START_NUMBER + self.recipe.warm_start_crops)
         crops = np.stack([self.sampler.crop(number) for number in numbers])
-        klt_warm_start(self.model, torch.from_numpy(crops).permute(0, 3, 1, 2).float().to(self.device) / 255)
+        klt_warm_start(self.model, _as_pictures(torch.from_numpy(crops), self.place.device))
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def start_from(self, path: Path) -> None:
         """Take the averaged weights of another run's checkpoint as the start of this one."""
-        tensors, _ = read_checkpoint(path, str(self.device))
-        weights = {name[4:]: tensor.float() for name, tensor in tensors.items() if name.startswith("ema.")}
-        self.model.load_state_dict(weights)
+        tensors, _ = read_checkpoint(path, str(self.place.device))
+        self.model.load_state_dict({name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")})
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def resume(self, path: Path) -> None:
         """Continue exactly from the checkpoint at `path`."""
-        tensors, state = read_checkpoint(path, str(self.device))
+        tensors, state = read_checkpoint(path, str(self.place.device))
         self.model.load_state_dict({k[6:]: t for k, t in tensors.items() if k.startswith("model.")})
         self.average.load({k[4:]: t for k, t in tensors.items() if k.startswith("ema.")})
-        self._load_optimizer({k[10:]: t for k, t in tensors.items() if k.startswith("optimizer.")})
+        moments = {k[10:]: t for k, t in tensors.items() if k.startswith("optimizer.")}
+        load_optimizer_tensors(self.optimizer, self.model, moments)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        self.warm_from = int(state.get("warm_from", 0)) if self.optimizer.state else self.step
+        self.warm_from = int(state["warm_from"]) if moments else self.step
         self.skipped, self.validated_at = int(state["skipped"]), float(state["validated_at"])
 
-    def save(self) -> Path | None:
+    def save(self) -> None:
         """Write a checkpoint (the first process only)."""
-        if self.rank:
-            return None
+        if self.place.rank:
+            return
         tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.model.named_parameters()}
         averaged = self.average.shadow.items()
         tensors |= {f"ema.{name}": t.half() if self.compact else t for name, t in averaged}
         if not self.compact:
-            tensors |= {f"optimizer.{name}": t for name, t in self._optimizer_tensors().items()}
+            moments = optimizer_tensors(self.optimizer, self.model)
+            tensors |= {f"optimizer.{name}": t for name, t in moments.items()}
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -118,119 +109,93 @@ class Trainer:
             "warm_from": self.warm_from,
             "validated_at": self.validated_at,
             "model": asdict(self.settings.model),
-            "train": asdict(self.recipe),
+            "train": asdict(self.settings.train),
         }
         kept = 1 if self.compact else 2
-        return write_checkpoint(self.folder, self.step, tensors, state, max_bytes=self.max_file_bytes, kept=kept)
+        write_checkpoint(self.folder, self.step, tensors, state, max_bytes=self.max_file_bytes, kept=kept)
 
     def run(self, seconds: float = math.inf, steps: int | None = None) -> None:
         """Train until the recipe ends, or for `seconds` or `steps` more, then write a checkpoint."""
-        network = self._network()
+        network = self.place.wrap(self.model)
         started, seconds_before, step_before = time.monotonic(), self.seconds, self.step
-        saved_at = started
+        saved_at, queue = started, self._batches()
         window: list[tuple[float, float, float]] = []
-        bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.rank > 0, mininterval=10)
-        for batch in self._batches():
-            factor = wsd(
-                self._progress(), self.step - self.warm_from, self.recipe.warmup_steps, self.recipe.decay_share
-            )
-            window.append(self._train_step(network, batch, factor))
+        bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.place.rank > 0)
+        over = self._progress() >= 1
+        while not over:
+            recipe = self.settings.train.at(self._progress())
+            if recipe != self.recipe:
+                self._enter_phase(recipe)
+                queue = self._batches()
+            window.append(self._train_step(network, _as_pictures(next(queue), self.place.device)))
             self.step += 1
             now = time.monotonic()
             self.seconds = seconds_before + now - started
             bar.update()
-            if self.step % CURVE_EVERY == 0:
-                pace = (self.step - step_before) / (now - started)
-                self._record_curve(window, factor, pace, bar)
+            if self.step % self.recipe.curve_steps == 0:
+                self._record_curve(window, (self.step - step_before) / (now - started), bar)
                 window = []
-            over = self._together(
-                self._progress() >= 1
-                or now - started >= seconds
-                or (steps is not None and self.step - step_before >= steps)
-            )
+            stopped = now - started >= seconds or (steps is not None and self.step - step_before >= steps)
+            over = self.place.agree(self._progress() >= 1 or stopped)
             if over or now - saved_at >= self.recipe.checkpoint_seconds:
                 self.save()
                 saved_at = time.monotonic()
-            if self._together(self.seconds - self.validated_at >= self.recipe.validate_seconds):
+            if self.place.agree(self.seconds - self.validated_at >= self.recipe.validate_seconds):
                 self.record_validation()
-            if over:
-                break
         bar.close()
 
     def record_validation(self) -> None:
         """Validate the averaged weights and append the operating points to ``validation.csv``."""
         self.validated_at = self.seconds
-        if self.rank or self.validation is None:
+        if self.place.rank or self.validation is None:
             return
         model = copy.deepcopy(self.model)
         model.load_state_dict(self.average.shadow)
         points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images)
         rows = [(self.step, round(self.seconds, 1), p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4)) for p in points]
-        _append(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
+        append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
         tqdm.write(" | ".join(f"{p.log10_lmbda:g}: {p.bpp:.4f} bpp {p.psnr:.3f} dB" for p in points))
+
+    def _enter_phase(self, recipe: TrainSettings) -> None:
+        """Follow `recipe` from this step on."""
+        self.recipe = recipe
+        self.sampler = CropSampler(self.pack, recipe.crop_size, recipe.smallest_scale, recipe.seed)
+        set_fake_quantize(self.model, recipe.fake_quantize)
+        self.model.hyper_analysis_net.requires_grad_(not recipe.frozen_encoder)
+
+    def _batches(self) -> Iterator[Tensor]:
+        place, recipe = self.place, self.recipe
+        return batches(
+            self.sampler, self.step, recipe.batch_size, workers=recipe.workers, rank=place.rank, ranks=place.ranks
+        )
 
     def _progress(self) -> float:
         if self.recipe.total_steps:
             return self.step / self.recipe.total_steps
         return self.seconds / self.recipe.total_seconds
 
-    def _together(self, decision: bool) -> bool:
-        """Return the first process's decision in every process."""
-        if self.ranks == 1:
-            return decision
-        flag = torch.tensor(float(decision), device=self.device)
-        dist.broadcast(flag, 0)
-        return bool(flag)
+    def _rate_factor(self) -> float:
+        warm = self.step - self.warm_from
+        return wsd(self._progress(), warm, self.recipe.warmup_steps, self.recipe.decay_share)
 
-    def _network(self) -> torch.nn.Module:
-        network: torch.nn.Module = self.model
-        if self.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")
-            network = torch.compile(network)  # type: ignore[assignment]
-        if self.ranks > 1:
-            network = torch.nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
-        return network
-
-    def _batches(self) -> Iterator[Tensor]:
-        """Yield batches from this step on, prepared ahead by `workers` threads: (N, 3, size, size), 0..1."""
-
-        def load(step: int) -> Tensor:
-            crops = self.sampler.batch(step, self.recipe.batch_size, self.rank, self.ranks)
-            return torch.from_numpy(crops)
-
-        def finish(crops: Tensor) -> Tensor:
-            # The permuted NHWC crops are channels-last already.
-            return crops.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
-
-        step = self.step
-        if not self.recipe.workers:
-            while True:
-                yield finish(load(step))
-                step += 1
-        with ThreadPoolExecutor(self.recipe.workers) as pool:
-            queue = [pool.submit(load, step + ahead) for ahead in range(2 * self.recipe.workers)]
-            while True:
-                queue.append(pool.submit(load, step + len(queue)))
-                yield finish(queue.pop(0).result())
-                step += 1
-
-    def _train_step(self, network: torch.nn.Module, x: Tensor, factor: float) -> tuple[float, float, float]:
+    def _train_step(self, network: torch.nn.Module, x: Tensor) -> tuple[float, float, float]:
         """Take one step; return the loss, the mean rate and the mean PSNR. A non-finite gradient changes nothing."""
-        generator = torch.Generator(self.device).manual_seed(
-            (self.recipe.seed * 1_000_003 + self.step) * self.ranks + self.rank
-        )
-        lmbda, bin_size = draw_conditions(x.shape[0], self.recipe, generator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        whole = self.step >= self.recipe.prior_steps
-        self.model.analysis_net.requires_grad_(whole and not self.recipe.frozen_encoder)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            coded = network(x, lmbda, bin_size, self.recipe.quantization, generator, reconstruct=whole)
-        loss = objective(coded, x, lmbda, self.recipe.rate_weight_power)
+        recipe, place = self.recipe, self.place
+        generator = torch.Generator(place.device)
+        generator.manual_seed((recipe.seed * 1_000_003 + self.step) * place.ranks + place.rank)
+        lmbda, bin_size = draw_conditions(x.shape[0], recipe, generator)
+        whole = self.step >= recipe.prior_steps
+        self.model.analysis_net.requires_grad_(whole and not recipe.frozen_encoder)
+        with torch.autocast(place.device.type, torch.bfloat16, enabled=place.device.type == "cuda"):
+            coded = network(x, lmbda, bin_size, recipe.quantization, generator, reconstruct=whole)
+        loss = objective(coded, x, lmbda, recipe.rate_weight_power)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         if bool(torch.isfinite(norm)):
+            factor = self._rate_factor()
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
             self.optimizer.step()
             self.average.update(self.model, self.step)
         else:
@@ -239,30 +204,16 @@ class Trainer:
         psnr = -10 * torch.log10(distortion.detach().clamp_min(1e-10))
         return loss.item(), rate.mean().item(), psnr.mean().item()
 
-    def _record_curve(self, window: list[tuple[float, float, float]], factor: float, pace: float, bar: Any) -> None:
-        if self.rank:
+    def _record_curve(self, window: list[tuple[float, float, float]], pace: float, bar: "tqdm[Never]") -> None:
+        if self.place.rank:
             return
-        loss, rate, psnr = np.nanmean(np.array(window), axis=0)
-        left = (1 - self._progress()) * (self.seconds / max(self._progress(), 1e-9))
-        bar.set_postfix_str(f"loss {loss:.4f} {rate:.3f} bpp {psnr:.2f} dB, {left / 60:.0f} min left")
-        row = (self.step, round(self.seconds, 1), *(round(float(v), 5) for v in (loss, rate, psnr)))
-        rest = (factor * self.recipe.learning_rate, round(pace, 4), self.skipped)
-        _append(self.folder / "curve.csv", CURVE_FIELDS, [(*row, *rest)])
-
-    def _optimizer_tensors(self) -> dict[str, Tensor]:
-        names = {id(p): name for name, p in self.model.named_parameters()}
-        return {
-            f"{names[id(parameter)]}@{key}": torch.as_tensor(value)
-            for parameter, state in self.optimizer.state.items()
-            for key, value in state.items()
-        }
-
-    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        parameters = dict(self.model.named_parameters())
-        for name, tensor in tensors.items():
-            parameter, _, key = name.rpartition("@")
-            value = tensor.cpu() if key == "step" else tensor
-            self.optimizer.state[parameters[parameter]][key] = value
+        loss, rate, psnr = (float(mean) for mean in np.nanmean(np.array(window), axis=0))
+        progress = max(self._progress(), 1e-9)
+        minutes = (1 - progress) * self.seconds / progress / 60
+        bar.set_postfix_str(f"loss {loss:.4f} {rate:.3f} bpp {psnr:.2f} dB, {minutes:.0f} min left")
+        learning_rate = self._rate_factor() * self.recipe.learning_rate
+        row = (self.step, round(self.seconds, 1), round(loss, 5), round(rate, 5), round(psnr, 4), learning_rate)
+        append_rows(self.folder / "curve.csv", CURVE_FIELDS, [(*row, round(pace, 4), self.skipped)])
 
 
 def train(
@@ -289,19 +240,6 @@ def train(
     return trainer
 
 
-def _device() -> torch.device:
-    if torch.cuda.is_available():
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        torch.cuda.set_device(local)
-        return torch.device("cuda", local)
-    return torch.device("cpu")
-
-
-def _append(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(header)
-        writer.writerows(rows)
+def _as_pictures(crops: Tensor, device: torch.device) -> Tensor:
+    """Return uint8 crops (N, height, width, 3) as (N, 3, height, width) in [0, 1], channels-last in memory."""
+    return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255

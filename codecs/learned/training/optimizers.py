@@ -1,6 +1,9 @@
 """The optimizer of a recipe: kernels at one rate, conditional scales and biases at another."""
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor, nn
 
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.training.settings import TrainSettings
@@ -38,3 +41,21 @@ def make_optimizer(model: ConditionalAutoencoder, recipe: TrainSettings) -> torc
         precondition_every=recipe.precondition_every,
         max_dimension=recipe.max_dimension,
     )
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """Return the optimizer's whole state as ``parameter@key``: tensor."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {
+        f"{names[id(parameter)]}@{key}": value
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def load_optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Set the optimizer's state to what :func:`optimizer_tensors` returned."""
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        parameter, _, key = name.rpartition("@")
+        optimizer.state[parameters[parameter]][key] = tensor.cpu() if key == "step" else tensor

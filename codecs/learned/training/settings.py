@@ -1,13 +1,33 @@
 """A training run's TOML file, read and checked."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.quantization import QuantizationMode
 from isorate.errors import UsageError
+
+PHASE_KEYS = frozenset(
+    {"batch_size", "crop_size", "smallest_scale", "quantization", "fake_quantize", "frozen_encoder", "focus_share"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a run with some keys of its own.
+
+    Attributes
+    ----------
+    start
+        The progress, 0..1, at which it begins; it lasts until the next phase.
+    changes
+        Keys of the recipe, out of :data:`PHASE_KEYS`, and their values from then on.
+    """
+
+    start: float
+    changes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,16 @@ class TrainSettings:
         Δ = 2^b with b uniform in [-bin_octaves, bin_octaves].
     rate_weight_power
         The loss of an image is (D / λ + R) · λ^rate_weight_power, up to a constant: 0 weighs every λ by its own bits.
+    curve_steps, checkpoint_seconds, validate_seconds
+        How often the curve gets a row, a checkpoint is written, and validation runs.
+    validate_images, validate_lmbda
+        How many photographs (0: all), and log10 λ.
+    workers
+        Threads that prepare batches ahead (0: none).
+    warm_start_crops
+        Crops from which the KLT is taken.
+    phases
+        Later parts of the run, each with all earlier changes still in force.
     quantization
         Training's stand-in for rounding.
     fake_quantize
@@ -80,12 +110,14 @@ class TrainSettings:
     quantization: QuantizationMode = "mixed"
     fake_quantize: bool = False
     frozen_encoder: bool = False
+    curve_steps: int = 50
     checkpoint_seconds: float = 120.0
     validate_seconds: float = 600.0
     validate_images: int = 0
     validate_lmbda: tuple[float, ...] = (-1.75, -2.0, -2.25, -2.5, -3.25)
     workers: int = 0
     warm_start_crops: int = 256
+    phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.total_steps > 0) == (self.total_seconds > 0):
@@ -94,8 +126,18 @@ class TrainSettings:
             raise UsageError(f"train.crop_size is {self.crop_size}; it must be a multiple of 64")
         if self.optimizer not in ("soap", "adam"):
             raise UsageError(f"train.optimizer is {self.optimizer!r}; known are soap and adam")
+        for phase in self.phases:
+            replace(self, phases=(), **phase.changes)
         if self.lowest_lmbda >= self.highest_lmbda:
             raise UsageError("train.lowest_lmbda must be below train.highest_lmbda (both are log10)")
+
+    def at(self, progress: float) -> "TrainSettings":
+        """Return the recipe in force at that progress of the run."""
+        changes: dict[str, Any] = {}
+        for phase in self.phases:
+            if progress >= phase.start:
+                changes |= phase.changes
+        return replace(self, **changes) if changes else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +173,20 @@ def read_settings(path: Path, changes: dict[str, Any] | None = None) -> RunSetti
         raise UsageError(f"{path} [data] must name the pack to train on: train = ...")
     if "validate_lmbda" in train:
         train["validate_lmbda"] = tuple(float(value) for value in train["validate_lmbda"])
+    train["phases"] = tuple(_read_phase(f"{path} [[train.phases]]", phase) for phase in train.get("phases", ()))
     try:
         settings = TrainSettings(**train)
     except TypeError as error:
         raise UsageError(f"{path} [train]: {error}") from error
     validation = Path(data["validation"]) if "validation" in data else None
     return RunSettings(ModelConfig.from_dict(table.get("model", {})), settings, Path(data["train"]), validation)
+
+
+def _read_phase(where: str, table: dict[str, Any]) -> Phase:
+    _refuse_unknown(where, table, {"start", *PHASE_KEYS})
+    if "start" not in table:
+        raise UsageError(f"{where}: start is missing (the progress, 0..1, at which the phase begins)")
+    return Phase(float(table["start"]), {key: value for key, value in table.items() if key != "start"})
 
 
 def _refuse_unknown(where: str, table: dict[str, Any], known: set[str]) -> None:

@@ -1,0 +1,21 @@
+"""Curves as CSV files that only grow: a header once, then rows."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+CURVE_FIELDS = ("step", "seconds", "loss", "bpp", "psnr", "learning_rate", "steps_per_second", "skipped")
+"""``curve.csv``: means over the steps since the last row; `psnr` in dB, `learning_rate` that of the transforms."""
+VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr")
+"""``validation.csv``: one row for each λ of a validation."""
+
+
+def append_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[float]]) -> None:
+    """Append `rows` to the CSV file at `path`, with `header` if it is new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(header)
+        writer.writerows(rows)

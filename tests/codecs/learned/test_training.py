@@ -1,0 +1,233 @@
+"""Training: settings, data, optimizer, schedule, checkpoints, and a tiny run that is killed and resumed."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+from skimage import data as photographs
+
+from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
+from isorate.codecs.learned.training.data import CropSampler, Pack
+from isorate.codecs.learned.training.loop import Trainer
+from isorate.codecs.learned.training.pack import pack
+from isorate.codecs.learned.training.schedule import wsd
+from isorate.codecs.learned.training.settings import read_settings
+from isorate.codecs.learned.training.soap import Soap
+from isorate.errors import DatasetError, UsageError
+
+CONFIG = """
+[model]
+name = "tiny"
+fine_channels = 24
+coarse_channels = 32
+latent_channels = 32
+hyper_channels = 8
+encoder_coarse_blocks = 0
+decoder_coarse_blocks = 1
+prior_channels = 16
+
+[train]
+total_steps = {steps}
+batch_size = 4
+crop_size = 64
+curve_steps = 15
+warmup_steps = 5
+precondition_every = 5
+ema = 0.95
+validate_lmbda = [-2.0]
+checkpoint_seconds = 1
+warm_start_crops = 32
+
+[[train.phases]]
+start = 0.8
+crop_size = 128
+batch_size = 2
+quantization = "round"
+frozen_encoder = true
+fake_quantize = true
+
+[data]
+train = "{train}"
+validation = "{validation}"
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    sources = folder / "sources"
+    sources.mkdir()
+    for name in ("astronaut", "coffee"):
+        PillowImage.fromarray(getattr(photographs, name)()).save(sources / f"{name}.png")
+    assert pack(folder / "train", [sources]) == 2
+    archive = folder / "valid.tar"
+    with tarfile.open(archive, "w") as tar:
+        buffer = io.BytesIO()
+        PillowImage.fromarray(photographs.chelsea()[:100, :90]).save(buffer, "PNG")
+        member = tarfile.TarInfo("chelsea.png")
+        member.size = len(buffer.getvalue())
+        tar.addfile(member, io.BytesIO(buffer.getvalue()))
+    assert pack(folder / "valid", [archive]) == 1
+    path = folder / "tiny.toml"
+    path.write_text(CONFIG.format(steps=60, train=folder / "train", validation=folder / "valid"))
+    return path
+
+
+def start(config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "isorate.codecs.learned.training", str(config), "--out", str(out), *more]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_a_killed_and_resumed_run_gives_the_weights_of_the_uninterrupted_one(config: Path, tmp_path: Path) -> None:
+    whole = start(config, tmp_path / "whole")
+    killed = start(config, tmp_path / "killed", "--max-file-mb", "1")
+    deadline = time.monotonic() + 120
+    while newest_checkpoint(tmp_path / "killed") is None:
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    interrupted_at = read_checkpoint(tmp_path / "killed")[1]["step"]
+    assert 0 < interrupted_at < 60
+    resumed = start(config, tmp_path / "killed", "--max-file-mb", "1")
+    for process in (whole, resumed):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+
+    expected, state = read_checkpoint(tmp_path / "whole")
+    tensors, resumed_state = read_checkpoint(tmp_path / "killed")
+    assert state["step"] == resumed_state["step"] == 60
+    assert expected.keys() == tensors.keys()
+    assert all(torch.equal(expected[name], tensors[name]) for name in expected)
+
+    with (tmp_path / "whole" / "curve.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert losses[-1] < losses[0]
+    with (tmp_path / "whole" / "validation.csv").open() as file:
+        assert float(next(iter(csv.DictReader(file)))["psnr"]) > 20
+
+
+def test_a_compact_checkpoint_resumes_with_a_new_warm_up(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path, compact=True)
+    trainer.warm_start()
+    trainer.run(steps=3)
+    tensors, _ = read_checkpoint(tmp_path)
+    assert not any(name.startswith("optimizer.") for name in tensors)
+    other = Trainer(read_settings(config), tmp_path)
+    other.resume(tmp_path)
+    assert (other.step, other.warm_from) == (3, 3)
+    other.run(steps=1)
+    assert other.step == 4
+
+
+def test_a_step_with_a_non_finite_loss_changes_nothing(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    with torch.no_grad():
+        trainer.model.synthesis_net.leave.v[0, 0] = torch.nan
+        before["synthesis_net.leave.v"][0, 0] = torch.nan
+    trainer._train_step(trainer.model, torch.rand(4, 3, 64, 64))
+    assert trainer.skipped == 1
+    for name, parameter in trainer.model.named_parameters():
+        torch.testing.assert_close(parameter, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[train", "not valid TOML"),
+        ("[trains]", "unknown keys trains"),
+        ("[train]\ntotal_steps = 1\nspeed = 2\n[data]\ntrain = 'x'", "unknown keys speed"),
+        ("[train]\n[data]\ntrain = 'x'", "exactly one of total_steps and total_seconds"),
+        ("[train]\ntotal_steps = 1", "must name the pack"),
+        ("[train]\ntotal_steps = 1\ncrop_size = 100\n[data]\ntrain = 'x'", "multiple of 64"),
+        ("[train]\ntotal_steps = 1\n[[train.phases]]\ncrop_size = 64\n[data]\ntrain = 'x'", "start is missing"),
+        ("[train]\ntotal_steps = 1\n[[train.phases]]\nstart = 0\nseed = 1\n[data]\ntrain = 'x'", "unknown keys seed"),
+        ("[train]\ntotal_steps = 1\noptimizer = 'sgd'\n[data]\ntrain = 'x'", "known are soap and adam"),
+    ],
+)
+def test_impossible_configurations_are_usage_errors(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_settings(path)
+
+
+def test_a_missing_configuration_or_pack_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such configuration"):
+        read_settings(tmp_path / "none.toml")
+    with pytest.raises(DatasetError, match="pack the photographs first"):
+        Pack(tmp_path / "none")
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        read_checkpoint(tmp_path)
+
+
+def test_crops_depend_on_seed_and_number_alone(config: Path) -> None:
+    settings = read_settings(config)
+    one, two = (CropSampler(Pack(settings.train_data), 64, 0.5, seed=7) for _ in range(2))
+    two.batch(0, 5)
+    assert np.array_equal(one.batch(3, 4), two.batch(3, 4))
+    assert not np.array_equal(one.batch(3, 4), one.batch(4, 4))
+    halves = [one.batch(3, 2, rank, 2) for rank in range(2)]
+    assert np.array_equal(np.concatenate(halves), one.batch(3, 4))
+
+
+def test_a_checkpoint_is_cut_into_small_files_and_joined_again(tmp_path: Path) -> None:
+    tensors = {"large": torch.randn(1000, 700), "small": torch.randn(5), "counter": torch.tensor(3)}
+    for step in (1, 2, 3):
+        write_checkpoint(tmp_path, step, tensors, {"step": step}, max_bytes=2**20, kept=2)
+    found, state = read_checkpoint(tmp_path)
+    assert state["step"] == 3
+    assert len(list(tmp_path.iterdir())) == 2
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) <= 2**20
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_schedule_warms_up_holds_and_decays_to_zero() -> None:
+    assert wsd(0.0, 0, 10, 0.4) == pytest.approx(0.1)
+    assert wsd(0.5, 100, 10, 0.4) == 1.0
+    assert 0 < wsd(0.9, 100, 10, 0.4) < wsd(0.7, 100, 10, 0.4) < 1
+    assert wsd(1.0, 100, 10, 0.4) == 0.0
+
+
+def test_phases_change_the_recipe_from_their_start_on(config: Path, tmp_path: Path) -> None:
+    recipe = read_settings(config).train
+    assert recipe.at(0.79) == recipe
+    assert (recipe.at(0.8).crop_size, recipe.at(1.0).quantization) == (128, "round")
+    trainer = Trainer(read_settings(config, {"total_steps": 5}), tmp_path)
+    trainer.run()
+    assert trainer.recipe.frozen_encoder
+    assert not any(p.requires_grad for p in trainer.model.analysis_net.parameters())
+
+
+def test_soap_descends_in_orthonormal_bases() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(12, 12, generator=generator)
+    target = torch.randn(12, 6, 3, 3, generator=generator)
+    weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
+    optimizer = Soap([{"params": [weight], "precondition": True}], lr=0.03, precondition_every=5)
+    losses = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = torch.einsum("oi,ihwk->ohwk", mixing, weight - target).square().sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+    for mode, size in enumerate((12, 6, 9)):
+        basis = optimizer.state[weight][f"basis{mode}"]
+        torch.testing.assert_close(basis.t() @ basis, torch.eye(size), atol=1e-4, rtol=0)
