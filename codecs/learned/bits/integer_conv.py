@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from isorate.codecs.learned.bits.conv_weights import U_BITS, IntegerConvWeights
 from isorate.codecs.learned.bits.knob_codes import KnobCodes
 from isorate.codecs.learned.bits.numeric_tables import (
     SOFTPLUS_END,
@@ -23,36 +24,12 @@ from isorate.codecs.learned.fixed_point import ACTIVATION_BITS
 
 KNOB_BITS = 10
 """h(λ) is in units of 2^-10."""
-U_BITS = 12
-V_BITS = 20
-D_BITS = 21
 PRODUCT_BITS = 14
 """Fractional bits of a sum of products once its channel's binary point is removed."""
 PRODUCT_LIMIT = 2.0**32
 SCALE_LIMIT = 2**20 - 1
 BIAS_LIMIT = 2**45
 EXACT = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class IntegerConvWeights:
-    """What a weights file holds of one convolution of the priors.
-
-    Attributes
-    ----------
-    weight
-        (out, in, kernel, kernel), int16.
-    point
-        Fractional bits of each output channel's weights: (out,), int32.
-    u, v, d
-        s(λ) = softplus(u·h), b(λ) = v·h + d·log2 Δ: (out, K), (out, K), (out,), int32, in units of 2^-12, 2^-20, 2^-21.
-    """
-
-    weight: NDArray[np.int16]
-    point: NDArray[np.int32]
-    u: NDArray[np.int32]
-    v: NDArray[np.int32]
-    d: NDArray[np.int32]
 
 
 class IntegerConv:
@@ -145,7 +122,7 @@ class ConditionedConv:
     def __call__(self, x: Tensor) -> Tensor:
         """Map `x` (in, height, width) to (out, height, width), zero outside the frame."""
         height, width = x.shape[1:]
-        columns = F.unfold(x[None], self.kernel, padding=self.kernel // 2)[0]
+        columns = functional.unfold(x[None], self.kernel, padding=self.kernel // 2)[0]
         return self.requantize(self.rows @ columns).reshape(-1, height, width)
 
     def requantize(self, sums: Tensor) -> Tensor:

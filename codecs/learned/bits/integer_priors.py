@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from isorate.codecs.learned.bits.integer_conv import ConditionedConv, IntegerConv, IntegerConvWeights
+from isorate.codecs.learned.bits.conv_weights import IntegerConvWeights
+from isorate.codecs.learned.bits.integer_conv import ConditionedConv, IntegerConv
 from isorate.codecs.learned.bits.knob_codes import BIN_STEPS, KnobCodes
 from isorate.codecs.learned.bits.numeric_tables import BIN_BITS, RECIPROCAL_BITS
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.fixed_point import ACTIVATION_BITS, ACTIVATION_LIMIT, OUTPUT_LIMIT
 from isorate.codecs.learned.gaussian import LOWEST_OCTAVE, MEAN_LEVELS, OCTAVES_PER_STEP, SCALE_COUNT
-from isorate.codecs.learned.partition import STEPS
 
 SYMBOL_LIMIT = 2**15 - 1
 """Symbols are 16-bit integers."""
@@ -56,7 +56,7 @@ class IntegerPriors:
     convs
         The convolutions by their names in the model: ``latent_prior.nets.0.enter``.
     tables
-        ``softplus``, ``bin_size``, ``reciprocal`` of :mod:`~isorate.codecs.learned.bits.numeric_tables`.
+        Those of :func:`~isorate.codecs.learned.bits.numeric_tables.all_tables`, by name.
     config
         The model's shape.
     device
@@ -73,6 +73,7 @@ class IntegerPriors:
         self.config = config
         self.device = device
         self._bin_size, self._reciprocal = tables["bin_size"], tables["reciprocal"]
+        self._dropped_bits = tables["dropped_bits"]
         widest = SYMBOL_LIMIT * int(self._bin_size.max()) >> (BIN_BITS - ACTIVATION_BITS)
         self._convs = {
             name: IntegerConv(
@@ -92,6 +93,7 @@ class IntegerPriors:
             codes.log2_bin,
             int(self._bin_size[codes.bin_size]),
             int(self._reciprocal[codes.bin_size]),
+            self._dropped_bits,
             self.device,
         )
 
@@ -100,9 +102,16 @@ class ConditionedPriors:
     """The prior nets at one (λ, Δ); tensors are whole numbers in float64, without a batch axis."""
 
     def __init__(
-        self, convs: Mapping[str, ConditionedConv], log2_bin: int, bin_size: int, reciprocal: int, device: torch.device
+        self,
+        convs: Mapping[str, ConditionedConv],
+        log2_bin: int,
+        bin_size: int,
+        reciprocal: int,
+        dropped_bits: NDArray[np.int32],
+        device: torch.device,
     ) -> None:
         self._convs = convs
+        self._dropped_bits = dropped_bits
         self._log2_bin, self._bin_size, self._reciprocal = log2_bin, bin_size, reciprocal
         self._device = device
 
@@ -115,7 +124,7 @@ class ConditionedPriors:
     def features(self, w: Tensor) -> Tensor:
         """Map the activations of w (C, h, w) to its features (P, 2h, 2w)."""
         hidden = self._convs["hyper_synthesis_net.enter"](w).clamp_(min=0)
-        return F.pixel_shuffle(self._convs["hyper_synthesis_net.up"](hidden), 2).clamp_(min=0)
+        return functional.pixel_shuffle(self._convs["hyper_synthesis_net.up"](hidden), 2).clamp_(min=0)
 
     def hyper_step(self, index: int, known: Sequence[Tensor], height: int, width: int) -> StepParameters:
         """Return the parameters of group `index` of w, (C/4, height, width) in reading order, given those before."""
@@ -155,27 +164,25 @@ class ConditionedPriors:
         mean, octaves = outputs.chunk(2)
         shift = ACTIVATION_BITS + RECIPROCAL_BITS - _log2(MEAN_LEVELS)
         levels = torch.floor(mean * (self._reciprocal * 2.0**-shift) + 0.5)
-        floor = torch.floor(levels / MEAN_LEVELS)
         place = octaves * HALF_UNITS + (OFFSET - self._log2_bin + STEP // 2)
-        index = torch.floor(place / STEP).clamp_(0, SCALE_COUNT - 1)
-        table = (index - floor) * MEAN_LEVELS + levels
-        return StepParameters(
-            table.to(torch.int16).flatten().cpu().numpy(), floor.to(torch.int32).flatten().cpu().numpy()
-        )
+        index = _integers(torch.floor(place / STEP).clamp_(0, SCALE_COUNT - 1))
+        dropped = self._dropped_bits[index]
+        level = (_integers(levels) + (1 << dropped >> 1)) >> dropped << dropped
+        table = index * MEAN_LEVELS + (level & MEAN_LEVELS - 1)
+        return StepParameters(table.astype(np.int16), level >> _log2(MEAN_LEVELS))
+
+
+def _integers(x: Tensor) -> NDArray[np.int32]:
+    return x.to(torch.int32).flatten().cpu().numpy()
 
 
 def _columns(x: Tensor, top: int, count: int) -> Tensor:
     """Return the 3×3 windows around rows `top` .. `top + count` of `x` (C, height, width): (9C, count · width)."""
     above, below = min(1, top), min(1, x.shape[1] - top - count)
     rows = x[None, :, top - above : top + count + below]
-    padded = F.pad(rows, (1, 1, 1 - above, 1 - below))
-    return F.unfold(padded, 3)[0]
+    padded = functional.pad(rows, (1, 1, 1 - above, 1 - below))
+    return functional.unfold(padded, 3)[0]
 
 
 def _log2(power: int) -> int:
     return power.bit_length() - 1
-
-
-def split_groups(w: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-    """Return the four channel groups of w (C, h, w) in coding order."""
-    return np.split(w, STEPS)

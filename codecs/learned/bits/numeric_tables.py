@@ -3,9 +3,10 @@
 Each is made once, at export, and read from the file by encoder and decoder.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfc
 
 from isorate.codecs.learned.bits.knob_codes import BIN_CODES, BIN_OCTAVES, BIN_STEPS
 from isorate.codecs.learned.gaussian import LOWEST_OCTAVE, MEAN_LEVELS, OCTAVES_PER_STEP, SCALE_COUNT
@@ -21,6 +22,8 @@ SOFTPLUS_END = 16
 SOFTPLUS_INPUT_BITS = 8
 SOFTPLUS_OUTPUT_BITS = 16
 TAIL_SIGMAS = 5.0
+COARSER_MEANS = ((2.0, 2), (8.0, 4))
+"""From a scale of 2 on the mean's two lowest bits are dropped, from 8 on all four: below 0.001 bits a symbol."""
 ESCAPE_FREQUENCY = 16
 
 
@@ -37,8 +40,17 @@ def reciprocals() -> NDArray[np.int32]:
 
 def softplus() -> NDArray[np.int32]:
     """Return log(1 + e^t) at t = -16, -16 + 1/256, ..., 16 in units of 2^-16: (8193,)."""
-    t = np.arange(-SOFTPLUS_END << SOFTPLUS_INPUT_BITS, (SOFTPLUS_END << SOFTPLUS_INPUT_BITS) + 1) / 2**SOFTPLUS_INPUT_BITS
-    return np.round(np.logaddexp(0, t) * 2**SOFTPLUS_OUTPUT_BITS).astype(np.int32)
+    steps = SOFTPLUS_END << SOFTPLUS_INPUT_BITS
+    values = np.logaddexp(0, np.arange(-steps, steps + 1) / (1 << SOFTPLUS_INPUT_BITS))
+    found: NDArray[np.int32] = np.round(values * (1 << SOFTPLUS_OUTPUT_BITS)).astype(np.int32)
+    return found
+
+
+def dropped_bits() -> NDArray[np.int32]:
+    """Return how many of the four fractional bits of the mean each scale index ignores: (64,)."""
+    return np.array(
+        [max((bits for at, bits in COARSER_MEANS if scale >= at), default=0) for scale in _scales()], np.int32
+    )
 
 
 def gaussian_tables() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
@@ -50,26 +62,50 @@ def gaussian_tables() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.
         All tables one after the other. Within one: the whole numbers from `lowest` up, then the escape. Each entry
         is at least 1 and each table sums to 2^24.
     counts
-        Entries of each table, escape included: (1024,), scale-major.
+        Entries of each table, escape included: (1024,), scale-major; 0 where the fraction is never used.
     lowest
         The first whole number of each table, relative to floor(mean): (1024,).
     """
-    tables, lowest = [], []
-    for scale in 2.0 ** (LOWEST_OCTAVE + OCTAVES_PER_STEP * np.arange(SCALE_COUNT)):
-        for fraction in np.arange(MEAN_LEVELS) / MEAN_LEVELS:
-            reach = np.ceil(TAIL_SIGMAS * scale) + 1
-            numbers = np.arange(np.floor(fraction - reach), np.ceil(fraction + reach) + 1)
+    tables = []
+    counts, lowest = np.zeros((2, SCALE_COUNT * MEAN_LEVELS), np.int32)
+    for index, (scale, dropped) in enumerate(zip(_scales(), dropped_bits(), strict=True)):
+        for level in range(0, MEAN_LEVELS, 1 << dropped):
+            fraction = level / MEAN_LEVELS
+            reach = math.ceil(TAIL_SIGMAS * scale) + 1
+            numbers = np.arange(math.floor(fraction - reach), math.ceil(fraction + reach) + 1)
             tables.append(_frequencies(numbers - fraction, float(scale)))
-            lowest.append(int(numbers[0]))
-    counts = np.array([len(table) for table in tables], np.int32)
-    return np.concatenate(tables).astype(np.int32), counts, np.array(lowest, np.int32)
+            counts[index * MEAN_LEVELS + level] = len(tables[-1])
+            lowest[index * MEAN_LEVELS + level] = numbers[0]
+    return np.concatenate(tables).astype(np.int32), counts, lowest
+
+
+def all_tables() -> dict[str, NDArray[np.int32]]:
+    """Return every table by the name that it has in a weights file."""
+    frequencies, counts, lowest = gaussian_tables()
+    return {
+        "bin_size": bin_sizes(),
+        "reciprocal": reciprocals(),
+        "softplus": softplus(),
+        "dropped_bits": dropped_bits(),
+        "frequencies": frequencies,
+        "counts": counts,
+        "lowest": lowest,
+    }
+
+
+def _scales() -> NDArray[np.float64]:
+    return np.exp2(LOWEST_OCTAVE + OCTAVES_PER_STEP * np.arange(SCALE_COUNT, dtype=np.float64))
 
 
 def _frequencies(distance: NDArray[np.float64], scale: float) -> NDArray[np.int64]:
     """Return the frequencies of the bins centred at `distance` from the mean, and of the escape."""
     near, far = (np.abs(distance) - 0.5) / (scale * np.sqrt(2)), (np.abs(distance) + 0.5) / (scale * np.sqrt(2))
-    mass = (erfc(near) - erfc(far)) / 2
+    mass = (_erfc(near) - _erfc(far)) / 2
     free = 2**PRECISION - ESCAPE_FREQUENCY
     frequencies = np.maximum(np.round(mass / mass.sum() * free), 1).astype(np.int64)
     frequencies[np.argmax(frequencies)] += free - frequencies.sum()
     return np.append(frequencies, ESCAPE_FREQUENCY)
+
+
+def _erfc(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([math.erfc(value) for value in x], np.float64)

@@ -38,14 +38,13 @@ class ProbabilityTables:
         When a table does not sum to 2^24 or has an entry below 1.
     """
 
-    def __init__(
-        self, frequencies: NDArray[np.int32], counts: NDArray[np.int32], lowest: NDArray[np.int32]
-    ) -> None:
+    def __init__(self, frequencies: NDArray[np.int32], counts: NDArray[np.int32], lowest: NDArray[np.int32]) -> None:
         self.counts = counts
         self.lowest = lowest
-        self.starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-        sums = np.add.reduceat(frequencies.astype(np.int64), self.starts)
-        if counts.sum() != len(frequencies) or frequencies.min() < 1 or counts.min() < 2 or (sums != 1 << PRECISION).any():
+        self.starts = np.cumsum(counts) - counts
+        used = counts > 0
+        sums = np.add.reduceat(frequencies.astype(np.int64), self.starts[used])
+        if counts.sum() != len(frequencies) or frequencies.min() < 1 or (sums != 1 << PRECISION).any():
             raise ValueError("probability tables do not sum to 2^24")
         self._frequencies = frequencies
         self._models: dict[int, constriction.stream.model.Categorical] = {}
@@ -62,7 +61,7 @@ class ProbabilityTables:
     def costs(self) -> NDArray[np.float64]:
         """Bits of every entry; the escape's include its value."""
         bits = PRECISION - np.log2(self._frequencies)
-        bits[self.starts + self.counts - 1] += ESCAPE_BITS
+        bits[(self.starts + self.counts - 1)[self.counts > 0]] += ESCAPE_BITS
         return bits
 
     def entries(self, symbols: NDArray[np.int32], parameters: StepParameters) -> NDArray[np.int32]:

@@ -1,0 +1,121 @@
+"""The integer latents of a picture, step by step through the priors: estimated, written and read.
+
+w comes first, in four channel groups; then z, in the four steps of the quadtree partition. Every step's parameters
+depend on the steps before it only.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isorate.codecs.learned.bits.integer_priors import SYMBOL_LIMIT, ConditionedPriors, StepParameters
+from isorate.codecs.learned.bits.symbol_coder import ProbabilityTables, SymbolDecoder, SymbolEncoder
+from isorate.codecs.learned.config import ModelConfig
+from isorate.codecs.learned.partition import STEPS, join_steps, split_steps
+
+LATENT_STRIDE = 16
+HYPER_STRIDE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Latents:
+    """The symbols of one picture; a latent is Δ times its symbol.
+
+    Attributes
+    ----------
+    w
+        (C, h, w), int32, |symbol| ≤ 32767.
+    z
+        (M, 4h, 4w), int32, |symbol| ≤ 32767.
+    """
+
+    w: NDArray[np.int32]
+    z: NDArray[np.int32]
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of w, then z, as little-endian 16-bit integers in reading order."""
+        return zlib.crc32(self.z.astype("<i2").tobytes(), zlib.crc32(self.w.astype("<i2").tobytes()))
+
+
+@dataclass(frozen=True, slots=True)
+class CodedStep:
+    """One step: its symbols, flat, and their parameters."""
+
+    symbols: NDArray[np.int32]
+    parameters: StepParameters
+
+
+def hyper_size(height: int, width: int) -> tuple[int, int]:
+    """Return height and width of w for a picture of `height` × `width` pixels."""
+    return -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE)
+
+
+def to_symbols(values: Tensor) -> NDArray[np.int32]:
+    """Return `values` / Δ, (C, h, w) float, rounded to symbols."""
+    rounded = torch.round(values).clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
+    return np.ascontiguousarray(rounded.to(torch.int32).cpu().numpy())
+
+
+def run_priors(latents: Latents, priors: ConditionedPriors) -> tuple[list[CodedStep], Tensor]:
+    """Return the eight steps of `latents` in coding order, and the features of w in units of 2^-8."""
+    groups = np.split(latents.w, STEPS)
+    known = [priors.activation(group) for group in groups]
+    height, width = latents.w.shape[1:]
+    steps = [
+        CodedStep(group.ravel(), priors.hyper_step(index, known[:index], height, width))
+        for index, group in enumerate(groups)
+    ]
+    features = priors.features(torch.cat(known))
+    parts = [part[0].numpy() for part in split_steps(torch.from_numpy(latents.z)[None])]
+    known = [priors.activation(part) for part in parts]
+    for index, part in enumerate(parts):
+        steps.append(CodedStep(part.ravel(), priors.latent_step(index, known[:index], features)))
+    return steps, features
+
+
+def estimated_bits(steps: list[CodedStep], tables: ProbabilityTables) -> float:
+    """Return the bits that the steps' symbols will take."""
+    return sum(tables.bits(step.symbols, step.parameters) for step in steps)
+
+
+def write_payload(steps: list[CodedStep], tables: ProbabilityTables) -> bytes:
+    """Return the entropy-coded steps."""
+    encoder = SymbolEncoder(tables)
+    for step in steps:
+        encoder.encode(step.symbols, step.parameters)
+    return encoder.finish()
+
+
+def read_payload(
+    payload: bytes, size: tuple[int, int], config: ModelConfig, priors: ConditionedPriors, tables: ProbabilityTables
+) -> tuple[Latents, Tensor]:
+    """Return the latents of a picture whose w is of `size`, and the features of w in units of 2^-8.
+
+    Raises
+    ------
+    BitstreamError
+        When the payload is damaged.
+    """
+    height, width = size
+    decoder = SymbolDecoder(tables, payload)
+    groups: list[NDArray[np.int32]] = []
+    known: list[Tensor] = []
+    for index in range(STEPS):
+        symbols = decoder.decode(priors.hyper_step(index, known, height, width))
+        groups.append(symbols.reshape(config.hyper_channels // STEPS, height, width))
+        known.append(priors.activation(groups[-1]))
+    features = priors.features(torch.cat(known))
+    parts: list[NDArray[np.int32]] = []
+    known = []
+    for index in range(STEPS):
+        symbols = decoder.decode(priors.latent_step(index, known, features))
+        parts.append(symbols.reshape(config.latent_channels, 2 * height, 2 * width))
+        known.append(priors.activation(parts[-1]))
+    decoder.finish()
+    z = join_steps([torch.from_numpy(part)[None] for part in parts])[0].contiguous().numpy()
+    return Latents(np.concatenate(groups), z), features

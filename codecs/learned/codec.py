@@ -1,0 +1,252 @@
+"""The learned codec as one of the suite's codecs: two knobs, real files, weights loaded once."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from isorate.codecs.base import Image, Knob, Option, TwoKnobCodec
+from isorate.codecs.learned.weights_io import known_models, path_by_id, read_metadata, weights_path
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from isorate.codecs.learned.network import Network
+    from isorate.codecs.learned.picture_encoder import PictureEncoder
+    from isorate.codecs.learned.rate_control import RateMatch
+
+LOWEST_LMBDA, HIGHEST_LMBDA = 1e-4, 10**-1.5
+DEFAULT_RATE = 0.18
+"""bpp of an ordinary photograph at the default λ: the middle of the paper's pictures."""
+TYPICAL_BIN_SLOPE = -0.8
+"""d ln bpp / d log2 Δ for weights that do not say."""
+
+
+class LearnedCodec(TwoKnobCodec):
+    """The conditional autoencoder, with λ as the coarse and Δ as the fine knob.
+
+    Parameters
+    ----------
+    model
+        Name of the weights that come with the package (``small``, ``base``), or the path of a weights file.
+    effort
+        0: plain. 1: when a rate is asked for, tries several (λ, Δ) that give it and keeps the best picture.
+        2: refines the latents of each picture by gradient descent (slow). Files are decoded alike.
+    objective
+        What the weights were trained for: ``mse`` or ``ms-ssim``.
+    threads
+        CPU threads of the networks; 0 leaves PyTorch's setting. Changes no bit of a file.
+    device
+        PyTorch device of the networks. A file made on one device decodes on every other.
+
+    Examples
+    --------
+    >>> from isorate.codecs.learned import LearnedCodec
+    >>> codec = LearnedCodec(threads=2)
+    >>> data = codec.encode(image, bpp=0.2)  # doctest: +SKIP
+    >>> picture = codec.decode(data)  # doctest: +SKIP
+    """
+
+    name = "learned"
+    label = "Ours"
+    suffix = ".iso"
+
+    def __init__(
+        self,
+        model: str = "small",
+        effort: Literal[0, 1, 2] = 0,
+        objective: Literal["mse", "ms-ssim"] = "mse",
+        threads: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        if effort not in (0, 1, 2):
+            raise UsageError(f"learned: effort={effort!r} is none of 0, 1, 2")
+        if objective not in ("mse", "ms-ssim"):
+            raise UsageError(f"learned: objective={objective!r} is neither 'mse' nor 'ms-ssim'")
+        self.model, self.effort, self.objective = model, effort, objective
+        self.threads, self.device = threads, device
+        self._last: tuple[bytes, PictureEncoder] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the weights file is."""
+        return weights_path(self.model, self.objective)
+
+    @property
+    def knob(self) -> Knob:
+        """λ, from 10^-1.5 (small files) to 10^-4."""
+        lines = _rate_lines(self.path)
+        typical = tuple((10.0 ** float(line[0]), float(line[4])) for line in reversed(lines))
+        return Knob(
+            "lmbda",
+            LOWEST_LMBDA,
+            HIGHEST_LMBDA,
+            integer=False,
+            rising=False,
+            default=_lmbda_at(DEFAULT_RATE, typical) if typical else 10**-1.75,
+            typical=typical,
+        )
+
+    @property
+    def fine_knob(self) -> Knob:
+        """Δ, the bin size of the latents, 0.5..2."""
+        lines = _rate_lines(self.path)
+        slope = float(lines[len(lines) // 4][3]) if lines else TYPICAL_BIN_SLOPE
+        typical = tuple((2.0**octave, float(np.exp(slope * octave))) for octave in (-1, 0, 1))
+        return Knob("bin_size", 0.5, 2.0, integer=False, rising=False, typical=typical)
+
+    @property
+    def fine_default(self) -> float:
+        """Δ = 1."""
+        return 1.0
+
+    @property
+    def backend(self) -> str:
+        """The weights by name and fingerprint, and PyTorch's version."""
+        digest = read_metadata(self.path)["digest"]
+        return f"isorate {self.path.stem} {digest[:8]}, torch {version('torch')}"
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """Model, effort, objective."""
+        return {"model": self.model, "effort": self.effort, "objective": self.objective}
+
+    def encode(
+        self, image: Image, knob: float | None = None, fine: float | None = None, *, bpp: float | None = None
+    ) -> bytes:
+        """Return the whole file for `image`.
+
+        Parameters
+        ----------
+        image
+            (height, width, 3), uint8, sRGB; any size from 1×1.
+        knob, fine
+            λ and Δ; Δ defaults to 1. They are put on the stream's grid of 0.05 % and more.
+        bpp
+            Instead of `knob`: target in bits per pixel, every byte counted. See :meth:`match` for how near it comes.
+
+        Raises
+        ------
+        UsageError
+            Unless exactly one of `knob` and `bpp` is given.
+        CodecUnavailableError
+            When the weights file is missing.
+        """
+        if (knob is None) == (bpp is None):
+            raise UsageError("learned: give a value of lmbda or a target in bpp, one of them")
+        if bpp is not None:
+            return self.match(image, bpp).coded.data
+        assert knob is not None
+        from isorate.codecs.learned.bits.knob_codes import KnobCodes
+
+        with self._ready():
+            encoder = self._encoder(image)
+            codes = KnobCodes.nearest(knob, self.fine_default if fine is None else fine, encoder.network.config.knots)
+            return encoder.code(codes).data
+
+    def match(self, image: Image, bpp: float) -> "RateMatch":
+        """Return the file nearest to `bpp` bits per pixel, with λ, Δ, the residual and the network passes it took.
+
+        The real size is within 0.5 % of the target wherever λ and Δ reach it, else the nearest found.
+        """
+        if not 0 < bpp < float("inf"):
+            raise UsageError(f"learned: a target of {bpp} bpp; a positive number is needed")
+        from isorate.codecs.learned.rate_control import match_rate
+        from isorate.codecs.learned.rate_prediction import RateLine, RatePredictor
+
+        with self._ready():
+            encoder = self._encoder(image)
+            lines = RateLine.read(encoder.network.weights.rates)
+            target = bpp * image.shape[0] * image.shape[1] / 8
+            return match_rate(encoder, RatePredictor(lines, image), target, compare=self.effort == 1)
+
+    def decode(self, data: bytes) -> Image:
+        """Return the picture, (height, width, 3) uint8; needs the bytes and the weights file that they name.
+
+        Raises
+        ------
+        BitstreamError
+            When `data` is foreign, of another version, truncated, damaged, or made by weights that are not here.
+        """
+        from isorate.codecs.learned.bits.stream_format import unpack
+        from isorate.codecs.learned.picture_encoder import read_picture
+
+        header, _ = unpack(data)
+        with self._ready():
+            return read_picture(self._network_of(header.model_id), data)
+
+    def header_bytes(self, data: bytes) -> int | None:
+        """Return the bytes of header and checksum."""
+        from isorate.codecs.learned.bits.stream_format import unpack
+
+        return len(data) - len(unpack(data)[1])
+
+    def _network(self) -> "Network":
+        from isorate.codecs.learned.network import load_network
+
+        return load_network(self.path, self.device)
+
+    def _network_of(self, model_id: int) -> "Network":
+        """Return the network that streams call `model_id`: this codec's own, or another of the package's."""
+        from isorate.codecs.learned.network import load_network
+
+        if self.path.is_file() and self._network().weights.model_id == model_id:
+            return self._network()
+        path = path_by_id(model_id)
+        if path is None:
+            here = ", ".join(known_models()) or "none"
+            raise BitstreamError(f"learned: made by weights {model_id:04x}, which are not here (there are: {here})")
+        return load_network(path, self.device)
+
+    def _encoder(self, image: Image) -> "PictureEncoder":
+        """Return the encoder of `image`, the one from before if it is the last call's image."""
+        from isorate.codecs.learned.bits.stream_format import MAX_PIXELS
+        from isorate.codecs.learned.picture_encoder import PictureEncoder
+
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise CodecError(
+                f"learned: image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed"
+            )
+        if image.shape[0] * image.shape[1] > MAX_PIXELS:
+            raise CodecError(f"learned: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
+        image = np.ascontiguousarray(image)
+        key = hashlib.blake2b(image.data, digest_size=16, salt=f"{image.shape[1]}".encode()).digest()
+        if self._last is None or self._last[0] != key:
+            self._last = (key, PictureEncoder(self._network(), image))
+        return self._last[1]
+
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        """Run PyTorch without gradients and with this codec's number of threads."""
+        import torch
+
+        before = torch.get_num_threads()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@functools.cache
+def _rate_lines(path: Path) -> list[list[float]]:
+    """Return the rate lines in the weights file at `path`, λ descending; none without the file."""
+    try:
+        metadata = read_metadata(path)
+    except CodecUnavailableError:
+        return []
+    lines: list[list[float]] = json.loads(metadata["rates"])["lines"]
+    return lines
+
+
+def _lmbda_at(bpp: float, typical: tuple[tuple[float, float], ...]) -> float:
+    """Return λ at `bpp` on a curve of (λ, bpp), λ ascending."""
+    lmbdas, rates = zip(*reversed(typical), strict=True)
+    return float(np.exp(np.interp(np.log(bpp), np.log(rates), np.log(lmbdas))))

@@ -1,0 +1,102 @@
+"""Encoding one picture at any (λ, Δ), with what its last λ gave kept for the next Δ."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from isorate.codecs.base import Image
+from isorate.codecs.learned.bits.knob_codes import KnobCodes
+from isorate.codecs.learned.bits.latents import Latents, hyper_size, read_payload, run_priors, to_symbols, write_payload
+from isorate.codecs.learned.bits.stream_format import Header, pack, unpack
+from isorate.codecs.learned.network import Network
+from isorate.errors import BitstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A picture encoded at one (λ, Δ).
+
+    Attributes
+    ----------
+    codes
+        λ and Δ.
+    latents
+        The symbols.
+    data
+        The whole file.
+    """
+
+    codes: KnobCodes
+    latents: Latents
+    data: bytes
+
+
+class PictureEncoder:
+    """One picture and one network.
+
+    Attributes
+    ----------
+    passes
+        Network passes so far: runs of the analysis, and of hyper-analysis and priors together.
+    """
+
+    def __init__(self, network: Network, image: Image) -> None:
+        self.network = network
+        self.image = image
+        self.passes = 0
+        self._latent: tuple[int, Tensor] | None = None
+        self._coded: Coded | None = None
+
+    def latent(self, codes: KnobCodes) -> Tensor:
+        """Return the latent y before quantization, (M, H/16, W/16); it depends on λ alone."""
+        if self._latent is None or self._latent[0] != codes.lmbda:
+            self.passes += 1
+            self._latent = (codes.lmbda, self.network.analysis(self.image, codes))
+        return self._latent[1]
+
+    def code(self, codes: KnobCodes) -> Coded:
+        """Return the picture encoded at `codes`."""
+        if self._coded is None or self._coded.codes != codes:
+            z = to_symbols(self.latent(codes) / self.network.bin_size(codes))
+            w = to_symbols(self.network.hyper_analysis(z, self.image, codes) / self.network.bin_size(codes))
+            self._coded = self.code_latents(Latents(w, z), codes)
+        return self._coded
+
+    def code_latents(self, latents: Latents, codes: KnobCodes) -> Coded:
+        """Return the file of given `latents` at `codes`."""
+        self.passes += 1
+        return Coded(codes, latents, write_stream(self.network, latents, codes, *self.image.shape[:2]))
+
+
+def write_stream(network: Network, latents: Latents, codes: KnobCodes, height: int, width: int) -> bytes:
+    """Return the whole file of a picture's `latents`."""
+    steps, _ = run_priors(latents, network.conditioned(codes))
+    header = Header(network.weights.model_id, codes, latents.checksum, height, width)
+    return pack(header, write_payload(steps, network.tables))
+
+
+def read_stream(network: Network, data: bytes) -> tuple[Header, Latents, Tensor]:
+    """Return header, latents and the features of w of a file made with the weights of `network`.
+
+    Raises
+    ------
+    BitstreamError
+        When the file is damaged, or not made with these weights.
+    """
+    header, payload = unpack(data)
+    codes = header.codes
+    if not network.has(codes):
+        raise BitstreamError(f"learned: λ code {codes.lmbda} is out of range")
+    size = hyper_size(header.height, header.width)
+    latents, features = read_payload(payload, size, network.config, network.conditioned(codes), network.tables)
+    if latents.checksum != header.latents_crc:
+        raise BitstreamError("learned: the checksum of the latents does not hold; other weights made it")
+    return header, latents, features
+
+
+def read_picture(network: Network, data: bytes) -> Image:
+    """Return the picture of a file made with the weights of `network`; see :func:`read_stream`."""
+    with torch.inference_mode():
+        header, latents, features = read_stream(network, data)
+        return network.synthesis(latents.z, features, header.codes, header.height, header.width)

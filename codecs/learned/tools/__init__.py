@@ -1,0 +1,1 @@
+"""Programs around the learned codec: export of weights, golden streams, measurements."""

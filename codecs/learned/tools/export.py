@@ -1,0 +1,108 @@
+"""``python -m isorate.codecs.learned.tools.export CHECKPOINT --validation PACK``: weights from a training run."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from isorate.codecs.learned.bits.conv_weights import D_BITS, U_BITS, V_BITS, IntegerConvWeights
+from isorate.codecs.learned.bits.integer_conv import SCALE_LIMIT
+from isorate.codecs.learned.bits.numeric_tables import SOFTPLUS_OUTPUT_BITS, all_tables
+from isorate.codecs.learned.config import ModelConfig
+from isorate.codecs.learned.fixed_point import WEIGHT_BITS
+from isorate.codecs.learned.model import ConditionalAutoencoder
+from isorate.codecs.learned.prior import PriorConv2d
+from isorate.codecs.learned.tools.measure_rates import measure_rates
+from isorate.codecs.learned.training.checkpoint import read_checkpoint
+from isorate.codecs.learned.training.data import Pack
+from isorate.codecs.learned.weights_io import FOLDER, Weights, load_weights, save_weights
+from isorate.errors import IsorateError, UsageError
+
+LARGEST_WEIGHT = 2**15 - 1
+MOST_POINT = 24
+HALF_PRECISION_FROM = 2
+"""Tensors with more axes than this are kernels and are stored in float16; scales and biases keep float32."""
+
+
+def integer_conv(conv: PriorConv2d) -> IntegerConvWeights:
+    """Return the integers nearest to `conv`, each channel's binary point as far left as 16 bits allow.
+
+    Raises
+    ------
+    UsageError
+        When s(λ) is beyond what the integers hold.
+    """
+    weight, u, v, d = (tensor.detach().double().cpu().numpy() for tensor in (conv.weight, conv.u, conv.v, conv.d))
+    if np.logaddexp(0, u).max() * 2**SOFTPLUS_OUTPUT_BITS > SCALE_LIMIT:
+        raise UsageError(f"a prior's scale s(λ) reaches {np.logaddexp(0, u).max():.3g}, at most 15.9 can be exported")
+    largest = np.maximum(np.abs(weight).reshape(len(weight), -1).max(1), 1e-30)
+    point = np.floor(np.log2((LARGEST_WEIGHT + 0.5) / largest)).clip(0, MOST_POINT)
+    if conv.fake_quantize:
+        point = np.full_like(point, WEIGHT_BITS)
+    scaled = np.ldexp(weight, point.astype(np.int64)[:, None, None, None])
+    return IntegerConvWeights(
+        np.round(scaled).clip(-LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int16),
+        point.astype(np.int32),
+        _fixed(u, U_BITS),
+        _fixed(v, V_BITS),
+        _fixed(d, D_BITS),
+    )
+
+
+def _fixed(values: NDArray[np.float64], bits: int) -> NDArray[np.int32]:
+    return np.round(np.ldexp(values, bits)).clip(-(2**31 - 1), 2**31 - 1).astype(np.int32)
+
+
+def weights_of(model: ConditionalAutoencoder, rates: dict[str, Any], training: dict[str, Any]) -> Weights:
+    """Return what a weights file of `model` holds."""
+    priors = {name: integer_conv(module) for name, module in model.named_modules() if isinstance(module, PriorConv2d)}
+    transforms = {}
+    for name, tensor in model.state_dict().items():
+        if name.rpartition(".")[0] not in priors:
+            dtype = torch.float16 if tensor.dim() > HALF_PRECISION_FROM else torch.float32
+            transforms[name] = tensor.detach().to("cpu", dtype).numpy()
+    return Weights(model.config, transforms, priors, all_tables(), rates, training)
+
+
+def model_from_checkpoint(path: Path) -> tuple[ConditionalAutoencoder, dict[str, Any]]:
+    """Return the model with the averaged weights of the checkpoint at `path`, and the run's state."""
+    tensors, state = read_checkpoint(path)
+    model = ConditionalAutoencoder(ModelConfig.from_dict(state["model"]))
+    model.load_state_dict({name[4:]: tensor for name, tensor in tensors.items() if name.startswith("ema.")})
+    return model.eval(), state
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Export; return the exit status."""
+    parser = argparse.ArgumentParser(description="Turn a training checkpoint into a weights file.")
+    parser.add_argument("checkpoint", type=Path, help="a run's folder (its newest checkpoint) or one checkpoint")
+    parser.add_argument("--out", type=Path, help="default: the package's folder, named after the model")
+    parser.add_argument(
+        "--validation", type=Path, required=True, help="packed validation photographs, on which rates are measured"
+    )
+    parser.add_argument("--photographs", type=int, default=16, help="how many of them")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        model, state = model_from_checkpoint(given.checkpoint)
+        out = given.out or FOLDER / f"{model.config.name}.safetensors"
+        training = {key: state[key] for key in ("step", "seconds", "train")}
+        pack = Pack(given.validation)
+        picked = np.linspace(0, len(pack) - 1, min(given.photographs, len(pack))).round().astype(int)
+        images = [np.ascontiguousarray(pack.image(index)) for index in picked.tolist()]
+        weights = measure_rates(weights_of(model, {}, training), images)
+        save_weights(weights, out)
+        load_weights(out)
+    except IsorateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{out}: {out.stat().st_size} bytes, SHA-256 of the content {weights.digest}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
