@@ -14,6 +14,12 @@ ANCHOR ?= bpg
 RUNS ?= runs
 TESTS ?= tests
 ARGS ?=
+# What the gate runs: see docs/gate.md. A codec joins by its name here and `make baseline`.
+GATE_DATA ?= samples
+GATE_POINTS ?= $(if $(filter kodak,$(GATE_DATA)),qp=37,qp=32 qp=37)
+GATE_CODECS ?= jpeg2000 jpeg
+GATE_RUN = $(RUNS)/gate-$(GATE_DATA)
+BASELINE = .ci/baselines/$(GATE_DATA).json
 
 # ./codecs and ./datasets must never be importable under those names: they would hide other packages.
 export PYTHONSAFEPATH := 1
@@ -30,7 +36,7 @@ endif
 endif
 ISORATE = $(PY) -m isorate
 
-.PHONY: help env kodak-report demo verify test check format bench dist clean
+.PHONY: help env kodak-report demo verify test check gate baseline format bench dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -66,6 +72,24 @@ check: $(ENV)  ## lint and type checks
 	@rm -rf .mypy && mkdir -p .mypy/isorate && cd .mypy/isorate && \
 		ln -s ../../benchmark/* . && ln -s ../../codecs ../../datasets ../../reports .
 	@$(PY) -m mypy --config-file pyproject.toml .mypy/isorate
+
+gate: $(ENV)  ## run the codecs on the sample photographs and hold the rows against the committed baseline
+	$(gate-run)
+	@$(ISORATE) check "$(GATE_RUN)" --baseline $(BASELINE); code=$$?; \
+	if [ $$code -eq 2 ]; then echo "Another tool chain, no regression of ours; renew the baseline: make baseline" >&2; code=0; fi; \
+	exit $$code
+
+baseline: $(ENV)  ## write the baseline that the gate compares with anew
+	$(gate-run)
+	@$(ISORATE) baseline "$(GATE_RUN)" -o $(BASELINE)
+
+# Always from nothing and without the cache: rows of an earlier run would hide what our code does now. BPG's embedded
+# back end is named, so that a machine with bpgenc compares the same.
+define gate-run
+	@rm -rf "$(GATE_RUN)"
+	@$(ISORATE) run --data $(GATE_DATA) --anchor bpg:backend=embedded $(addprefix --point ,$(GATE_POINTS)) \
+		$(addprefix --codec ,$(GATE_CODECS)) --no-cache -o "$(GATE_RUN)"
+endef
 
 format: $(ENV)  ## format the code
 	@$(PY) -m ruff check --fix .
