@@ -1,4 +1,5 @@
 """Pages, tables and figures: pure functions of a run folder.
 
-Nothing here encodes, decodes a stream or measures anew what a row already holds, and the same run renders to the same bytes.
+Nothing here encodes, decodes a stream or measures anew what a row already holds.
+The same run renders to the same bytes.
 """

@@ -1,4 +1,4 @@
-"""Style sheets and scripts, joined to stand inside the page: a page opened from disk loads no module and asks no server."""
+"""Style sheets and scripts, joined to stand inside the page: a page opened from disk can load no module."""
 
 import tomllib
 from pathlib import Path
@@ -10,7 +10,18 @@ STATIC = Path(__file__).parent / "static"
 
 STYLES = ("uplot.min.css", "img-comparison-slider.css", "page.css", "viewer.css")
 LIBRARIES = ("uplot.min.js", "panzoom.min.js", "img-comparison-slider.js")
-SCRIPTS = ("data.js", "plots.js", "traces.js", "flip.js", "maps.js", "stage.js", "box.js", "viewer.js", "blind.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "plots.js",
+    "traces.js",
+    "flip.js",
+    "maps.js",
+    "stage.js",
+    "box.js",
+    "viewer.js",
+    "blind.js",
+    "main.js",
+)
 """Our own scripts, in the order in which they use one another; joined, they are one strict function."""
 
 
@@ -22,7 +33,9 @@ def styles() -> Markup:
 def libraries() -> Markup:
     """Return the vendored scripts; the line that points a debugger to a map which is not here is left out."""
     text = "\n".join(_read(name) for name in LIBRARIES)
-    return _safe("\n".join(line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")), "</script")
+    return _safe(
+        "\n".join(line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")), "</script"
+    )
 
 
 def scripts() -> Markup:

@@ -78,7 +78,7 @@ def bd_rate(anchor: Curve, test: Curve, metric: Metric) -> BDRate:
     if overlap < MIN_OVERLAP:
         reason = f"the curves share {overlap:.0%} of the narrower one's quality range; {MIN_OVERLAP:.0%} are needed"
         return BDRate(None, overlap=overlap, reason=reason)
-    from bjontegaard import bd_rate as compute  # noqa: PLC0415  takes seconds to import, and most runs have no curves
+    from bjontegaard import bd_rate as compute
 
     (rate_a, quality_a), (rate_t, quality_t) = zip(*theirs, strict=True), zip(*ours, strict=True)
     percent = compute(rate_a, quality_a, rate_t, quality_t, "pchip", require_matching_points=False, min_overlap=0)

@@ -75,8 +75,9 @@ class Comparison:
 
     @property
     def dataset(self) -> str:
-        """The data set's name."""
-        return str(self.manifest.get("dataset", {}).get("name", "images"))
+        """The data set's name for a reader."""
+        about = self.manifest.get("dataset", {})
+        return str(about.get("title") or about.get("name") or "images")
 
     @property
     def tolerance_pct(self) -> float:

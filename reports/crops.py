@@ -39,7 +39,7 @@ class Box:
 
     def fits(self, width: int, height: int) -> bool:
         """Whether the box lies inside an image of this size."""
-        inside = 0 <= self.x and 0 <= self.y and self.x + self.width <= width and self.y + self.height <= height
+        inside = self.x >= 0 and self.y >= 0 and self.x + self.width <= width and self.y + self.height <= height
         return inside and self.width > 0 and self.height > 0
 
     def overlaps(self, other: "Box") -> bool:
@@ -63,7 +63,7 @@ def read_pins(text: str, where: str) -> list[Box]:
     Raises
     ------
     ReportError
-        When it is not TOML, or a table lacks a field, has an unknown one or one of the wrong type; `where` names the file.
+        When it is not TOML, or a table lacks a field or has an unknown or wrong one; `where` names the file.
     """
     try:
         tables = tomllib.loads(text).get("crop", [])

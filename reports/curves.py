@@ -97,7 +97,9 @@ def read(path: Path) -> list[Curve]:
         text = path.read_text("utf-8-sig")
         return [_from_compressai(json.loads(text), path.name)] if path.suffix == ".json" else _from_csv(text)
     except OSError as error:
-        raise ReportError(f"{path}: {error.strerror}; give a CSV or a CompressAI JSON file of published curves") from None
+        raise ReportError(
+            f"{path}: {error.strerror}; give a CSV or a CompressAI JSON file of published curves"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{path}: not a table of published curves: {error!r}") from None
 

@@ -59,12 +59,17 @@ def _chroma(comparison: Comparison) -> Iterator[Finding]:
     full = _with_option(comparison, "chroma", "444")
     if reduced and full:
         text = f"{_names(reduced)} stores colour at reduced resolution, {_names(full)} at full resolution (4:4:4)."
-        yield Finding("warning", "Different chroma sampling", text + " Part of a difference is the sampling, not the codec.")
+        yield Finding(
+            "warning", "Different chroma sampling", text + " Part of a difference is the sampling, not the codec."
+        )
 
 
 def _entropy(comparison: Comparison) -> Iterator[Finding]:
     if plain := _with_option(comparison, "optimize", False):
-        text = f"{_names(plain)} ran with the standard's example Huffman tables. Optimized tables describe the same pixels in a smaller file; at low rates that is worth several dB at equal size."
+        text = (
+            f"{_names(plain)} ran with the standard's example Huffman tables. Optimized tables describe the same "
+            "pixels in a smaller file; at low rates that is worth several dB at equal size."
+        )
         yield Finding("warning", "Huffman tables not optimized", text)
     if scans := _with_option(comparison, "progressive", True):
         text = f"{_names(scans)} wrote progressive files. At low rates their extra scans make the file larger."
@@ -73,10 +78,15 @@ def _entropy(comparison: Comparison) -> Iterator[Finding]:
 
 def _wavelet(comparison: Comparison) -> Iterator[Finding]:
     if reversible := _with_option(comparison, "wavelet", "5/3"):
-        text = f"{_names(reversible)} ran with the reversible 5/3 wavelet, which is made for lossless files; the 9/7 one is better at equal rate."
+        text = (
+            f"{_names(reversible)} ran with the reversible 5/3 wavelet, which is made for lossless files; "
+            "the 9/7 one is better at equal rate."
+        )
         yield Finding("warning", "Reversible wavelet", text)
     if separate := _with_option(comparison, "mct", False):
-        text = f"{_names(separate)} coded red, green and blue without the colour transform, which costs dB at equal rate."
+        text = (
+            f"{_names(separate)} coded red, green and blue without the colour transform, which costs dB at equal rate."
+        )
         yield Finding("warning", "No colour transform", text)
 
 
@@ -90,8 +100,9 @@ def _header(comparison: Comparison) -> Iterator[Finding]:
         heavy = [share for share in shares if share > HEADER_SHARE]
         if heavy:
             text = (
-                f"In {len(heavy)} of {len(shares)} files of {column.label} more than {HEADER_SHARE:.0%} carry no picture data "
-                f"(up to {max(heavy):.1%}). All of it counts in the file size; on larger pictures its share shrinks."
+                f"In {len(heavy)} of {len(shares)} files of {column.label} more than {100 * HEADER_SHARE:g} % carry no "
+                f"picture data (up to {100 * max(heavy):.1f} %). All of it counts in the file size; on larger pictures "
+                "its share shrinks."
             )
             yield Finding("note", f"{column.label}: header share", text)
 
@@ -105,8 +116,8 @@ def _residual(comparison: Comparison) -> Iterator[Finding]:
             worst, row = max(off, key=lambda pair: abs(pair[0]))
             mean = sum(value for value, _ in all_of) / len(all_of)
             text = (
-                f"{len(off)} of {len(all_of)} files of {column.label} miss the rate by more than {tolerance:g} %; the worst by "
-                f"{number(worst, 2, sign=True)} % ({row.image}, {row.point}). On average its files are "
+                f"{len(off)} of {len(all_of)} files of {column.label} miss the rate by more than {tolerance:g} %; "
+                f"the worst by {number(worst, 2, sign=True)} % ({row.image}, {row.point}). On average its files are "
                 f"{number(abs(mean), 2)} % {'larger' if mean > 0 else 'smaller'} than asked for."
             )
             yield Finding("warning", f"{column.label}: rate not met", text)
@@ -114,13 +125,19 @@ def _residual(comparison: Comparison) -> Iterator[Finding]:
 
 def _sources(comparison: Comparison) -> Iterator[Finding]:
     if lossy := [image.name for image in comparison.images if image.lossy]:
-        text = f"The source of {_names(lossy)} is itself a lossy file. A codec of the same family can reproduce its artefacts cheaply."
+        text = (
+            f"The source of {_names(lossy)} is itself a lossy file. A codec of the same family can reproduce its "
+            "artefacts cheaply."
+        )
         yield Finding("warning", "Lossy source", text)
 
 
 def _too_small(comparison: Comparison) -> Iterator[Finding]:
     if small := sorted({row.image for row in comparison.rows if row.ok and row.ms_ssim is None}):
-        text = f"MS-SSIM is not defined for {_names(small)}: five scales need both sides above 160 pixels. Means leave these images out."
+        text = (
+            f"MS-SSIM is not defined for {_names(small)}: five scales need both sides above 160 pixels. "
+            "Means leave these images out."
+        )
         yield Finding("note", "Images too small for MS-SSIM", text)
 
 
@@ -137,14 +154,18 @@ def _failures(comparison: Comparison) -> Iterator[Finding]:
     for column in comparison.columns:
         failed = [row.image for row in comparison.rows if row.codec == column.codec and not row.ok]
         if failed:
-            text = f"{len(failed)} cells of {column.label} failed ({_names(sorted(set(failed)))}). Its means are over the other images only."
+            names = _names(sorted(set(failed)))
+            text = f"{len(failed)} cells of {column.label} failed ({names}). Its means are over the other images only."
             yield Finding("warning", f"{column.label}: failures", text)
 
 
 def _missing(comparison: Comparison) -> Iterator[Finding]:
     expected = len(comparison.columns) * sum(1 for _ in comparison.figures())
     if len(comparison.rows) < expected:
-        text = f"{expected - len(comparison.rows)} of {expected} cells have no result yet. Codecs are averaged over different images until the run is complete."
+        text = (
+            f"{expected - len(comparison.rows)} of {expected} cells have no result yet. Codecs are averaged over "
+            "different images until the run is complete."
+        )
         yield Finding("warning", "Unfinished run", text)
 
 
@@ -161,16 +182,19 @@ def _notes(comparison: Comparison) -> Iterator[Finding]:
 def _sample(comparison: Comparison) -> Iterator[Finding]:
     if len(comparison.images) < FEW_IMAGES:
         count = len(comparison.images)
-        text = f"The data set has {count} image{'s' if count > 1 else ''}. That shows what happens on it, not which codec is better."
+        images = "1 image" if count == 1 else f"{count} images"
+        text = f"The data set has {images}. That shows what happens there, not which codec is better."
         yield Finding("note", "Few images", text)
 
 
 _RULES: tuple[Callable[[Comparison], Iterator[Finding]], ...] = (
-    _missing, _failures, _residual, _chroma, _entropy, _wavelet, _backends, _sources, _header, _too_small, _notes, _sample,
+    _missing, _failures, _residual, _chroma, _entropy, _wavelet,
+    _backends, _sources, _header, _too_small, _notes, _sample,
 )  # fmt: skip
 
 CHECKED = (
-    "missing and failed cells, rates against the tolerance, chroma sampling, entropy coding options, wavelet and colour "
-    "transform, back ends, lossy sources, header shares, images too small for MS-SSIM, notes of the matches, sample size"
+    "missing and failed cells, rates against the tolerance, chroma sampling, entropy coding options, wavelet and "
+    "colour transform, back ends, lossy sources, header shares, images too small for MS-SSIM, notes of the matches, "
+    "sample size"
 )
 """What :func:`check` looks at, for a reader of an empty list."""

@@ -163,12 +163,26 @@ def full_figure(
             # Sized as it is printed: a page of two dozen full frames would be tens of megabytes.
             scale = min(1.0, wide * dpi / image.width)
             picture = PillowImage.fromarray(comparison.run.original(image.name))
-            small = picture.resize((math.ceil(image.width * scale), math.ceil(image.height * scale)), PillowImage.Resampling.LANCZOS)
-            axes.imshow(np.asarray(small), extent=(0, image.width, image.height, 0), aspect="auto", interpolation="none")
+            small = picture.resize(
+                (math.ceil(image.width * scale), math.ceil(image.height * scale)), PillowImage.Resampling.LANCZOS
+            )
+            axes.imshow(
+                np.asarray(small), extent=(0, image.width, image.height, 0), aspect="auto", interpolation="none"
+            )
             for box in boxes:
-                axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=paper.ORANGE, linewidth=1))
+                axes.add_patch(
+                    Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=paper.ORANGE, linewidth=1)
+                )
             name = printable(image.name, max(6, int(wide * 18)))
-            figure.text((x + wide / 2) / width, 1 - (y + tall + label / 2) / height, name, ha="center", va="center", size=7, parse_math=False)
+            figure.text(
+                (x + wide / 2) / width,
+                1 - (y + tall + label / 2) / height,
+                name,
+                ha="center",
+                va="center",
+                size=7,
+                parse_math=False,
+            )
             x += wide + _GAP
         y += tall + label + _GAP
     return figure
@@ -199,9 +213,17 @@ def rd_figure(comparison: Comparison, metric: str, published: Sequence[curves.Cu
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes((0.5 / width, 0.36 / height, 1 - 0.56 / width, 1 - 0.42 / height))
     for at, column in enumerate(comparison.columns):
-        _curve(axes, curves.of_dataset(comparison, column), metric, color=paper.COLOURS[at % 8], marker=paper.MARKERS[at % 8])
+        _curve(
+            axes,
+            curves.of_dataset(comparison, column),
+            metric,
+            color=paper.COLOURS[at % 8],
+            marker=paper.MARKERS[at % 8],
+        )
     for at, curve in enumerate(published):
-        _curve(axes, curve, metric, color=str(0.3 + 0.06 * (at % 7)), linestyle=("--", ":", "-.")[at % 3], linewidth=0.8)
+        _curve(
+            axes, curve, metric, color=str(0.3 + 0.06 * (at % 7)), linestyle=("--", ":", "-.")[at % 3], linewidth=0.8
+        )
     axes.set_xlabel("bits per pixel")
     axes.set_ylabel("PSNR (dB)" if metric == "psnr" else "MS-SSIM")
     axes.set_xlim(left=0)

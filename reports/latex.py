@@ -36,7 +36,7 @@ def _plain(char: str) -> str:
 
 
 def render(comparison: Comparison, *, residual: bool = False, document: bool = True) -> str:
-    """Return the tables; `document` makes a file that compiles as it is, otherwise one to ``\\input`` (needs booktabs).
+    """Return the tables; `document` makes a file that compiles as it is, otherwise one to input (needs booktabs).
 
     Best bold, second underlined, compared as printed. `residual` adds a line with the rate residual in percent.
     """
@@ -74,7 +74,9 @@ def _image(comparison: Comparison, image: str, point: str, residual: bool) -> st
 
 
 def _means(comparison: Comparison, label: str, summaries: list[CodecSummary]) -> str:
-    psnr, ms_ssim = (_rank([getattr(s, name) for s in summaries], digits) for name, digits in (("psnr", 2), ("ms_ssim", 4)))
+    psnr, ms_ssim = (
+        _rank([getattr(s, name) for s in summaries], digits) for name, digits in (("psnr", 2), ("ms_ssim", 4))
+    )
     lines = []
     for some, rank_psnr, rank_ms in zip(summaries, psnr, ms_ssim, strict=True):
         gap = some.difference_psnr

@@ -21,7 +21,9 @@ from isorate.store import Run
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(run_path: Path, out: Path | None = None, *, single_file: bool = False, published: Path | None = None) -> Path:
+def render(
+    run_path: Path, out: Path | None = None, *, single_file: bool = False, published: Path | None = None
+) -> Path:
     """Render a run's page and return the path of its ``index.html``.
 
     Parameters
@@ -47,7 +49,9 @@ def render(run_path: Path, out: Path | None = None, *, single_file: bool = False
     try:
         frames.write(folder)
     except OSError as error:
-        raise ReportError(f"{folder}: cannot be written: {error.strerror}; choose a folder with room and rights") from None
+        raise ReportError(
+            f"{folder}: cannot be written: {error.strerror}; choose a folder with room and rights"
+        ) from None
     write_bytes(folder / "index.html", html.encode())
     return folder / "index.html"
 
@@ -95,7 +99,7 @@ def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
     """Return what the page shows of each image; the pixels are read and cropped in parallel."""
     pinned = crops.pins(comparison.run.path)
     with ThreadPoolExecutor() as pool:
-        # Decoding releases the interpreter; adding to the page stays in order, so that the bytes are the same each time.
+        # Decoding releases the interpreter; adding to the page stays in order, so that the bytes are always the same.
         prepared = pool.map(lambda image: list(_figures(comparison, image, pinned)), comparison.images)
         return [
             _image(comparison, frames, index, image, figures)
@@ -120,7 +124,12 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "boxes": boxes,
             "crops": [[None if frame is None else box.of(frame) for frame in columns] for box in boxes],
             "lines": [
-                {"title": title, "values": list(zip([text.metric(row, name) for row in cells], text.ranks(cells, name), strict=True))}
+                {
+                    "title": title,
+                    "values": list(
+                        zip([text.metric(row, name) for row in cells], text.ranks(cells, name), strict=True)
+                    ),
+                }
                 for name, (title, _) in text.METRICS.items()
             ],
         }
@@ -135,7 +144,10 @@ def _image(
             frames.add_frame(run.path / row.decoded) if row is not None and row.ok else None for row in figure["cells"]
         ]
         figure["crops"] = [
-            [None if cut is None else frames.add_crop(f"{index}-{number}-{line}-{column}", cut) for column, cut in enumerate(cuts)]
+            [
+                None if cut is None else frames.add_crop(f"{index}-{number}-{line}-{column}", cut)
+                for column, cut in enumerate(cuts)
+            ]
             for line, cuts in enumerate(figure["crops"])
         ]
     original = frames.add_frame(run.original_file(image.name), "originals")
@@ -167,7 +179,11 @@ def _image_data(image: dict[str, Any]) -> dict[str, Any]:
         "height": info.height,
         "original": image["original"],
         "points": [
-            {"name": f["point"], "level": f["level"], "cells": [_cell_data(*pair) for pair in zip(f["cells"], f["frames"], strict=True)]}
+            {
+                "name": f["point"],
+                "level": f["level"],
+                "cells": [_cell_data(*pair) for pair in zip(f["cells"], f["frames"], strict=True)],
+            }
             for f in image["figures"]
         ],
     }

@@ -1,5 +1,6 @@
 """How a figure for paper is set: fonts, sizes, and saving so that equal input gives equal bytes."""
 
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -42,13 +43,15 @@ def style(bundle: str | None) -> Iterator[None]:
     ReportError
         When tueplots is missing or has no such bundle.
     """
-    with mpl.rc_context({**mpl.rcParamsDefault, **_RC, **(_bundle(bundle) if bundle else {}), **_FIXED}):  # type: ignore[arg-type]
+    # Starting from the defaults: a matplotlibrc of the machine must not change the bytes.
+    settings: Any = {**mpl.rcParamsDefault, **_RC, **(_bundle(bundle) if bundle else {}), **_FIXED}
+    with mpl.rc_context(settings):
         yield
 
 
 def _bundle(name: str) -> dict[str, Any]:
     try:
-        from tueplots import bundles  # noqa: PLC0415  an optional package
+        bundles = importlib.import_module("tueplots.bundles")  # an optional package
     except ImportError:
         raise ReportError(f"style {name!r}: styles come from tueplots; install it with: pip install tueplots") from None
     make = getattr(bundles, name, None)
@@ -66,7 +69,7 @@ def save(figure: Figure, stem: Path, formats: Sequence[str], dpi: int) -> list[P
     stamps: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in formats]
     for path in paths:
-        figure.savefig(path, dpi=dpi, metadata=stamps.get(path.suffix[1:], {}))  # type: ignore[arg-type]
+        figure.savefig(path, dpi=dpi, metadata=stamps.get(path.suffix[1:], {}))
     return paths
 
 

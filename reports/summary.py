@@ -1,6 +1,6 @@
 """Means per codec, wins against the anchor and bootstrap intervals of the differences.
 
-A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), which is what papers on Kodak print.
+A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), as in papers on Kodak.
 """
 
 import math

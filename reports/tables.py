@@ -39,7 +39,7 @@ def render(run: Run, fmt: Format, *, residual: bool = False, document: bool = Tr
     residual
         Whether the LaTeX tables have a line with the rate residual.
     document
-        Whether the LaTeX is a whole document or a file for ``\\input``.
+        Whether the LaTeX is a whole document or tables to input.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def _csv(rows: list[Row]) -> str:
     return out.getvalue()
 
 
-def _csv_value(value: Any) -> str:  # noqa: ANN401
+def _csv_value(value: Any) -> str:
     if value is None:
         return ""
     return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else str(value)
@@ -77,7 +77,9 @@ def _csv_value(value: Any) -> str:  # noqa: ANN401
 def _compressai(comparison: Comparison) -> list[dict[str, Any]]:
     backends = {row.codec: row.backend for row in comparison.rows}
     return [
-        curves.to_compressai(curves.of_dataset(comparison, column), f"{column.label}, {backends[column.codec]}, {comparison.dataset}")
+        curves.to_compressai(
+            curves.of_dataset(comparison, column), f"{column.label}, {backends[column.codec]}, {comparison.dataset}"
+        )
         for column in comparison.columns
     ]
 
@@ -98,10 +100,20 @@ def _markdown(comparison: Comparison) -> str:
     if rates:
         parts += ["## BD-rate against the anchor", "", *rates, ""]
     if findings := check(comparison):
-        parts += ["## Fairness", "", *(f"- **{markdown_escape(f.title)}**: {markdown_escape(f.text)}" for f in findings), ""]
+        parts += [
+            "## Fairness",
+            "",
+            *(f"- **{markdown_escape(f.title)}**: {markdown_escape(f.text)}" for f in findings),
+            "",
+        ]
     parts += ["## Images", ""]
     for image, point in comparison.figures():
-        parts += [f"### {markdown_escape(image.name)} ({markdown_escape(point)})", "", *_image(comparison, image.name, point), ""]
+        parts += [
+            f"### {markdown_escape(image.name)} ({markdown_escape(point)})",
+            "",
+            *_image(comparison, image.name, point),
+            "",
+        ]
     return "\n".join(parts)
 
 
@@ -109,15 +121,28 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _means(comparison: Comparison, level: Any) -> list[str]:  # noqa: ANN401
-    head = ["codec", "bpp", "residual %", "PSNR dB", "MS-SSIM", "ΔPSNR (95 %)", "wins", "encode s", "decode s", "failed"]
+def _means(comparison: Comparison, level: Any) -> list[str]:
+    head = [
+        "codec",
+        "bpp",
+        "residual %",
+        "PSNR dB",
+        "MS-SSIM",
+        "ΔPSNR (95 %)",
+        "wins",
+        "encode s",
+        "decode s",
+        "failed",
+    ]
     lines = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
     for some in summarize(comparison, level):
         gap = some.difference_psnr
         text = DASH
         if gap is not None:
             text = number(gap.mean, 2, sign=True)
-            text += f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
+            text += (
+                f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
+            )
         lines.append(_line([
             markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2), number(some.psnr, 2),
             number(some.ms_ssim, 4), text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
@@ -132,19 +157,28 @@ def _rates(comparison: Comparison) -> list[str]:
         if not column.anchor:
             cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in ("psnr", "ms_ssim")]
             lines.append(_line([markdown_escape(column.label), *cells]))
-    return [_line(["codec", "BD-rate (PSNR)", "BD-rate (MS-SSIM)"]), _line([":--", "--:", "--:"]), *lines] if lines else []
+    return (
+        [_line(["codec", "BD-rate (PSNR)", "BD-rate (MS-SSIM)"]), _line([":--", "--:", "--:"]), *lines] if lines else []
+    )
 
 
 def _rate(rate: bdrate.BDRate) -> str:
     if rate.percent is None:
         return f"none: {markdown_escape(rate.reason)}"
-    return f"{number(rate.percent, 1, sign=True)} % ({number(rate.low, 1)}–{number(rate.high, 1)} dB, overlap {rate.overlap:.0%})"
+    over = f"{number(rate.low, 1)}–{number(rate.high, 1)} dB, overlap {rate.overlap:.0%}"
+    return f"{number(rate.percent, 1, sign=True)} % ({over})"
 
 
 def _image(comparison: Comparison, image: str, point: str) -> list[str]:
     cells = comparison.row_line(image, point)
-    lines = [_line(["", *(markdown_escape(column.label) for column in comparison.columns)]), _line([":--", *["--:"] * len(cells)])]
+    lines = [
+        _line(["", *(markdown_escape(column.label) for column in comparison.columns)]),
+        _line([":--", *["--:"] * len(cells)]),
+    ]
     for name, (title, _) in METRICS.items():
-        values = (f"**{metric(row, name)}**" if rank == 1 else metric(row, name) for row, rank in zip(cells, ranks(cells, name), strict=True))
+        values = (
+            f"**{metric(row, name)}**" if rank == 1 else metric(row, name)
+            for row, rank in zip(cells, ranks(cells, name), strict=True)
+        )
         lines.append(_line([title, *values]))
     return lines

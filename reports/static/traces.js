@@ -10,9 +10,11 @@ function startTraces() {
   }));
 }
 
+const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+
 function traceOf(label, cell, area) {
   const probes = cell.trace.map((probe) => ({ knobs: probe.slice(0, -1), bytes: probe.at(-1), bpp: (8 * probe.at(-1)) / area }));
-  const off = (probe) => (cell.target ? `${(100 * (probe.bpp / cell.target - 1)).toFixed(2)} %` : "–");
+  const off = (probe) => (cell.target ? `${signed(100 * (probe.bpp / cell.target - 1))} %` : "–");
   const rows = probes.map((probe, at) => make("tr", {}, ...[at + 1, probe.knobs.map((value) => +value.toPrecision(6)).join(", "), probe.bytes, probe.bpp.toFixed(4), off(probe)].map((value) => make("td", {}, String(value)))));
   const head = make("tr", {}, ...["", cell.knobName, "bytes", "bpp", "off"].map((name) => (name ? make("th", { scope: "col" }, name) : make("td"))));
   const table = make("table", { class: "numbers" }, make("caption", {}, `${label}: ${probes.length} ${probes.length === 1 ? "encode" : "encodes"}`), make("thead", {}, head), make("tbody", {}, ...rows));

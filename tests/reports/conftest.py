@@ -120,12 +120,15 @@ def _write_point(run: Run, name: str, image: Image, quality: int) -> None:
     anchor = _webp(image, quality)
     for codec, about in CODECS.items():
         is_anchor = codec == "webp"
-        knob, data, trace = (quality, anchor, [[quality, len(anchor)]]) if is_anchor else _match(image, codec, len(anchor))
+        knob, data, trace = (
+            (quality, anchor, [[quality, len(anchor)]]) if is_anchor else _match(image, codec, len(anchor))
+        )
         decoded = np.asarray(PillowImage.open(io.BytesIO(data)).convert("RGB"))
         run.write_row(
             Row(
                 image=name, width=image.shape[1], height=image.shape[0], image_sha256=_digest(image),
-                codec=codec, label=about["label"], backend=f"Pillow {PillowImage.__version__}", options=about["options"],
+                codec=codec, label=about["label"], options=about["options"],
+                backend=f"Pillow {PillowImage.__version__}",
                 role=ANCHOR if is_anchor else MATCHED, point=point, knob_name=about["knob"], knob=knob,
                 target_bpp=bpp(len(anchor), image), num_bytes=len(data), header_bytes=300 if codec == "jpeg" else None,
                 bpp=bpp(len(data), image), residual_pct=100 * (len(data) / len(anchor) - 1),
@@ -163,7 +166,15 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = make_run(path, {HOSTILE: image}, (40,), title="<b>bold & 'quoted'</b>")
     rows = {row.codec: row.to_json() for row in made.rows()}
     lossless = made.write_decoded(HOSTILE, "webp-quality40", "webp", to_lossless(image))
-    made.write_row(Row.from_json({**rows["webp"], "psnr": "inf", "ms_ssim": 1.0, "decoded": lossless, "note": "not monotone"}))
-    nothing = dict.fromkeys(["num_bytes", "header_bytes", "bpp", "residual_pct", "psnr", "ms_ssim", "encode_s", "decode_s", "knob"])
-    made.write_row(Row.from_json({**rows["jpeg"], **nothing, "status": "failed: </script><img src=x>", "stream": "", "decoded": ""}))
+    made.write_row(
+        Row.from_json({**rows["webp"], "psnr": "inf", "ms_ssim": 1.0, "decoded": lossless, "note": "not monotone"})
+    )
+    nothing = dict.fromkeys(
+        ["num_bytes", "header_bytes", "bpp", "residual_pct", "psnr", "ms_ssim", "encode_s", "decode_s", "knob"]
+    )
+    made.write_row(
+        Row.from_json(
+            {**rows["jpeg"], **nothing, "status": "failed: </script><img src=x>", "stream": "", "decoded": ""}
+        )
+    )
     return made

@@ -38,7 +38,12 @@ def test_toml_survives_quotes() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[[crop", '[[crop]]\nname = "a"', '[[crop]]\nname="a"\nimage="b"\nx=0.5\ny=0\nwidth=1\nheight=1', '[[crop]]\nname="a"\nimage="b"\nx=0\ny=0\nwidth=1\nheight=1\nzoom=0'],
+    [
+        "[[crop",
+        '[[crop]]\nname = "a"',
+        '[[crop]]\nname="a"\nimage="b"\nx=0.5\ny=0\nwidth=1\nheight=1',
+        '[[crop]]\nname="a"\nimage="b"\nx=0\ny=0\nwidth=1\nheight=1\nzoom=0',
+    ],
 )
 def test_bad_pins_are_refused_by_name(text: str) -> None:
     with pytest.raises(ReportError, match=r"^my\.toml: "):
@@ -61,7 +66,11 @@ def test_a_proposal_lies_where_the_codecs_differ() -> None:
 def test_proposals_fit_do_not_overlap_and_repeat(run: Run) -> None:
     comparison = Comparison(run)
     for image in comparison.images:
-        frames = {row.codec: run.read_image(row.decoded) for row in run.rows() if row.image == image.name and row.point == "webp-quality10"}
+        frames = {
+            row.codec: run.read_image(row.decoded)
+            for row in run.rows()
+            if row.image == image.name and row.point == "webp-quality10"
+        }
         found = boxes(comparison, image, [], frames, 3)
         assert found == boxes(comparison, image, [], frames, 3)
         assert all(box.fits(image.width, image.height) for box in found)

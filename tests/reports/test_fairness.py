@@ -15,7 +15,17 @@ class Fake(Run):
 
     def __init__(self, rows: list[Row], **manifest: Any) -> None:
         codecs = [{"name": "bpg"}, {"name": "jpeg"}]
-        super().__init__(Path("nowhere"), {"anchor": "bpg", "tolerance_pct": 0.5, "points": [], "codecs": codecs, "dataset": {"images": []}, **manifest})
+        super().__init__(
+            Path("nowhere"),
+            {
+                "anchor": "bpg",
+                "tolerance_pct": 0.5,
+                "points": [],
+                "codecs": codecs,
+                "dataset": {"images": []},
+                **manifest,
+            },
+        )
         self.made = rows
 
     def rows(self) -> list[Row]:
@@ -25,7 +35,8 @@ class Fake(Run):
 def row(codec: str, image: str = "a", **fields: Any) -> Row:
     base = Row(
         image=image, width=512, height=512, image_sha256="", codec=codec, label=codec.upper(), point="p",
-        role="anchor" if codec == "bpg" else "matched", bpp=0.2, target_bpp=0.2, residual_pct=0.0, psnr=30.0, ms_ssim=0.9, num_bytes=10000,
+        role="anchor" if codec == "bpg" else "matched", bpp=0.2, target_bpp=0.2, residual_pct=0.0,
+        psnr=30.0, ms_ssim=0.9, num_bytes=10000,
     )  # fmt: skip
     return replace(base, **fields)
 

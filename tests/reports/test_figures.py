@@ -52,20 +52,19 @@ def test_boxes_are_orange_on_the_full_image(made: list[Path]) -> None:
     assert orange > 100
 
 
-def test_same_run_same_bytes_in_another_process(made: list[Path], run: Run, tmp_path: Path) -> None:
+def test_hostile_names_failures_and_one_point_with_the_same_bytes_in_another_process(
+    hostile_run: Run, tmp_path: Path
+) -> None:
+    made = figures.render(hostile_run.path, tmp_path / "one", dpi=72)
+    assert len(made) == 8
+    assert all(path.parent == tmp_path / "one" for path in made)
     code = (
         "import sys; from pathlib import Path; from isorate.reports import figures;"
-        "figures.render(Path(sys.argv[1]), Path(sys.argv[2]), images=['astronaut'], width=3.25, dpi=100)"
+        "figures.render(*map(Path, sys.argv[1:]), dpi=72)"
     )
-    subprocess.run([sys.executable, "-P", "-c", code, str(run.path), str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code, str(hostile_run.path), str(tmp_path / "two")], check=True)
     for path in made:
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
-
-
-def test_hostile_names_failures_and_one_point(hostile_run: Run, tmp_path: Path) -> None:
-    made = figures.render(hostile_run.path, tmp_path, formats=["png"], dpi=72)
-    assert len(made) == 4
-    assert all(path.parent == tmp_path for path in made)
+        assert (tmp_path / "two" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_unknown_image_and_style_are_refused(run: Run, tmp_path: Path) -> None:

@@ -136,7 +136,9 @@ def test_vendored_files_are_the_ones_recorded() -> None:
         assert (assets.STATIC / package["licence_file"]).read_text("utf-8").strip()
         for name, about in package["files"].items():
             assert hashlib.sha256((assets.STATIC / name).read_bytes()).hexdigest() == about["sha256"], name
-    assert {name for package in recorded for name in package["files"]} == {name for name in (*assets.LIBRARIES, *assets.STYLES) if not name.startswith(("page", "viewer"))}
+    assert {name for package in recorded for name in package["files"]} == {
+        name for name in (*assets.LIBRARIES, *assets.STYLES) if not name.startswith(("page", "viewer"))
+    }
 
 
 def test_every_script_is_used() -> None:
