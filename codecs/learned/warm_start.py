@@ -23,7 +23,13 @@ WHITENING = 0.5
 """Features between the transforms are divided by their standard deviation to this power."""
 REFERENCE_KNOT = 1
 """The knot at which every channel that the priors read starts with a spread of about one."""
-LEAST_SPREAD = 0.5
+LEAST_SPREAD = 0.01
+OUTER_TAPS = 0.35
+"""How much the neighbours count in the activity, relative to the neighbourhood's own known elements."""
+ACTIVITY_OCTAVES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
+"""Where the logarithm of the local activity, relative to the training patches', is interpolated."""
+ACTIVITY_TRUST = 0.8
+"""Octaves of scale for each octave of activity."""
 HYPER_GAIN = 0.3
 """The start of the hyper-latent's spread: it costs little until it is of use."""
 
@@ -98,19 +104,47 @@ def _warm_priors(model: ConditionalAutoencoder, deviation: Tensor, gain: Tensor)
     spread = (deviation * gain[REFERENCE_KNOT]).clamp_min(LEAST_SPREAD)
     shrink = torch.ones(latent, dtype=torch.float64)
     shrink[:count] = 1 / spread
-    level = (gain[REFERENCE_KNOT] / gain).sqrt().float()
+    level = (gain[REFERENCE_KNOT] / gain).float()
     for step, net in enumerate(model.latent_prior.nets):
         assert isinstance(net, StepNet)
         known = [_by_step(shrink, earlier, latent // 4) for earlier in range(step)]
         if known:
             net.enter.weight[:, -step * latent :].mul_(torch.cat(known).to(net.enter.weight)[:, None, None])
         net.enter.set_scale(level)
-        net.leave.set_scale(torch.cat([level.reciprocal().expand(latent, -1), torch.ones(latent, gain.numel())]))
+        net.leave.set_scale(torch.cat([level.rsqrt().expand(latent, -1), torch.ones(latent, gain.numel())]))
         net.leave.v[latent:] = _by_step(octaves, step, latent // 4).to(net.leave.v)
+        if known:
+            _follow_activity(net, latent)
     from_latent = model.hyper_analysis_net.from_latent
     from_latent.weight.mul_(shrink.to(from_latent.weight)[:, None, None])
     from_latent.set_scale(level)
     model.hyper_analysis_net.leave.weight.mul_(HYPER_GAIN)
+
+
+@torch.no_grad()
+def _follow_activity(net: StepNet, coded: int) -> None:
+    """Make a step's scales proportional to the activity of what is known around.
+
+    The first layer's random projections of normalised latents are non-negative after ReLU, and their mean is
+    proportional to the local standard deviation. Some hidden units become hinges of that mean, whose sum interpolates
+    its logarithm.
+    """
+    centre = net.enter.weight[:, :, 1, 1].clone()
+    norm = net.enter.weight.norm()
+    net.enter.weight.mul_(OUTER_TAPS)
+    net.enter.weight[:, :, 1, 1] = centre
+    net.enter.weight.mul_(norm / net.enter.weight.norm())
+    width = net.middle.weight.shape[1]
+    typical = 1 / math.sqrt(2 * math.pi)
+    places = typical * 2.0 ** torch.tensor(ACTIVITY_OCTAVES, dtype=torch.float64)
+    values = ACTIVITY_TRUST * torch.tensor(ACTIVITY_OCTAVES, dtype=torch.float64)
+    slopes = values.diff() / places.diff()
+    slopes = torch.cat([slopes[:1], slopes.diff()])
+    hinges = slopes.numel()
+    net.middle.weight[:hinges] = 1 / width
+    net.middle.v[:hinges] = -places[:-1, None].to(net.middle.v)
+    net.leave.weight[coded:, :hinges, 0, 0] = slopes.to(net.leave.weight)
+    net.leave.v[coded:] += values[0].to(net.leave.v)
 
 
 def _by_step(values: Tensor, step: int, group: int) -> Tensor:
