@@ -1,12 +1,15 @@
 // Rate-distortion plots: one uPlot chart for PSNR, one for MS-SSIM, sharing what they show.
 
 const MARKS = ["circle", "square", "triangle", "diamond"];
+const ROUND_RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20];
+const PRINT_WIDTH = 660; // fits A4 and Letter at 96 pixels an inch
 const METRICS = [{ key: "psnr", at: 1, digits: 2, unit: " dB" }, { key: "ms_ssim", at: 2, digits: 4, unit: "" }];
 
 const plots = {
   image: null, // index of the image, or null for the mean of all
   log: false,
   published: new Set(),
+  printing: false,
   charts: [],
 
   /** The curves that are shown: {name, source, points: [[bpp, psnr, ms_ssim, point]], column}. */
@@ -67,14 +70,15 @@ function drawPlot(target, metric, curves, log) {
   const low = Math.min(...rates), high = Math.max(...rates);
   const axis = { stroke: ink("soft"), grid: { stroke: ink("line"), width: 1 }, ticks: { stroke: ink("line"), width: 1 }, font: "12px system-ui, sans-serif" };
   const options = {
-    width: target.clientWidth, height: target.clientHeight, legend: { show: false },
+    width: plots.printing ? PRINT_WIDTH : target.clientWidth, height: target.clientHeight, legend: { show: false },
     cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: {
       // A logarithmic axis ends at round numbers by itself; a linear one starts at no bits at all.
       x: { time: false, distr: log ? 3 : 1, log: 2, range: () => (rates.length ? (log ? [low / 1.2, high * 1.2] : [0, high * 1.06]) : [0, 1]) },
+      y: { range: (_, from, to) => { const [bottom, top] = uPlot.rangeNum(from, to, 0.08, true); return [bottom, metric.key === "ms_ssim" ? Math.min(top, 1) : top]; } },
     },
     axes: [
-      { ...axis, label: "bits per pixel", labelSize: 22, labelFont: axis.font, values: (_, splits) => splits.map((value) => (value === null ? "" : String(+value.toPrecision(3)))) },
+      { ...axis, ...(log && { splits: () => ROUND_RATES.filter((rate) => rate >= low / 1.2 && rate <= high * 1.2) }), label: "bits per pixel", labelSize: 22, labelFont: axis.font, values: (_, splits) => splits.map((value) => (value === null ? "" : String(+value.toPrecision(3)))) },
       { ...axis, size: 58 },
     ],
     series: [{}, ...curves.map((curve, index) => ({
@@ -142,6 +146,13 @@ function startPlots() {
   $("#log-rate").addEventListener("change", (event) => { plots.log = event.target.checked; redraw(); });
   $("#published")?.addEventListener("change", (event) => { plots.published[event.target.checked ? "add" : "delete"](+event.target.value); redraw(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
+    addEventListener(event, () => {
+      document.documentElement.classList.toggle("printing", printing); // for the canvas, which keeps its colours
+      plots.printing = printing;
+      redraw();
+    });
+  }
   let width = 0;
   new ResizeObserver(([entry]) => { if (entry.contentRect.width !== width) { width = entry.contentRect.width; redraw(); } }).observe($("#plot-psnr"));
 }

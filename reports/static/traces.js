@@ -5,8 +5,9 @@ function startTraces() {
     if (!node.open || node.childElementCount > 1) return;
     const image = DATA.images[node.dataset.image];
     const point = image.points.find(({ name }) => name === node.dataset.point);
-    point.cells.forEach((cell, column) => { if (cell?.trace.length) node.append(traceOf(DATA.columns[column].label, cell, image.width * image.height)); });
-    if (node.childElementCount === 1) node.append(make("p", { class: "hint" }, "No search was recorded."));
+    const searched = point.cells.map((cell, column) => ({ cell, label: DATA.columns[column].label })).filter(({ cell }) => cell?.trace.length);
+    const list = searched.map(({ cell, label }) => traceOf(label, cell, image.width * image.height));
+    node.append(list.length ? make("div", { class: "trace-list" }, ...list) : make("p", { class: "hint" }, "No search was recorded."));
   }));
 }
 
@@ -32,9 +33,13 @@ function traceChart(label, probes, cell) {
   const svg = make("svg", { viewBox: "0 0 240 112", role: "img", "aria-label": `${label}: rate against ${cell.knobName}, both logarithmic; the numbers stand in the table` });
   if (cell.target) svg.append(make("line", { class: "target", x1: 4, x2: 236, y1: y(cell.target), y2: y(cell.target) }));
   svg.append(make("polyline", { class: "path", points: probes.map((probe) => `${x(probe.knobs[0])},${y(probe.bpp)}`).join(" ") }));
+  const named = [];
   probes.forEach((probe, at) => {
     const cx = x(probe.knobs[0]), cy = y(probe.bpp);
-    svg.append(make("circle", { class: probe === chosen ? "probe best" : "probe", cx, cy, r: 3.5 }), make("text", { x: cx + 5, y: cy - 4 }, String(at + 1)));
+    svg.append(make("circle", { class: probe === chosen ? "probe best" : "probe", cx, cy, r: 3.5 }));
+    if (named.some(([left, top]) => Math.hypot(left - cx, top - cy) < 12)) return; // numbers on one another say nothing
+    named.push([cx, cy]);
+    svg.append(make("text", { x: cx + 5, y: cy - 4 }, String(at + 1)));
   });
   svg.append(make("text", { x: 120, y: 109, "text-anchor": "middle" }, `${cell.knobName} →`));
   return svg;
