@@ -1,9 +1,9 @@
 """The number formats of the priors, and their imitation in training.
 
 What the encoder and the decoder must agree on is computed in integers when coding. The float priors keep to what
-those integers can hold: an activation is a multiple of 2^-8 in [-128, 128) (16 bits), a weight has 16
-bits, its binary point chosen for each output channel, and between layers there is only ReLU. In ordinary training only the range of the activations is
-enforced; with `fake_quantize` the grids are, too, with a straight-through gradient.
+those integers can hold: an activation is a multiple of 2^-8 in [-128, 128) (16 bits), a weight has 16 bits, its binary
+point chosen for each output channel, and between layers there is only ReLU. In ordinary training only the range of the
+activations is enforced; with `fake_quantize` the grids are, too, with a straight-through gradient.
 """
 
 import torch
