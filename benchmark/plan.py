@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from isorate.cell import Cell, CodecEntry
 from isorate.codecs.base import Knob
+from isorate.codecs.command_line import CommandLine
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset
 from isorate.errors import CodecUnavailableError, UsageError
@@ -113,6 +114,13 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
+def spec_of(described: dict[str, Any]) -> CodecSpec:
+    """Return the spec of one of a manifest's codecs, a configured command line included."""
+    spec = CodecSpec.parse(described["spec"])
+    command_line = described.get("command_line")
+    return replace(spec, command_line=CommandLine.from_json(command_line)) if command_line else spec
+
+
 def _describe_image(name: str, path: Path) -> dict[str, Any]:
     from isorate.datasets.images import load_image
     from isorate.errors import ImageError
@@ -135,7 +143,9 @@ def _describe_image(name: str, path: Path) -> dict[str, Any]:
 
 
 def _describe_codec(entry: CodecEntry) -> dict[str, Any]:
-    base = {"name": entry.name, "label": entry.label, "spec": entry.spec.text}
+    base: dict[str, Any] = {"name": entry.name, "label": entry.label, "spec": entry.spec.text}
+    if entry.spec.command_line is not None:
+        base["command_line"] = asdict(entry.spec.command_line)
     try:
         codec = entry.spec.create()
         knob: Knob = codec.knob

@@ -34,7 +34,7 @@ class TomlFile:
     """
 
     def __init__(self, text: str, where: str) -> None:
-        self.where = where
+        self.where, self.text = where, text
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:

@@ -42,7 +42,7 @@ def list_codecs() -> list[ListedCodec]:
 
 def _listed(name: str) -> ListedCodec:
     try:
-        codec = CodecSpec(name).create()
+        codec = CodecSpec.parse(name).create()
         return ListedCodec(name, codec.label, codec.backend, codec.options, codec.knob, available=True)
     except CodecError as error:
         return ListedCodec(name, hint=str(error))

@@ -3,11 +3,13 @@
 import difflib
 import importlib
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 
 from isorate.codecs.base import Codec, Option
+from isorate.codecs.command_line import CommandLine
 from isorate.errors import CodecUnavailableError, UsageError
 
 ENTRY_POINT_GROUP = "isorate.codecs"
@@ -17,6 +19,8 @@ BUILT_IN = {
     "jpeg2000": "isorate.codecs.jpeg2000:Jpeg2000",
     "jpeg": "isorate.codecs.jpeg:Jpeg",
 }
+
+_CONFIGURED: dict[str, CommandLine] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,13 @@ class CodecSpec:
         A registered name.
     options
         Keyword arguments of the adapter, as sorted pairs.
+    command_line
+        The definition of a codec that a configuration file describes; None for an adapter in Python.
     """
 
     name: str
     options: tuple[tuple[str, Option], ...] = ()
+    command_line: CommandLine | None = None
 
     @classmethod
     def parse(cls, text: str) -> "CodecSpec":
@@ -50,7 +57,7 @@ class CodecSpec:
             if not equals:
                 raise UsageError(f"codec {text!r}: {part!r} is not of the form key=value")
             pairs.append((key.strip(), _value(value.strip())))
-        return cls(name.strip(), tuple(sorted(pairs)))
+        return cls(name.strip(), tuple(sorted(pairs)), _CONFIGURED.get(name.strip()))
 
     @property
     def options_text(self) -> str:
@@ -66,7 +73,7 @@ class CodecSpec:
 
     def adapter(self) -> type[Codec]:
         """Return the adapter's class; see :meth:`create` for what it raises."""
-        return _adapter(self.name)
+        return _adapter(self.name) if self.command_line is None else self.command_line.adapter()
 
     def create(self) -> Codec:
         """Return the adapter.
@@ -88,7 +95,24 @@ class CodecSpec:
 
 def names() -> list[str]:
     """Return every known codec, the project's own first."""
-    return [*BUILT_IN, *sorted(set(_plugins()) - set(BUILT_IN))]
+    return [*BUILT_IN, *sorted((set(_plugins()) | set(_CONFIGURED)) - set(BUILT_IN))]
+
+
+def configure(definitions: Iterable[CommandLine]) -> None:
+    """Make the codecs of a configuration file known by their names, in the place of those of an earlier one.
+
+    Raises
+    ------
+    UsageError
+        When a definition cannot work, or takes a built-in codec's name.
+    """
+    checked = list(definitions)
+    for definition in checked:
+        if definition.name in BUILT_IN:
+            raise UsageError(f"codec {definition.name}: this is a built-in codec's name; choose another")
+        definition.check()
+    _CONFIGURED.clear()
+    _CONFIGURED.update({definition.name: definition for definition in checked})
 
 
 def _value(text: str) -> Option:

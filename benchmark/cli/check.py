@@ -51,7 +51,7 @@ def check(
         The same as `--format json`.
     """
     from isorate.atomic import write_bytes
-    from isorate.cli.configuration import tolerances
+    from isorate.cli.configuration import settings
     from isorate.errors import UsageError
     from isorate.gate.baseline import Baseline, lines_of_rows
     from isorate.gate.check import check as hold
@@ -65,7 +65,9 @@ def check(
             raise UsageError(f"{path}: the ending chooses the format; use one of {', '.join(BY_SUFFIX)}")
     opened = Run.open(run)
     before = Baseline.read(baseline)
-    checked = hold(opened, before, tolerances(config), baseline_file=str(baseline), lines=lines_of_rows(baseline))
+    checked = hold(
+        opened, before, settings(config).tolerances, baseline_file=str(baseline), lines=lines_of_rows(baseline)
+    )
     print(render(checked, "json" if json else format), end="")
     for path in save:
         write_bytes(path, render(checked, form_of(path) or "table").encode())

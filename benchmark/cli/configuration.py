@@ -1,21 +1,22 @@
-"""The user's ``isorate.toml``: the one that is named, else the one in this folder."""
+"""The user's ``isorate.toml``: the one that is named, else the one in this folder; the command line overrides it."""
 
 from pathlib import Path
+from typing import Any
 
-from isorate.gate.tolerances import Tolerances, read_tolerances
+from isorate.config import Settings, read_settings
 from isorate.toml_file import TomlFile
 
 DEFAULT = Path("isorate.toml")
 
 
-def read(config: Path | None) -> TomlFile | None:
-    """Return the configuration file, or None where none is named and this folder has none."""
+def settings(config: Path | None, **given: Any) -> Settings:
+    """Return the configuration's settings, overridden by those options that are not None.
+
+    Raises
+    ------
+    UsageError
+        When the file cannot be read or says something unusable.
+    """
     if config is None and not DEFAULT.is_file():
-        return None
-    return TomlFile.read(config or DEFAULT)
-
-
-def tolerances(config: Path | None) -> Tolerances:
-    """Return the tolerances that the configuration gives, else the defaults."""
-    file = read(config)
-    return Tolerances() if file is None else read_tolerances(file)
+        return Settings().changed(**given)
+    return read_settings(TomlFile.read(config or DEFAULT)).changed(**given)

@@ -8,28 +8,33 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isorate.api import run as run_comparison
+from isorate.atomic import write_bytes
+from isorate.cli.configuration import settings
 from isorate.cli.exit_codes import FAILED_CELLS
+from isorate.errors import UsageError
 from isorate.matching import Policy
-from isorate.plan import DEFAULT_ANCHOR, DEFAULT_CODECS
+from isorate.reports.crops import PINS_IN_RUN
 
 
 def run(
     *,
-    data: Annotated[str, Parameter(env_var="ISORATE_DATA")] = "kodak",
-    anchor: str = DEFAULT_ANCHOR,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    codec: Annotated[tuple[str, ...], Parameter(negative="")] = DEFAULT_CODECS,
+    config: Path | None = None,
+    data: Annotated[str | None, Parameter(env_var="ISORATE_DATA")] = None,
+    anchor: str | None = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    codec: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     point: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    policy: Policy = Policy.NEAREST,
-    tolerance: float = 0.5,
+    policy: Policy | None = None,
+    tolerance: float | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     cache: bool = True,
 ) -> int:
     """Compare codecs at the anchor's file sizes, image by image, into a run folder.
 
-    The same command on the same folder continues where it stopped.
+    The same command on the same folder continues where it stopped. What is not given here comes from the
+    configuration file, else from the defaults.
 
     Examples
     --------
@@ -41,22 +46,24 @@ def run(
 
     Parameters
     ----------
+    config
+        The configuration; `isorate.toml` of this folder by default, where there is one.
     data
-        `kodak`, `samples`, or a folder of images.
+        `kodak` (the default), `samples`, or a folder of images.
     anchor
-        The codec whose files set the rates, with options as in `bpg:chroma=420`.
+        The codec whose files set the rates, with options as in `bpg:chroma=420`; `bpg` by default.
     out
         The run folder.
     codec
-        A codec to drive to those rates; repeat it for more.
+        A codec to drive to those rates; repeat it for more. BPG, JPEG2000 and JPEG by default.
     point
         An operating point of the anchor: `qp=37`, `bpp=0.2`, or `paper` (the supplementary's); repeat it for more.
     image
         Use this image only; repeat it for more.
     policy
-        Which size counts as matched.
+        Which size counts as matched; `nearest` by default.
     tolerance
-        A residual up to this counts as matched, in percent.
+        A residual up to this counts as matched, in percent; 0.5 by default.
     workers
         Processes; all usable cores by default.
     overwrite
@@ -66,7 +73,13 @@ def run(
     """
     from tqdm import tqdm
 
-    with tqdm(total=0, unit="cell", desc=f"{anchor}'s rates", file=sys.stderr) as bar:
+    chosen = settings(
+        config, data=data, anchor=anchor, codecs=codec or None, points=point or None, images=image or None,
+        policy=policy, tolerance=tolerance, workers=workers, out=out,
+    )  # fmt: skip
+    if chosen.out is None:
+        raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
+    with tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr) as bar:
 
         def show(counts: Counter[str], done: int, total: int) -> None:
             if bar.total != total:
@@ -76,15 +89,19 @@ def run(
             bar.set_postfix(counts)
 
         done = run_comparison(
-            data, out, anchor=anchor, codecs=codec, points=point, images=image, policy=policy, tolerance_pct=tolerance,
-            workers=workers, overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
+            chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
+            images=chosen.images, policy=chosen.policy, tolerance_pct=chosen.tolerance, workers=chosen.workers,
+            overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
+    if chosen.crops:
+        write_bytes(chosen.out / PINS_IN_RUN, chosen.crops.encode())
     rows = done.rows()
     failed = [row for row in rows if not row.ok]
     for row in failed:
         print(f"{row.image}, {row.codec} at {row.point}: {row.status}", file=sys.stderr)
     noted = sum(1 for row in rows if row.ok and row.note)
     print(
-        f"{out}: {len(rows) - len(failed)} rows, {len(failed)} failed, {noted} with a note; next: isorate report {out}"
+        f"{done.path}: {len(rows) - len(failed)} rows, {len(failed)} failed, {noted} with a note; "
+        f"next: isorate report {done.path}"
     )
     return FAILED_CELLS if failed else 0

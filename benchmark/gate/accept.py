@@ -11,6 +11,7 @@ from isorate.codecs.registry import CodecSpec
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
 from isorate.gate.slopes import Slope, from_points, from_probe
+from isorate.plan import spec_of
 from isorate.rows import Row
 from isorate.store import Run
 
@@ -103,7 +104,7 @@ def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
 
 
 def _tasks(run: Run, rows: Iterable[Row]) -> list[_Task]:
-    specs = {codec["name"]: CodecSpec.parse(codec["spec"]) for codec in run.manifest["codecs"]}
+    specs = {codec["name"]: spec_of(codec) for codec in run.manifest["codecs"]}
     return [_Task(run.path, row, specs[row.codec], row.backend) for row in rows]
 
 

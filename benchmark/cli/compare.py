@@ -1,0 +1,36 @@
+"""``isorate compare``."""
+
+from pathlib import Path
+
+
+def compare(first: Path, second: Path, /, *, html: Path | None = None, json: bool = False) -> None:
+    """Compare two runs over the same images: differences, win rate and BD-rate, codec by codec.
+
+    Examples
+    --------
+    ```
+    isorate compare runs/before runs/after
+    isorate compare runs/before runs/after --html compared.html
+    ```
+
+    Parameters
+    ----------
+    first
+        A run folder.
+    second
+        Another one; differences are second minus first.
+    html
+        Write a page with every cell to this file.
+    json
+        Print JSON for scripts.
+    """
+    from isorate.atomic import write_bytes
+    from isorate.compare import compare_runs
+    from isorate.compare_page import html as page
+    from isorate.compare_page import text, to_json
+    from isorate.store import Run
+
+    compared = compare_runs(Run.open(first), Run.open(second))
+    if html is not None:
+        write_bytes(html, page(compared).encode())
+    print(to_json(compared) if json else text(compared), end="")

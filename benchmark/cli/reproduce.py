@@ -1,0 +1,73 @@
+"""``isorate reproduce``."""
+
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isorate.cli.exit_codes import DONE, FAILED_CELLS
+
+
+def reproduce(
+    run: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    workers: int | None = None,
+    json: bool = False,
+) -> int:
+    """Run a run's manifest again, from its own copies of the images, and compare every row.
+
+    A row is bit-equal (the files' checksums agree), equal in size and metrics, or different; then the output says which
+    recorded version explains it. The exit code is 1 when a row is different.
+
+    Examples
+    --------
+    ```
+    isorate reproduce runs/kodak
+    isorate reproduce runs/kodak -o runs/kodak-again --json
+    ```
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        Keep the repetition in this folder.
+    workers
+        Processes; all usable cores by default.
+    json
+        Print JSON for scripts.
+    """
+    import json as json_module
+
+    from isorate.reproduce import Outcome
+    from isorate.reproduce import reproduce as repeat
+    from isorate.store import Run
+
+    with tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder:
+
+        def show(_: Counter[str], done: int, total: int) -> None:
+            print(f"\r{done} of {total} cells", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+        found = repeat(Run.open(run), out or Path(folder), workers=workers, progress=show)
+    counts = Counter(item.outcome for item in found)
+    if json:
+        rows = [
+            {
+                "image": item.row.image, "point": item.row.point, "codec": item.row.codec, "outcome": item.outcome,
+                "explained": item.explained,
+            }
+            for item in found
+        ]  # fmt: skip
+        print(json_module.dumps({"counts": counts, "rows": rows}, indent=1, ensure_ascii=False))
+    else:
+        for item in found:
+            if item.outcome is not Outcome.SAME_FILE:
+                why = f" ({item.explained})" if item.explained else " (no recorded version explains it)"
+                print(f"{item.row.image}, {item.row.codec}, {item.row.point}: {item.outcome}{why}")
+        print(", ".join(f"{counts[outcome]} rows {outcome}" for outcome in Outcome))
+    return FAILED_CELLS if counts[Outcome.DIFFERENT] else DONE

@@ -1,0 +1,195 @@
+"""What is here, what is missing, and how to install it."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from isorate.cache import cache_dir
+from isorate.codecs.listing import ListedCodec, list_codecs
+from isorate.codecs.registry import CodecSpec
+from isorate.datasets.kodak import ENVIRONMENT as KODAK_FOLDER
+from isorate.datasets.kodak import kodak_folder
+from isorate.datasets.manifest import load_manifest
+from isorate.datasets.registry import NAMES
+from isorate.datasets.samples import samples
+from isorate.errors import CodecError, DatasetError, ImageError, IsorateError
+from isorate.provenance import PACKAGES, machine, versions
+from isorate.workers import usable_cores
+
+PROGRAMS = {
+    "bpgenc": ("ISORATE_BPGENC", "optional: build libbpg (https://bellard.org/bpg/), or name it in ISORATE_BPGENC"),
+    "bpgdec": ("ISORATE_BPGDEC", "optional: comes with bpgenc; or name it in ISORATE_BPGDEC"),
+}
+MEMORY_PER_WORKER = 1 << 30
+"""Bytes that a worker may take on a photograph of some megapixels, MS-SSIM's planes included."""
+DISK = 1 << 30
+"""Bytes that a run and the cache take on a data set like Kodak."""
+
+
+class State(StrEnum):
+    """How a thing is."""
+
+    OK = "ok"
+    MISSING = "missing"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    group, name
+        ``codec``, ``bpg``.
+    state
+        How it is.
+    text
+        What was found, or what is missing and how to install it.
+    needed
+        Whether the given configuration needs it.
+    """
+
+    group: str
+    name: str
+    state: State
+    text: str
+    needed: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Whether the given configuration cannot run because of it."""
+        return self.needed and self.state is State.MISSING
+
+
+def examine(data: str, codecs: Sequence[str], out: Path) -> Iterator[Found]:
+    """Look at everything, and mark what a run over `data` with `codecs` into `out` needs.
+
+    Parameters
+    ----------
+    data
+        ``kodak``, ``samples`` or a folder.
+    codecs
+        Specs, the anchor first.
+    out
+        The run folder, or the folder where it is going to be.
+    """
+    yield from _codecs(codecs)
+    yield from _programs()
+    yield from _packages()
+    yield from _datasets(data)
+    yield from _machine(out)
+
+
+def _codecs(wanted: Sequence[str]) -> Iterator[Found]:
+    specs = [CodecSpec.parse(text) for text in dict.fromkeys(wanted)]
+    plain = {spec.name for spec in specs if not spec.options}
+    for listed in list_codecs():
+        yield _listed(listed, needed=listed.name in plain)
+    for spec in specs:
+        if spec.options or spec.name not in {listed.name for listed in list_codecs()}:
+            try:
+                yield Found("codec", spec.text, State.OK, spec.create().backend, needed=True)
+            except IsorateError as error:
+                yield Found("codec", spec.text, State.MISSING, str(error), needed=True)
+
+
+def _listed(codec: ListedCodec, *, needed: bool) -> Found:
+    state = State.OK if codec.available else State.MISSING
+    return Found("codec", codec.name, state, codec.backend if codec.available else codec.hint, needed)
+
+
+def _programs() -> Iterator[Found]:
+    from isorate.codecs.bpg import external
+
+    for name, (variable, hint) in PROGRAMS.items():
+        try:
+            path = external.find(name, variable)
+            said = f"{path}, version {external.version(path)}" if path and name == "bpgenc" else path
+        except CodecError as error:
+            yield Found("program", name, State.WARNING, str(error))
+            continue
+        yield Found("program", name, State.OK if said else State.MISSING, said or hint)
+
+
+def _packages() -> Iterator[Found]:
+    found = versions()
+    yield Found("library", "python", State.OK, found.pop("python"))
+    for name in PACKAGES:
+        if name in found:
+            yield Found("library", name, State.OK, found[name])
+        else:
+            yield Found("library", name, State.MISSING, f"pip install {name}", needed=name != "isorate")
+
+
+def _datasets(data: str) -> Iterator[Found]:
+    for name in NAMES:
+        yield _published(name, needed=data == name)
+    if data not in NAMES:
+        from isorate.datasets.folder import folder
+
+        try:
+            count = len(folder(Path(data)).sources)
+            yield Found("data", data, State.OK, f"{count} images", needed=True)
+        except (DatasetError, ImageError) as error:
+            yield Found("data", data, State.MISSING, str(error), needed=True)
+
+
+def _published(name: str, *, needed: bool) -> Found:
+    manifest = load_manifest(name)
+    try:
+        folder = samples().sources[0].path.parent if name == "samples" else kodak_folder(cache_dir())
+        files = [folder / file for file in manifest.sha256]
+        if missing := [file for file in files if not file.is_file()]:
+            said = f"{len(missing)} of {len(files)} files missing in {folder}"
+            if os.environ.get(KODAK_FOLDER):
+                return Found("data", name, State.MISSING, f"{said}; put them there, or unset {KODAK_FOLDER}", needed)
+            hint = f"downloaded when needed, or name their folder in {KODAK_FOLDER}"
+            return Found("data", name, State.WARNING, f"{said}; {hint}", needed)
+        for file in files:
+            manifest.check(file)
+    except DatasetError as error:
+        return Found("data", name, State.MISSING, str(error), needed)
+    return Found("data", name, State.OK, f"{len(files)} files in {folder}, checksums match", needed)
+
+
+def _machine(out: Path) -> Iterator[Found]:
+    cores = usable_cores()
+    yield Found("machine", "processor", State.OK, f"{machine()['processor'] or machine()['machine']}, {cores} cores")
+    memory = _memory()
+    if memory is not None:
+        tight = memory < cores * MEMORY_PER_WORKER
+        said = f"{memory / (1 << 30):.1f} GiB available"
+        advice = f"; use fewer processes: --workers {max(1, memory // MEMORY_PER_WORKER)}" if tight else ""
+        yield Found("machine", "memory", State.WARNING if tight else State.OK, said + advice)
+    for name, folder in (("run folder", out), ("cache", cache_dir())):
+        yield _disk(name, folder, needed=name == "run folder")
+
+
+def _disk(name: str, folder: Path, *, needed: bool) -> Found:
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        return Found("machine", name, State.MISSING, f"{there} cannot be written; choose another folder", needed)
+    free = shutil.disk_usage(there).free
+    said = f"{folder}: {free / (1 << 30):.1f} GiB free"
+    if free < DISK:
+        return Found("machine", name, State.WARNING, f"{said}; a run over Kodak takes up to {DISK >> 30} GiB")
+    return Found("machine", name, State.OK, said)
+
+
+def _memory() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def stops(found: Iterable[Found]) -> list[Found]:
+    """Return what the given configuration lacks."""
+    return [item for item in found if item.stops]

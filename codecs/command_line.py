@@ -1,0 +1,251 @@
+"""A codec that is only a command line: two programs, described in a configuration, run without a shell."""
+
+import hashlib
+import math
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from PIL import Image as PillowImage
+
+from isorate.codecs.base import Codec, Image, Knob, Option
+from isorate.codecs.pillow_decode import decode_with_pillow
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+
+PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
+TIME_LIMIT = 120.0
+SHOWN = 400
+"""How many characters of a program's last words a message repeats."""
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """What a configuration says of a codec; it travels to workers by pickle.
+
+    Attributes
+    ----------
+    name, label, suffix
+        As in :class:`isorate.codecs.base.Codec`.
+    knob
+        The rate knob; its name is the placeholder that takes its value.
+    encode
+        The encoder's command line with ``{input}``, ``{output}`` and the knob's placeholder.
+    decode
+        The decoder's with ``{input}`` and ``{output}``; empty where Pillow decodes files of this suffix.
+    version
+        A command line whose output names the encoder's version; empty: the program's checksum stands for it.
+    picture
+        The format of the encoder's input and the decoder's output: ``png``, ``ppm``, ``bmp`` or ``tiff``.
+    timeout
+        Seconds that one run may take.
+    chroma
+        The chroma subsampling that the command line gives, for the rows; empty where nobody said.
+    """
+
+    name: str
+    label: str
+    suffix: str
+    knob: Knob
+    encode: str
+    decode: str = ""
+    version: str = ""
+    picture: str = "png"
+    timeout: float = TIME_LIMIT
+    chroma: str = ""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "CommandLine":
+        """Return the definition whose fields were written as JSON."""
+        knob = {**data["knob"], "typical": tuple((at, rate) for at, rate in data["knob"]["typical"])}
+        return cls(**{**data, "knob": Knob(**knob)})
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for a command line that cannot work."""
+        _check_words(self.name, "encode", self.encode, {"input", "output", self.knob.name})
+        if self.decode:
+            _check_words(self.name, "decode", self.decode, {"input", "output"})
+        elif self.pillow_format is None:
+            raise UsageError(f"codec {self.name}: Pillow decodes no {self.suffix} files; give a decode command")
+        if self.picture not in PICTURE_FORMATS:
+            raise UsageError(f"codec {self.name}: picture={self.picture!r} is none of {', '.join(PICTURE_FORMATS)}")
+
+    @property
+    def pillow_format(self) -> str | None:
+        """Pillow's name of the suffix's format, or None."""
+        found = PillowImage.registered_extensions().get(self.suffix)
+        return found if found in PillowImage.OPEN else None
+
+    def adapter(self) -> type["CommandLineCodec"]:
+        """Return the codec's class."""
+        return _adapter(self)
+
+
+@cache
+def _adapter(definition: CommandLine) -> type["CommandLineCodec"]:
+    members: dict[str, Any] = {
+        "name": definition.name, "label": definition.label, "suffix": definition.suffix, "definition": definition,
+    }  # fmt: skip
+    return type(f"CommandLine_{definition.name}", (CommandLineCodec,), members)
+
+
+def make(definition: CommandLine) -> "CommandLineCodec":
+    """Return the codec of a definition."""
+    return definition.adapter()()
+
+
+class CommandLineCodec(Codec):
+    """Runs a definition's programs; :meth:`CommandLine.adapter` makes a class of it for each definition."""
+
+    definition: ClassVar[CommandLine]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make, (self.definition,)
+
+    @property
+    def knob(self) -> Knob:
+        """The configured knob."""
+        return self.definition.knob
+
+    @property
+    def backend(self) -> str:
+        """What the version command prints, else the program's name and checksum."""
+        program = _program(self.name, self.definition.encode)
+        if self.definition.decode:
+            _program(self.name, self.definition.decode)
+        if self.definition.version:
+            return _version(self.definition.name, self.definition.version, self.definition.timeout)
+        return f"{Path(program).name} (SHA-256 {_checksum(program)})"
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """Both command lines: they are all that is known of what changes the bits."""
+        found: dict[str, Option] = {"encode": self.definition.encode, "decode": self.definition.decode or "Pillow"}
+        if self.definition.chroma:
+            found["chroma"] = self.definition.chroma
+        return found
+
+    def encode(self, image: Image, knob: float) -> bytes:
+        """Return the file that the encoder writes."""
+        with tempfile.TemporaryDirectory(prefix="isorate-command-") as folder:
+            source = Path(folder) / f"image.{self.definition.picture}"
+            target = Path(folder) / f"image{self.suffix}"
+            PillowImage.fromarray(image).save(source, PICTURE_FORMATS[self.definition.picture])
+            value = f"{knob:.0f}" if self.knob.integer else repr(float(knob))
+            said = self._run(self.definition.encode, source, target, {self.knob.name: value})
+            if not target.is_file() or not target.stat().st_size:
+                raise CodecError(f"{self.name}: the encoder wrote nothing at {self.knob.name} {value}{_quoted(said)}")
+            return target.read_bytes()
+
+    def decode(self, data: bytes) -> Image:
+        """Return the pixels that the decoder writes, or Pillow's."""
+        if not self.definition.decode:
+            return decode_with_pillow(data, self.definition.pillow_format or "")
+        with tempfile.TemporaryDirectory(prefix="isorate-command-") as folder:
+            source = Path(folder) / f"image{self.suffix}"
+            target = Path(folder) / f"decoded.{self.definition.picture}"
+            source.write_bytes(data)
+            try:
+                said = self._run(self.definition.decode, source, target, {})
+            except CodecUnavailableError:
+                raise
+            except CodecError as error:
+                raise BitstreamError(str(error)) from None
+            if not target.is_file():
+                raise BitstreamError(f"{self.name}: the decoder wrote nothing{_quoted(said)}")
+            try:
+                return decode_with_pillow(target.read_bytes(), PICTURE_FORMATS[self.definition.picture])
+            except BitstreamError as error:
+                raise BitstreamError(f"{self.name}: the decoder's picture: {error}{_quoted(said)}") from None
+
+    def _run(self, text: str, source: Path, target: Path, values: dict[str, str]) -> str:
+        filled = {"input": str(source), "output": str(target), **values}
+        words = [_PLACEHOLDER.sub(lambda found: filled[found[1]], word) for word in shlex.split(text)]
+        return _run([_program(self.name, text), *words[1:]], self.name, self.definition.timeout)
+
+
+def _check_words(name: str, key: str, text: str, wanted: set[str]) -> None:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"codec {name}: {key}: {error}") from None
+    if not words:
+        raise UsageError(f"codec {name}: {key} is empty; give the program and its arguments")
+    found = set(_PLACEHOLDER.findall(text))
+    if missing := sorted(wanted - found):
+        raise UsageError(f"codec {name}: {key} lacks {', '.join(f'{{{m}}}' for m in missing)}")
+    if unknown := sorted(found - wanted):
+        known = ", ".join(f"{{{w}}}" for w in sorted(wanted))
+        raise UsageError(f"codec {name}: {key} has {{{unknown[0]}}}; the placeholders are {known}")
+
+
+def _program(name: str, text: str) -> str:
+    program = shlex.split(text)[0]
+    found = shutil.which(program)
+    if found is None:
+        raise CodecUnavailableError(f"{name}: {program} is no program on PATH; install it, or write its full path")
+    return found
+
+
+@cache
+def _version(name: str, text: str, timeout: float) -> str:
+    program = _program(name, text)
+    printed = _run([program, *shlex.split(text)[1:]], name, timeout, accept_failure=True)
+    lines = [line.strip() for line in printed.splitlines() if re.search(r"\d", line)]
+    if not lines:
+        raise CodecUnavailableError(f"{name}: {text!r} prints no version; correct version, or leave it out")
+    line = lines[0][:80]
+    return line if Path(program).name.lower() in line.lower() else f"{Path(program).name} {line}"
+
+
+@cache
+def _checksum(program: str) -> str:
+    return hashlib.sha256(Path(program).read_bytes()).hexdigest()[:12]
+
+
+def _run(words: list[str], name: str, limit: float, *, accept_failure: bool = False) -> str:
+    """Run a program to its end and return what it printed; it and its children are killed at the time limit."""
+    program = Path(words[0]).name
+    try:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        raise CodecUnavailableError(f"{name}: {words[0]} cannot be run: {error.strerror or error}") from None
+    with process:
+        try:
+            printed = process.communicate(timeout=limit)[0].decode(errors="replace")
+        except BaseException as error:
+            # The whole group: a time limit or a keyboard interrupt must not leave children behind.
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise CodecError(f"{name}: {program} was stopped after {limit:g} s (timeout)") from None
+            raise
+    status = process.returncode
+    if status and not accept_failure:
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
+        raise CodecError(f"{name}: {program} {how}{_quoted(printed)}")
+    return printed
+
+
+def _quoted(printed: str) -> str:
+    words = " ".join(printed.split())
+    return f": {words[-SHOWN:]}" if words else ""
+
+
+def check_knob(name: str, knob: Knob) -> None:
+    """Raise :class:`UsageError` for a knob whose range cannot be searched."""
+    if not (math.isfinite(knob.low) and math.isfinite(knob.high) and knob.low < knob.high):
+        raise UsageError(f"codec {name}: the knob's range {knob.low:g}..{knob.high:g} is empty; low must be below high")
+    if knob.log and knob.low <= 0:
+        raise UsageError(f"codec {name}: log = true needs a knob above 0, and low is {knob.low:g}")
+    if knob.default is not None and knob.clip(knob.default) != knob.default:
+        raise UsageError(f"codec {name}: default {knob.default:g} is outside the knob's range")
