@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from isorate.reports.comparison import Column, Comparison
-from isorate.reports.curves import Curve, of_dataset, of_image
+from isorate.reports.curves import Curve, complete_images, of_dataset, of_image
 from isorate.reports.summary import Interval, difference
 
 Metric = Literal["psnr", "ms_ssim"]
 
 MIN_POINTS = 4
-MIN_OVERLAP = 0.5
-"""Share of the narrower curve's quality range that both curves must cover."""
+MIN_OVERLAP = 1 / 3
+"""Share of the narrower curve's quality range that both curves must cover.
+
+At equal rates JPEG and BPG share about 40 %, which carries a number; below a third an end of one curve decides it.
+"""
+GOOD_OVERLAP = 0.75
+"""Below this share, the overlap is marked (the `bjontegaard` package warns there)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +94,14 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
     """Return the BD-rate of a codec's data-set curve against the anchor's, with the per-image mean beside it."""
     if comparison.anchor is None:
         return BDRate(None, reason="the run has no anchor")
-    whole = bd_rate(of_dataset(comparison, comparison.anchor), of_dataset(comparison, column), metric)
+    # The same pictures on both sides: a codec that failed on the hard ones would look better.
+    images = complete_images(comparison, comparison.anchor, column)
+    anchor = of_dataset(comparison, comparison.anchor, images)
+    whole = bd_rate(anchor, of_dataset(comparison, column, images), metric)
     if whole.percent is None:
         return whole
     each = []
     for image in comparison.images:
-        anchor, test = (of_image(comparison, image.name, some) for some in (comparison.anchor, column))
-        each.append((bd_rate(anchor, test, metric).percent, 0.0))
+        theirs = of_image(comparison, image.name, comparison.anchor)
+        each.append((bd_rate(theirs, of_image(comparison, image.name, column), metric).percent, 0.0))
     return BDRate(whole.percent, whole.low, whole.high, whole.overlap, images=difference(each))

@@ -43,21 +43,26 @@ def _point(row: Row) -> Point:
     return Point(row.bpp or 0.0, row.psnr, row.ms_ssim, row.point)
 
 
-def of_dataset(comparison: Comparison, column: Column) -> Curve:
-    """Return a codec's curve of means over the images.
-
-    Only images on which the codec succeeded at every level enter, so that no point is a mean over easier pictures
-    than its neighbour.
-    """
+def complete_images(comparison: Comparison, *columns: Column) -> list[str]:
+    """Return the images on which every one of the codecs succeeded at every level."""
     levels = comparison.levels()
-    everywhere = [
+    return [
         image.name
         for image in comparison.images
-        if all(_good(comparison, image.name, level.point_of.get(image.name), column) for level in levels)
+        if all(_good(comparison, image.name, level.point_of.get(image.name), c) for level in levels for c in columns)
     ]
+
+
+def of_dataset(comparison: Comparison, column: Column, images: Sequence[str] | None = None) -> Curve:
+    """Return a codec's curve of means over the images, by default those on which it succeeded at every level.
+
+    A fixed set of images, so that no point is a mean over easier pictures than its neighbour.
+    """
+    if images is None:
+        images = complete_images(comparison, column)
     found = []
-    for level in levels:
-        rows = [row for row in comparison.at(level, column.codec) if row.image in everywhere and row.ok]
+    for level in comparison.levels():
+        rows = [row for row in comparison.at(level, column.codec) if row.image in images and row.ok]
         bpp = mean([row.bpp for row in rows])
         if bpp is not None:
             found.append(Point(bpp, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), level.label))

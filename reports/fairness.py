@@ -54,6 +54,10 @@ def _names(names: Sequence[str], most: int = 6) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _chroma(comparison: Comparison) -> Iterator[Finding]:
     reduced = _with_option(comparison, "chroma", "420") + _with_option(comparison, "chroma", "422")
     full = _with_option(comparison, "chroma", "444")
@@ -145,7 +149,7 @@ def _backends(comparison: Comparison) -> Iterator[Finding]:
     for column in comparison.columns:
         counts = Counter(row.backend for row in comparison.rows if row.codec == column.codec and row.backend)
         if len(counts) > 1:
-            parts = ", ".join(f"{backend} ({count} files)" for backend, count in sorted(counts.items()))
+            parts = ", ".join(f"{backend} ({_count(count, 'file')})" for backend, count in sorted(counts.items()))
             text = f"The files of {column.label} were made and decoded by different programs: {parts}."
             yield Finding("warning", f"{column.label}: several back ends", text)
 
@@ -155,7 +159,9 @@ def _failures(comparison: Comparison) -> Iterator[Finding]:
         failed = [row.image for row in comparison.rows if row.codec == column.codec and not row.ok]
         if failed:
             names = _names(sorted(set(failed)))
-            text = f"{len(failed)} cells of {column.label} failed ({names}). Its means are over the other images only."
+            text = (
+                f"{_count(len(failed), 'cell')} of {column.label} failed ({names}). Its means are over the others only."
+            )
             yield Finding("warning", f"{column.label}: failures", text)
 
 
@@ -175,15 +181,14 @@ def _notes(comparison: Comparison) -> Iterator[Finding]:
         texts = [part.split(":")[0] for row in rows for part in row.note.split("; ") if part]
         notes = Counter(text for text in texts if text != "outside tolerance")  # that has a rule of its own
         if notes:
-            text = "; ".join(f"{note} in {count} cells" for note, count in sorted(notes.items()))
+            text = "; ".join(f"{note} in {_count(count, 'cell')}" for note, count in sorted(notes.items()))
             yield Finding("note", f"{column.label}: notes of the match", text + ".")
 
 
 def _sample(comparison: Comparison) -> Iterator[Finding]:
     if len(comparison.images) < FEW_IMAGES:
         count = len(comparison.images)
-        images = "1 image" if count == 1 else f"{count} images"
-        text = f"The data set has {images}. That shows what happens there, not which codec is better."
+        text = f"The data set has {_count(count, 'image')}. That shows what happens there, not which codec is better."
         yield Finding("note", "Few images", text)
 
 

@@ -64,7 +64,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=text.number, seconds=text.seconds, knob=text.knob, metric=text.metric)
+    environment.filters.update(number=text.number, percent=text.percent, seconds=text.seconds, knob=text.knob)
     images = _images(comparison, frames)
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
@@ -78,6 +78,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         summaries=[(level, summarize(comparison, level)) for level in levels],
         averaging=AVERAGING,
         rates=rates,
+        good_overlap=bdrate.GOOD_OVERLAP,
         no_rates=_one_reason(rates),
         findings=check(comparison),
         checked=CHECKED,
@@ -122,7 +123,8 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "level": level_of[point],
             "cells": cells,
             "boxes": boxes,
-            "crops": [[None if frame is None else box.of(frame) for frame in columns] for box in boxes],
+            # Copies: views would keep every full frame of the run in memory.
+            "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes],
             "lines": [
                 {
                     "title": title,

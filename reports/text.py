@@ -30,6 +30,15 @@ def number(value: float | None, digits: int, *, sign: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def percent(value: float | None, digits: int, *, sign: bool = False) -> str:
+    """Return a value that is in percent already, with its unit.
+
+    >>> percent(0.5, 1), percent(None, 1)
+    ('0.5 %', '–')
+    """
+    return DASH if value is None else f"{number(value, digits, sign=sign)} %"
+
+
 def metric(row: Row | None, name: str) -> str:
     """Return one of :data:`METRICS` of a cell as printed under its crop."""
     if row is None:

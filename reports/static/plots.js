@@ -3,7 +3,7 @@
 const MARKS = ["circle", "square", "triangle", "diamond"];
 const ROUND_RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20];
 const PRINT_WIDTH = 660; // fits A4 and Letter at 96 pixels an inch
-const METRICS = [{ key: "psnr", at: 1, digits: 2, unit: " dB" }, { key: "ms_ssim", at: 2, digits: 4, unit: "" }];
+const METRICS = [{ key: "psnr", at: 1, digits: 2, unit: " dB", room: 1 }, { key: "ms_ssim", at: 2, digits: 4, unit: "", room: 0.01 }];
 
 const plots = {
   image: null, // index of the image, or null for the mean of all
@@ -75,7 +75,7 @@ function drawPlot(target, metric, curves, log) {
     scales: {
       // A logarithmic axis ends at round numbers by itself; a linear one starts at no bits at all.
       x: { time: false, distr: log ? 3 : 1, log: 2, range: () => (rates.length ? (log ? [low / 1.2, high * 1.2] : [0, high * 1.06]) : [0, 1]) },
-      y: { range: (_, from, to) => { const [bottom, top] = uPlot.rangeNum(from, to, 0.08, true); return [bottom, metric.key === "ms_ssim" ? Math.min(top, 1) : top]; } },
+      y: { range: (_, from, to) => { const room = from === to ? metric.room : 0, [bottom, top] = uPlot.rangeNum(from - room, to + room, 0.08, true); return [bottom, metric.key === "ms_ssim" ? Math.min(top, 1) : top]; } },
     },
     axes: [
       { ...axis, ...(log && { splits: () => ROUND_RATES.filter((rate) => rate >= low / 1.2 && rate <= high * 1.2) }), label: "bits per pixel", labelSize: 22, labelFont: axis.font, values: (_, splits) => splits.map((value) => (value === null ? "" : String(+value.toPrecision(3)))) },

@@ -1,10 +1,13 @@
 import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from isorate.reports.bdrate import bd_rate, frontier, of_codec
 from isorate.reports.comparison import Comparison
-from isorate.reports.curves import Curve, Point
+from isorate.reports.curves import Curve, Point, complete_images, of_dataset
 from isorate.store import Run
 
 
@@ -58,3 +61,16 @@ def test_run_has_a_bd_rate_with_the_images_beside_it(run: Run) -> None:
 def test_one_point_is_refused(hostile_run: Run) -> None:
     comparison = Comparison(hostile_run)
     assert "a curve needs 4" in of_codec(comparison, comparison.columns[1], "psnr").reason
+
+
+def test_both_sides_are_means_over_the_same_images(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    part = Run.open(tmp_path / "run")
+    failed = next(row for row in part.rows() if row.image == "chelsea" and row.codec == "jpeg2000")
+    part.write_row(replace(failed, status="failed: no", bpp=None, psnr=None, ms_ssim=None, stream="", decoded=""))
+    comparison = Comparison(part)
+    anchor, jpeg2000, _ = comparison.columns
+    others = [image.name for image in comparison.images if image.name != "chelsea"]
+    assert complete_images(comparison, anchor, jpeg2000) == others
+    expected = bd_rate(of_dataset(comparison, anchor, others), of_dataset(comparison, jpeg2000, others), "psnr")
+    assert of_codec(comparison, jpeg2000, "psnr").percent == expected.percent

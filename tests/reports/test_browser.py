@@ -443,7 +443,9 @@ def test_hostile_names_do_nothing(watched: Watched, hostile_run: Run, tmp_path: 
     settle(page)
     assert "failed: </script>" in page.locator("#stage").inner_text()
     assert fragment(page)["view"] == HOSTILE
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_single_file_shows_and_measures(watched: Watched, run: Run, tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 import hashlib
 import json
 import re
+import shutil
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from isorate.errors import ReportError, RunError
-from isorate.reports import assets, frames, page
+from isorate.reports import assets, figures, frames, page, tables
 from isorate.store import Run
 
 from .conftest import HOSTILE
@@ -96,6 +98,7 @@ def test_infinity_failure_and_undefined_are_said(hostile_run: Run, run: Run, tmp
     html = page.render(hostile_run.path, tmp_path).read_text("utf-8")
     assert "<strong>∞</strong>" in html
     assert "<td>failed</td>" in html
+    assert "– %" not in html
     assert "<td>n/d</td>" in (page.render(run.path, tmp_path)).read_text("utf-8")
 
 
@@ -128,6 +131,22 @@ def test_empty_run_and_unwritable_folder_are_refused(run: Run, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be written"):
         page.render(run.path, tmp_path / "file")
+
+
+def test_unfinished_run_and_a_missing_anchor_still_render(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    part = Run.open(tmp_path / "run")
+    for file in (part.path / "rows").glob("*--webp.json"):
+        file.unlink()
+    for file in (part.path / "rows").glob("chelsea--*--jpeg.json"):
+        file.unlink()
+    html = page.render(part.path).read_text("utf-8")
+    assert "no result" in html
+    assert "Unfinished run" in html
+    assert "None: the run has no anchor." in html
+    for fmt in get_args(tables.Format):
+        assert tables.render(part, fmt)
+    assert figures.render(part.path, tmp_path / "figures", images=["chelsea"], formats=["png"], dpi=50)
 
 
 def test_vendored_files_are_the_ones_recorded() -> None:

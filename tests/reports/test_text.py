@@ -1,0 +1,45 @@
+import doctest
+import math
+from dataclasses import replace
+
+import pytest
+
+from isorate.reports import latex, tables, text
+from isorate.rows import Row
+
+ROW = Row(
+    image="a", width=1, height=1, image_sha256="", codec="c", label="C", point="p", bpp=0.2, psnr=30.0, ms_ssim=0.9
+)
+
+
+@pytest.mark.parametrize("module", [text, latex, tables])
+def test_examples_in_docstrings(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+def test_values_that_are_not_numbers() -> None:
+    assert text.metric(None, "psnr") == "–"
+    assert text.metric(replace(ROW, status="failed: x"), "psnr") == "failed"
+    assert text.metric(replace(ROW, ms_ssim=None), "ms_ssim") == "n/d"
+    assert text.metric(replace(ROW, psnr=math.inf), "psnr") == "∞"
+
+
+def test_equal_print_is_equal_rank() -> None:
+    rows = [
+        replace(ROW, psnr=30.00001),
+        replace(ROW, psnr=30.00004),
+        replace(ROW, psnr=29.0),
+        None,
+        replace(ROW, psnr=28),
+    ]
+    assert text.ranks([*rows, replace(ROW, psnr=99.0, status="failed: x")], "psnr") == [1, 1, 2, 0, 0, 0]
+
+
+def test_a_smaller_file_has_not_won() -> None:
+    assert text.ranks([ROW, replace(ROW, bpp=0.1)], "bpp") == [0, 0]
+
+
+def test_knob_of_one_and_of_two() -> None:
+    assert text.knob(replace(ROW, knob_name="quality", knob=13.0)) == "quality 13"
+    assert text.knob(replace(ROW, lmbda=0.01, bin_size=1.5)) == "λ 0.01, Δ 1.5"
+    assert text.knob(ROW) == "–"
