@@ -1,0 +1,167 @@
+"""The conformance kit: every built-in codec passes it, and each kind of broken codec fails the right check."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from isorate.codecs import registry
+from isorate.codecs.base import Codec, Knob
+from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.registry import CodecSpec
+from isorate.errors import CodecError, CodecUnavailableError
+from isorate.testing import ConformanceError, check_codec
+
+OTHERS = ["jpeg:mode=integer,chroma=444", "bpg:backend=embedded", "jpeg2000:container=jp2"]
+
+
+@pytest.mark.parametrize("text", [*registry.BUILT_IN, *OTHERS])
+def test_every_built_in_codec_conforms(text):
+    try:
+        codec = CodecSpec.parse(text).create()
+        checked = check_codec(codec)
+    except CodecUnavailableError as error:
+        pytest.skip(str(error))
+    assert checked.ok
+    assert len(checked.passed) == 11
+
+
+class Other(Jpeg):
+    """JPEG with one method replaced: what a check must see."""
+
+    name = "other"
+
+
+class Counting(Other):
+    counter = itertools.count()
+
+    def encode(self, image, knob):
+        return super().encode(image, knob) + bytes([next(self.counter) % 256])
+
+
+class Writing(Other):
+    def encode(self, image, knob):
+        image[0, 0] = 0
+        return super().encode(image, knob)
+
+
+class Backwards(Other):
+    @property
+    def knob(self):
+        return Knob("quality", 1, 100, integer=False, rising=False)
+
+
+class Careless(Other):
+    def decode(self, data):
+        try:
+            return super().decode(data)
+        except CodecError as error:
+            raise ValueError(str(error)) from None
+
+
+class Even(Other):
+    """Crops to even sides."""
+
+    def encode(self, image, knob):
+        return super().encode(image[: max(image.shape[0] // 2 * 2, 1), : max(image.shape[1] // 2 * 2, 1)], knob)
+
+
+class Nameless(Other):
+    backend = "libjpeg"
+    suffix = "jpg"
+
+
+class Greyish(Other):
+    def decode(self, data):
+        return np.full_like(super().decode(data), 128)
+
+
+class Listing(Other):
+    @property
+    def options(self):
+        return {"tables": [1, 2]}
+
+
+class Local(Other):
+    def __init__(self):
+        super().__init__()
+        self.helper = lambda: None
+
+
+class Outside(Other):
+    @property
+    def knob(self):
+        return Knob("quality", 1, 100, integer=False, rising=True, default=500, typical=((50, 1.0), (10, 2.0)))
+
+
+class Fussy(Other):
+    def encode(self, image, knob):
+        if min(image.shape[:2]) < 100:
+            raise CodecError("too small for me")
+        return super().encode(image, knob)
+
+
+@pytest.mark.parametrize(("codec", "check"), [
+    (Counting, "determinism"),
+    (Writing, "input untouched"),
+    (Backwards, "knob direction"),
+    (Careless, "bad input"),
+    (Even, "sizes"),
+    (Nameless, "names"),
+    (Greyish, "round trip"),
+    (Listing, "options"),
+    (Local, "pickling"),
+    (Outside, "knob"),
+    (Fussy, "sizes"),
+])  # fmt: skip
+def test_a_broken_codec_fails_the_check_that_is_about_it(codec, check, photo, monkeypatch):
+    # a process for each would take a minute
+    monkeypatch.setattr("isorate.testing._Kit.fresh_process", lambda self: None)
+    with pytest.raises(ConformanceError) as error:
+        check_codec(codec(), photo)
+    assert f"\n  {check}: " in str(error.value)
+
+
+REMEMBERING = """
+from isorate.codecs.jpeg import Jpeg
+
+class Remembering(Jpeg):
+    name = "remembering"
+    seen = {}
+
+    def encode(self, image, knob):
+        data = super().encode(image, knob)
+        self.seen[data] = image
+        return data
+
+    def decode(self, data):
+        return self.seen.get(data, super().decode(data))
+"""
+
+
+def test_a_decoder_that_knows_more_than_the_bytes_is_caught_in_a_fresh_process(tmp_path, monkeypatch, photo):
+    (tmp_path / "remembering_codec.py").write_text(REMEMBERING)
+    monkeypatch.syspath_prepend(tmp_path)
+    from remembering_codec import Remembering
+
+    with pytest.raises(ConformanceError, match="depends on more than the bytes"):
+        check_codec(Remembering(), photo)
+
+
+class Absent(Codec):
+    name, label, suffix = "absent", "Absent", ".abs"
+    knob = Knob("q", 1, 2, integer=True, rising=True)
+    options = {}  # noqa: RUF012
+
+    @property
+    def backend(self):
+        raise CodecUnavailableError("absent: pip install absent")
+
+    def encode(self, image, knob): ...
+
+    def decode(self, data): ...
+
+
+def test_a_codec_that_cannot_run_is_not_called_broken():
+    with pytest.raises(CodecUnavailableError, match="pip install absent"):
+        check_codec(Absent())

@@ -1,0 +1,57 @@
+"""A codec of another package: installed, listed, matched by worker processes, and held to the contract."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent / "plugin_package"
+CHECK = """
+from isorate.codecs.registry import CodecSpec
+from isorate.testing import check_codec
+print(len(check_codec(CodecSpec.parse("sample-webp:method=4").create()).passed))
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Install the package into a folder of its own, and return an environment that has it."""
+    folder = tmp_path_factory.mktemp("plugin")
+    source = shutil.copytree(PACKAGE, folder / "source")  # a build leaves files beside the sources
+    words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    done = subprocess.run(
+        [*words, "--disable-pip-version-check", "--target", str(folder / "installed"), str(source)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {**os.environ, "PYTHONPATH": str(folder / "installed"), "PYTHONSAFEPATH": "1"}
+
+
+def said(words, environment, cwd):
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_is_listed(environment, tmp_path):
+    listed = json.loads(said([sys.executable, "-m", "isorate", "codecs", "--json"], environment, tmp_path))
+    found = next(entry for entry in listed if entry["name"] == "sample-webp")
+    assert found["available"]
+    assert found["options"] == {"method": 6, "chroma": "420"}
+
+
+def test_it_conforms(environment, tmp_path):
+    assert said([sys.executable, "-c", CHECK], environment, tmp_path).strip() == "11"
+
+
+@pytest.mark.slow
+def test_it_is_matched_in_worker_processes(environment, two_photos, tmp_path):
+    out = tmp_path / "run"
+    words = ["run", "--data", str(two_photos), "--anchor", "sample-webp", "--codec", "jpeg", "--workers", "1"]
+    said([sys.executable, "-m", "isorate", *words, "-o", str(out)], environment, tmp_path)
+    table = said([sys.executable, "-m", "isorate", "table", str(out), "--format", "csv"], environment, tmp_path)
+    assert table.count("libwebp") == 2
