@@ -72,7 +72,7 @@ class PictureEncoder:
 def write_stream(network: Network, latents: Latents, codes: KnobCodes, height: int, width: int) -> bytes:
     """Return the whole file of a picture's `latents`."""
     steps, _ = run_priors(latents, network.conditioned(codes))
-    header = Header(network.weights.model_id, codes, latents.checksum, height, width)
+    header = Header(network.weights.model_id, codes, latents.checksum(codes), height, width)
     return pack(header, write_payload(steps, network.tables))
 
 
@@ -90,7 +90,7 @@ def read_stream(network: Network, data: bytes) -> tuple[Header, Latents, Tensor]
         raise BitstreamError(f"learned: λ code {codes.lmbda} is out of range")
     size = hyper_size(header.height, header.width)
     latents, features = read_payload(payload, size, network.config, network.conditioned(codes), network.tables)
-    if latents.checksum != header.latents_crc:
+    if latents.checksum(codes) != header.latents_crc:
         raise BitstreamError("learned: the checksum of the latents does not hold; other weights made it")
     return header, latents, features
 

@@ -95,6 +95,7 @@ def save_weights(weights: Weights, path: Path) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: np.ascontiguousarray(value) for name, value in weights.tensors().items()}, path, metadata)
+    path.chmod(0o644)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

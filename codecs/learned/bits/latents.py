@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isorate.codecs.learned.bits.integer_priors import SYMBOL_LIMIT, ConditionedPriors, StepParameters
+from isorate.codecs.learned.bits.knob_codes import KnobCodes
 from isorate.codecs.learned.bits.symbol_coder import ProbabilityTables, SymbolDecoder, SymbolEncoder
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.partition import STEPS, join_steps, split_steps
@@ -36,10 +37,12 @@ class Latents:
     w: NDArray[np.int32]
     z: NDArray[np.int32]
 
-    @property
-    def checksum(self) -> int:
-        """CRC-32 of w, then z, as little-endian 16-bit integers in reading order."""
-        return zlib.crc32(self.z.astype("<i2").tobytes(), zlib.crc32(self.w.astype("<i2").tobytes()))
+    def checksum(self, codes: KnobCodes) -> int:
+        """Return the CRC-32 of both codes (big-endian 16 bits each), then w, then z (little-endian 16 bits each)."""
+        crc = zlib.crc32(codes.lmbda.to_bytes(2, "big") + codes.bin_size.to_bytes(2, "big"))
+        for part in (self.w, self.z):
+            crc = zlib.crc32(part.astype("<i2").tobytes(), crc)
+        return crc
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def _frequencies(distance: NDArray[np.float64], scale: float) -> NDArray[np.int6
     near, far = (np.abs(distance) - 0.5) / (scale * np.sqrt(2)), (np.abs(distance) + 0.5) / (scale * np.sqrt(2))
     mass = (_erfc(near) - _erfc(far)) / 2
     free = 2**PRECISION - ESCAPE_FREQUENCY
-    frequencies = np.maximum(np.round(mass / mass.sum() * free), 1).astype(np.int64)
+    frequencies = 1 + np.round(mass / mass.sum() * (free - len(mass))).astype(np.int64)
     frequencies[np.argmax(frequencies)] += free - frequencies.sum()
     return np.append(frequencies, ESCAPE_FREQUENCY)
 

@@ -7,7 +7,7 @@ offset length content
 2      1      format version, 1
 3      2      model id: the first two bytes of the weights' SHA-256
 5      3      λ code (13 bits, high), Δ code (11 bits): :mod:`isorate.codecs.learned.bits.knob_codes`
-8      4      CRC-32 of the integer latents: w, then z, as little-endian int16 in reading order
+8      4      CRC-32 of both codes, then the integer latents: w, then z, as little-endian int16 in reading order
 12     1..5   width in pixels, LEB128: 7 bits a byte, low first, the top bit set on all bytes but the last
 .      1..5   height in pixels, LEB128
 .      n      payload: the range coder's 32-bit words, little-endian, zero bytes at the end left out

@@ -1,0 +1,116 @@
+"""``python -m isorate.codecs.learned.tools.golden --out FOLDER``: golden streams, to be renewed with the weights.
+
+A folder of golden streams holds a few files made from crops of scikit-image's photographs, and ``golden.json`` with
+the SHA-256 of each one's integer latents. Decoding on any machine must give these latents; coding them must give these
+bytes.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage import data as photographs
+
+from isorate.codecs.learned.bits.knob_codes import KnobCodes
+from isorate.codecs.learned.bits.latents import Latents
+from isorate.codecs.learned.network import Network, load_network
+from isorate.codecs.learned.picture_encoder import PictureEncoder, read_stream, write_stream
+from isorate.codecs.learned.weights_io import weights_path
+from isorate.errors import IsorateError
+
+INDEX = "golden.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A crop of a photograph of scikit-image, ``photograph[top:bottom, left:right]``, and the knobs."""
+
+    photograph: str
+    crop: tuple[int, int, int, int]
+    lmbda: float
+    bin_size: float
+
+    @property
+    def name(self) -> str:
+        """The stream's file name without its ending."""
+        height, width = self.crop[1] - self.crop[0], self.crop[3] - self.crop[2]
+        return f"{self.photograph}_{width}x{height}_{self.lmbda:g}_{self.bin_size:g}"
+
+
+CASES = (
+    Case("astronaut", (20, 195, 130, 321), 0.02, 1.0),
+    Case("coffee", (100, 292, 150, 342), 0.004, 0.8),
+    Case("chelsea", (60, 257, 100, 229), 0.0009, 1.3),
+    Case("chelsea", (100, 165, 100, 101), 0.0001, 0.5),
+    Case("coffee", (7, 8, 7, 8), 0.0316, 2.0),
+)
+
+
+def latents_digest(latents: Latents) -> str:
+    """Return the SHA-256 of w, then z, as little-endian 16-bit integers in reading order."""
+    sha = hashlib.sha256(latents.w.astype("<i2").tobytes())
+    sha.update(latents.z.astype("<i2").tobytes())
+    return sha.hexdigest()
+
+
+def make_golden(network: Network, folder: Path) -> None:
+    """Replace the golden streams in `folder` by those of `network`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.iso"):
+        old.unlink()
+    digests = {}
+    with torch.inference_mode():
+        for case in CASES:
+            top, bottom, left, right = case.crop
+            image = np.ascontiguousarray(getattr(photographs, case.photograph)()[top:bottom, left:right])
+            codes = KnobCodes.nearest(case.lmbda, case.bin_size, network.config.knots)
+            coded = PictureEncoder(network, image).code(codes)
+            (folder / f"{case.name}.iso").write_bytes(coded.data)
+            digests[case.name] = latents_digest(coded.latents)
+    index = {"weights": network.weights.digest, "latents": digests}
+    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def failures(network: Network, folder: Path) -> list[str]:
+    """Return what is wrong with the golden streams in `folder` as `network` reads and writes them; empty if nothing."""
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    if index["weights"] != network.weights.digest:
+        return [f"{folder}: made by other weights; renew them"]
+    found = []
+    with torch.inference_mode():
+        for name, digest in index["latents"].items():
+            stream = (folder / f"{name}.iso").read_bytes()
+            header, latents, _ = read_stream(network, stream)
+            if latents_digest(latents) != digest:
+                found.append(f"{name}: decodes to other latents")
+            if write_stream(network, latents, header.codes, header.height, header.width) != stream:
+                found.append(f"{name}: its latents encode to other bytes")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make golden streams, or with ``--check`` compare; return the exit status."""
+    parser = argparse.ArgumentParser(description="Make or check golden streams.")
+    parser.add_argument("--weights", default="small", help="a model's name or a weights file")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of streams")
+    parser.add_argument("--check", action="store_true", help="compare instead of making")
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args(arguments)
+    try:
+        network = load_network(weights_path(given.weights), given.device)
+        if not given.check:
+            make_golden(network, given.out)
+        wrong = failures(network, given.out)
+    except IsorateError as error:
+        wrong = [str(error)]
+    print("\n".join(wrong) or f"{given.out}: all streams hold")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
