@@ -1,0 +1,186 @@
+"""Codecs that are only command lines: with real programs where they are, and with programs that misbehave."""
+
+# ruff: noqa: E501  definitions in one line each
+import pickle
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isorate import api
+from isorate.codecs import registry
+from isorate.codecs.command_line import CommandLine
+from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.registry import CodecSpec, configure
+from isorate.config import configure_codecs
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.match_codec import match
+from isorate.reproduce import Outcome, reproduce
+from isorate.testing import check_codec
+from isorate.toml_file import TomlFile
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTED = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "configuration.md").read_text(), re.DOTALL)[0]
+KNOB = '{ name = "q", low = 1, high = 100, default = 20 }'
+
+# Pillow as two programs: what a test needs where no encoder is installed.
+PROGRAM = f"""#!{sys.executable}
+import sys
+from PIL import Image
+words = sys.argv[1:]
+if words == ["--version"]:
+    print("Pillow's program\\n7.8.9")
+elif words[0] == "e":
+    Image.open(words[1]).save(words[2], "JPEG", quality=int(float(words[3])))
+else:
+    Image.open(words[1]).save(words[2])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured():
+    yield
+    configure([])
+
+
+@pytest.fixture
+def program(tmp_path):
+    def install(text=PROGRAM, name="prog"):
+        path = tmp_path / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    return install
+
+
+def codec(text, name="mine"):
+    configure_codecs(TomlFile(text, "isorate.toml"))
+    return CodecSpec.parse(name).create()
+
+
+def mine(path, **more):
+    values = {
+        "suffix": ".jpg", "encode": f"{path} e {{input}} {{output}} {{q}}", "decode": f"{path} d {{input}} {{output}}",
+        "version": f"{path} --version", **more,
+    }  # fmt: skip
+    lines = [f"{key} = '{value}'" for key, value in values.items() if value is not None and key != "timeout"]
+    lines += [f"timeout = {more['timeout']}"] if "timeout" in more else []
+    return "\n".join(["[codec.mine]", *lines, f"knob = {KNOB}"])
+
+
+@pytest.mark.parametrize(("name", "programs"), [
+    ("cwebp", ("cwebp", "dwebp")), ("avifenc", ("avifenc", "avifdec")), ("openjpeg", ("opj_compress", "opj_decompress")),
+])  # fmt: skip
+def test_real_programs_by_the_documented_configuration(name, programs, photo):
+    if missing := [program for program in programs if shutil.which(program) is None]:
+        pytest.skip(f"{missing[0]} is not installed (apt-get install webp libavif-bin libopenjp2-tools)")
+    made = codec(DOCUMENTED, name)
+    assert re.search(r"\d", made.backend)
+    assert len(check_codec(made, photo).passed) == 11
+    data, found = match(made, photo, 0.8)
+    assert abs(found.residual_pct) < 8
+    assert np.mean((made.decode(data).astype(float) - photo) ** 2) < 400
+
+
+def test_what_the_program_writes_is_what_counts(program, photo):
+    made = codec(mine(program()))
+    data = made.encode(photo, 30)
+    assert made.backend == "prog 7.8.9"
+    assert np.array_equal(made.decode(data), Jpeg().decode(data))
+    assert made.options["encode"].endswith("{input} {output} {q}")
+    copy = pickle.loads(pickle.dumps(made))
+    assert (copy.name, copy.encode(photo, 30)) == ("mine", data)
+
+
+def test_a_run_and_its_reproduction_without_the_configuration(program, two_photos, tmp_path, in_process):
+    codec(mine(program()))
+    run = api.run(
+        two_photos, tmp_path / "run", anchor="jpeg", codecs=["mine"], points=["quality=20"], images=["coffee"],
+        tolerance_pct=10, executor=in_process,
+    )  # fmt: skip
+    assert all(row.ok and row.backend for row in run.rows())
+    configure([])
+    assert {item.outcome for item in reproduce(run, tmp_path / "again", executor=in_process)} == {Outcome.SAME_FILE}
+
+
+def test_without_a_decoder_pillow_decodes_and_without_a_version_the_checksum_stands_for_it(program, photo):
+    made = codec(mine(program(), decode=None, version=None))
+    assert re.fullmatch(r"prog \(SHA-256 [0-9a-f]{12}\)", made.backend)
+    assert made.decode(made.encode(photo, 30)).shape == photo.shape
+    with pytest.raises(BitstreamError):
+        made.decode(b"nothing")
+
+
+@pytest.mark.parametrize(("script", "said"), [
+    ("echo about to fail >&2; exit 3", "prog failed with status 3: about to fail"),
+    ("kill -SEGV $$", "killed by SIGSEGV"),
+    ("echo did nothing", "the encoder wrote nothing at q 20.0: did nothing"),
+    ("sleep 60 & wait", "stopped after 0.5 s"),
+])  # fmt: skip
+def test_misbehaving_encoders_are_told_with_what_they_printed(program, photo, script, said):
+    made = codec(mine(program(f"#!/bin/sh\n{script}\n"), version=None, timeout=0.5))
+    start = time.monotonic()
+    with pytest.raises(CodecError, match=re.escape(said)):
+        made.encode(photo, 20.0)
+    assert time.monotonic() - start < 20
+
+
+def test_damage_is_a_bitstream_error_and_a_wrong_picture_too(program):
+    made = codec(mine(program()))
+    with pytest.raises(BitstreamError, match="mine: prog failed with status 1"):
+        made.decode(b"nothing")
+    made = codec(mine(program("#!/bin/sh\necho text > $3\n", "liar")))
+    with pytest.raises(BitstreamError, match="the decoder's picture"):
+        made.decode(b"nothing")
+
+
+def test_no_shell_sees_the_command_line(program, photo, tmp_path):
+    path = program("#!/bin/sh\nprintf '%s\\n' \"$@\" > " + str(tmp_path / "words") + "\ncp /dev/null $2; echo x > $2\n")
+    made = codec(
+        mine(path, encode=f'{path} {{input}} {{output}} {{q}} "two words" ; touch $HOME `id` > f', version=None)
+    )
+    made.encode(photo, 20)
+    words = (tmp_path / "words").read_text().splitlines()
+    assert words[2:] == ["20.0", "two words", ";", "touch", "$HOME", "`id`", ">", "f"]
+
+
+def test_a_missing_program_is_unavailable_with_a_hint():
+    made = codec(mine("/nowhere/enc"))
+    with pytest.raises(CodecUnavailableError, match="/nowhere/enc is no program on PATH; install it"):
+        _ = made.backend
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("[codec.a]\nencode = 'x {input}'\nsuffix = '.a'", "t:1: codec a lacks knob"),
+    (f"[codec.a]\nencode = 'x {{input}}'\nsuffix = '.jpg'\nknob = {KNOB}", "t:1: codec a: encode lacks {output}, {q}"),
+    (f"[codec.a]\nencode = 'x {{input}} {{output}} {{q}} {{r}}'\nsuffix = '.jpg'\nknob = {KNOB}", "has {r}; the placeholders"),
+    (f"[codec.a]\nencode = 'x {{input}} {{output}} {{q}}'\nsuffix = '.zzz'\nknob = {KNOB}", "Pillow decodes no .zzz"),
+    (f"[codec.a]\nencode = 'x \"{{input}} {{output}} {{q}}'\nsuffix = '.jpg'\nknob = {KNOB}", "No closing quotation"),
+    (f"[codec.a]\nencode = 'x'\nsuffix = 'jpg'\nknob = {KNOB}", "t:3: suffix is 'jpg'; it starts with a dot"),
+    (f"[codec.jpeg]\nencode = 'x'\nsuffix = '.jpg'\nknob = {KNOB}", "t:1: codec jpeg: this is a built-in codec's name"),
+    ("[codec.a]\nencoder = 'x'", "t:2: no key 'encoder' in [codec.a]; did you mean 'encode'?"),
+    ("[codec.a]\nencode = 3\nsuffix = '.jpg'\nknob = {}", "t:2: encode is 3; a text in quotes"),
+    ("[codec.a]\nencode = 'x'\nsuffix = '.a'\nknob = { name = 'q' }", "t:4: codec a: the knob lacks low, high"),
+    ("[codec.a]\nencode = 'x'\nsuffix = '.a'\nknob = { name = 'q', low = 5, high = 1 }", "low must be below high"),
+    ("[codec.a]\nencode = 'x'\nsuffix = '.a'\nknob = { name = 'q', low = 0, high = 1, log = true }", "above 0, and low is 0"),
+    ("[codec.a]\nencode = 'x'\nsuffix = '.a'\nknob = { name = 'q', low = 0, high = 1, default = 2 }", "default 2 is outside"),
+    ("[codec.a]\nencode = 'x'\nsuffix = '.a'\nknob = { name = 'q', low = 0, high = 1, rising = 'no' }", "true or false"),
+    (f"[codec.a]\nencode = 'x'\nsuffix = '.a'\ntimeout = 0\nknob = {KNOB}", "t:4: timeout is 0; a number above 0"),
+])  # fmt: skip
+def test_an_unusable_definition_names_the_line(text, said):
+    with pytest.raises(UsageError) as error:
+        configure_codecs(TomlFile(text, "t"))
+    assert said in str(error.value)
+
+
+def test_a_definition_is_written_to_the_manifest_and_read_back(program):
+    from dataclasses import asdict
+
+    made = codec(mine(program()))
+    assert CommandLine.from_json(asdict(made.definition)) == made.definition
+    assert "mine" in registry.names()
