@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ PAGE_WIDTH = 6.75
 """Inches: the text of a page in the usual two-column styles; a column has 3.25."""
 
 _GAP = 0.03
+_LEGEND_INSIDE = 6
 
 
 def render(
@@ -209,34 +211,36 @@ def _justify(ratios: Sequence[float], width: float) -> list[tuple[float, int]]:
 
 def rd_figure(comparison: Comparison, metric: str, published: Sequence[curves.Curve], width: float) -> Figure:
     """Return the data set's rate-distortion plot; what others published is dashed and says so."""
-    height = width * 0.62
+    own = [curves.of_dataset(comparison, column) for column in comparison.columns]
+    right = 1.25 * max((point.bpp for curve in own for point in curve.points), default=1.0)
+    lines = [(curve, paper.own_line(at)) for at, curve in enumerate(own)]
+    lines += [(_until(curve, right), paper.published_line(at)) for at, curve in enumerate(published)]
+    lines = [(curve, look) for curve, look in lines if _values(curve, metric)]
+    many = len(lines) > _LEGEND_INSIDE
+    below = 0.107 * math.ceil(len(lines) / max(1, int(width / 2))) + 0.1 if many else 0.0
+    height = width * 0.62 + below
     figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0.5 / width, 0.36 / height, 1 - 0.56 / width, 1 - 0.42 / height))
-    for at, column in enumerate(comparison.columns):
-        _curve(
-            axes,
-            curves.of_dataset(comparison, column),
-            metric,
-            color=paper.COLOURS[at % 8],
-            marker=paper.MARKERS[at % 8],
-        )
-    for at, curve in enumerate(published):
-        _curve(
-            axes, curve, metric, color=str(0.3 + 0.06 * (at % 7)), linestyle=("--", ":", "-.")[at % 3], linewidth=0.8
-        )
+    axes = figure.add_axes((0.5 / width, (0.36 + below) / height, 1 - 0.56 / width, 1 - (0.42 + below) / height))
+    for curve, look in lines:
+        name = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
+        axes.plot(*zip(*_values(curve, metric), strict=True), label=name, **look)
     axes.set_xlabel("bits per pixel")
     axes.set_ylabel("PSNR (dB)" if metric == "psnr" else "MS-SSIM")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, right)
     axes.grid(linewidth=0.3, color="0.85")
     axes.set_axisbelow(True)
-    if axes.lines:
+    if many:
+        figure.legend(loc="lower center", ncols=max(1, int(width / 2)), fontsize=5.5, borderaxespad=0.2)
+    elif lines:
         axes.legend(loc="lower right")
     return figure
 
 
-def _curve(axes: Axes, curve: curves.Curve, metric: str, **how: object) -> None:
+def _until(curve: curves.Curve, rate: float) -> curves.Curve:
+    """Return the part of a published curve beside the run's own; the rest would only press those together."""
+    return replace(curve, points=tuple(point for point in curve.points if point.bpp <= rate))
+
+
+def _values(curve: curves.Curve, metric: str) -> list[tuple[float, float]]:
     points = [(point.bpp, getattr(point, metric)) for point in curve.points]
-    points = [(bpp, value) for bpp, value in points if value is not None and math.isfinite(value)]
-    if points:
-        label = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
-        axes.plot(*zip(*points, strict=True), label=label, **how)  # type: ignore[arg-type]
+    return [(bpp, value) for bpp, value in points if value is not None and math.isfinite(value)]

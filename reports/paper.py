@@ -17,8 +17,9 @@ ORANGE = "#f07c10"
 COLOURS = ("#0072b2", "#d55e00", "#00855f", "#b0578d", "#9a7300", "#2b8fc7", "#5a5a5a", "#7b4fb0")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
+_FONT = "STIXGeneral"  # comes with Matplotlib and matches the Times of most papers
 _RC = {
-    "font.family": "STIXGeneral",  # comes with Matplotlib and matches the Times of most papers
+    "font.family": _FONT,
     "font.size": 8,
     "axes.linewidth": 0.5,
     "axes.spines.top": False,
@@ -60,7 +61,29 @@ def _bundle(name: str) -> dict[str, Any]:
         raise ReportError(f"style {name!r}: tueplots has none of that name; it has {', '.join(known)}")
     parameters: dict[str, Any] = make(usetex=False)
     # The layout is our own: crops lie edge to edge.
-    return {key: value for key, value in parameters.items() if not key.startswith("figure.")}
+    kept = {key: value for key, value in parameters.items() if not key.startswith("figure.")}
+    return {**kept, "font.family": _installed(kept)}
+
+
+def _installed(parameters: dict[str, Any]) -> str:
+    """Return the first font that a style asks for and this machine has; Matplotlib complains of any other."""
+    have = {font.name for font in mpl.font_manager.fontManager.ttflist}
+    asked = parameters.get("font.family", [])
+    for family in [asked] if isinstance(asked, str) else asked:
+        for name in parameters.get(f"font.{family}", [family]):
+            if name in have:
+                return str(name)
+    return _FONT
+
+
+def own_line(index: int) -> dict[str, Any]:
+    """Return how a curve of the run is drawn: colour and mark, on top."""
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)], "zorder": 3}
+
+
+def published_line(index: int) -> dict[str, Any]:
+    """Return how a published curve is drawn: grey and broken, without marks."""
+    return {"color": str(0.3 + 0.06 * (index % 7)), "linestyle": ("--", ":", "-.")[index % 3], "linewidth": 0.8}
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str], dpi: int) -> list[Path]:

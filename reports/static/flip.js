@@ -117,15 +117,23 @@ function features(Y, width, height) {
   return { edges: strength(FEATURES.edge), points: strength(FEATURES.point) };
 }
 
+const prepared = new WeakMap();
+
+/** What a picture gives to both pipelines; the original is compared with every codec, and prepared once. */
+function prepare(image) {
+  if (!prepared.has(image)) {
+    const { width, height } = image, planes = opponent(image);
+    prepared.set(image, { lab: perceived(planes, width, height), ...features(planes[0], width, height) });
+  }
+  return prepared.get(image);
+}
+
 /** The FLIP map of two ImageData of one size: a Float32Array of values 0..1. */
 function flipMap(reference, test) {
-  const { width, height } = reference;
-  const planes = [reference, test].map(opponent);
-  const [labR, labT] = planes.map((some) => perceived(some, width, height));
-  const [R, T] = planes.map(([Y]) => features(Y, width, height));
+  const { width, height } = reference, R = prepare(reference), T = prepare(test);
   const cmax = hyab(huntLab(0, 1, 0), huntLab(0, 0, 1)) ** FLIP.qc, knee = FLIP.pc * cmax;
   return Float32Array.from({ length: width * height }, (_, at) => {
-    const power = hyab(labR, labT, 3 * at) ** FLIP.qc;
+    const power = hyab(R.lab, T.lab, 3 * at) ** FLIP.qc;
     const colour = power < knee ? (FLIP.pt / knee) * power : FLIP.pt + ((power - knee) / (cmax - knee)) * (1 - FLIP.pt);
     const feature = Math.max(Math.abs(R.edges[at] - T.edges[at]), Math.abs(R.points[at] - T.points[at]));
     return colour ** (1 - Math.min((feature / Math.SQRT2) ** FLIP.qf, 1));

@@ -67,6 +67,21 @@ def test_hostile_names_failures_and_one_point_with_the_same_bytes_in_another_pro
         assert (tmp_path / "two" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_a_style_of_tueplots_and_many_published_curves(
+    hostile_run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("tueplots", reason="no tueplots")
+    table = tmp_path / "published.csv"
+    lines = [f"Codec {codec},{rate},{30 + rate},0.9,a paper" for codec in range(12) for rate in (0.1, 0.5, 3.0)]
+    table.write_text("\n".join(["codec,bpp,psnr_rgb,ms_ssim,source", *lines]))
+    figures.render(
+        hostile_run.path, tmp_path, width=3.25, formats=["png"], dpi=50, style="neurips2024", published=table
+    )
+    assert caplog.text == ""
+    few, many = (pixels(tmp_path / f"{name}.png").shape for name in ("full", "rd-psnr"))
+    assert many[1] == few[1] == 162
+
+
 def test_unknown_image_and_style_are_refused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="has no images mona"):
         figures.render(run.path, tmp_path, images=["mona"])
