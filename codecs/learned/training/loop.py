@@ -27,6 +27,7 @@ from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import validate
 from isorate.codecs.learned.warm_start import klt_warm_start
+from isorate.errors import UsageError
 
 WARM_START_NUMBER = 10**12
 """The crops of the warm start are numbered from here, far beyond those of any step."""
@@ -76,9 +77,19 @@ class Trainer:
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def start_from(self, path: Path) -> None:
-        """Take the averaged weights of another run's checkpoint as the start of this one."""
+        """Take the averaged weights of another run's checkpoint as the start of this one.
+
+        This model may have more residual blocks than that one: they begin silent.
+        """
         tensors, _ = read_checkpoint(path, str(self.place.device))
-        self.model.load_state_dict({name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")})
+        weights = {name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")}
+        try:
+            missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        except RuntimeError as error:
+            raise UsageError(f"{path} is of another model: {error}") from error
+        foreign = [*unexpected, *(name for name in missing if ".chain." not in name)]
+        if foreign:
+            raise UsageError(f"{path} is of another model: {', '.join(foreign[:4])}")
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def resume(self, path: Path) -> None:

@@ -133,6 +133,24 @@ def test_a_compact_checkpoint_resumes_with_a_new_warm_up(config: Path, tmp_path:
     assert other.step == 4
 
 
+def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path / "shallow")
+    trainer.warm_start()
+    trainer.save()
+    text = config.read_text()
+    deeper, wider = tmp_path / "deeper.toml", tmp_path / "wider.toml"
+    deeper.write_text(text.replace("decoder_coarse_blocks = 1", "decoder_coarse_blocks = 3"))
+    wider.write_text(text.replace("prior_channels = 16", "prior_channels = 32"))
+    other = Trainer(read_settings(deeper), tmp_path / "deeper")
+    other.start_from(tmp_path / "shallow")
+    x, lmbda = torch.rand(1, 3, 64, 64), torch.tensor([0.01])
+    with torch.no_grad():
+        one, two = (t.model(x, lmbda, torch.ones(1)) for t in (trainer, other))
+    torch.testing.assert_close(one.picture, two.picture)
+    with pytest.raises(UsageError, match="another model"):
+        Trainer(read_settings(wider), tmp_path / "wider").start_from(tmp_path / "shallow")
+
+
 def test_a_step_with_a_non_finite_loss_changes_nothing(config: Path, tmp_path: Path) -> None:
     trainer = Trainer(read_settings(config), tmp_path)
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
