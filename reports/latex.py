@@ -2,7 +2,7 @@
 
 from isorate.reports.comparison import Comparison
 from isorate.reports.summary import AVERAGING, CodecSummary, summarize
-from isorate.reports.text import METRICS, metric, number, ranks
+from isorate.reports.text import METRICS, metric, number, rank, ranks
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -75,7 +75,7 @@ def _image(comparison: Comparison, image: str, point: str, residual: bool) -> st
 
 def _means(comparison: Comparison, label: str, summaries: list[CodecSummary]) -> str:
     psnr, ms_ssim = (
-        _rank([getattr(s, name) for s in summaries], digits) for name, digits in (("psnr", 2), ("ms_ssim", 4))
+        rank([getattr(s, name) for s in summaries], digits) for name, digits in (("psnr", 2), ("ms_ssim", 4))
     )
     lines = []
     for some, rank_psnr, rank_ms in zip(summaries, psnr, ms_ssim, strict=True):
@@ -92,9 +92,3 @@ def _means(comparison: Comparison, label: str, summaries: list[CodecSummary]) ->
     head = ["", "BPP", r"$|$residual$|$ (\%)", "PSNR (dB)", "MS-SSIM", r"$\Delta$PSNR", "$n$"]
     caption = f"{escape(comparison.dataset)}, {escape(label)}. {escape(AVERAGING)}"
     return _table(caption, "lrrrrrr", head, lines)
-
-
-def _rank(values: list[float | None], digits: int) -> list[int]:
-    printed = [None if value is None else round(value, digits) for value in values]
-    best = sorted({value for value in printed if value is not None}, reverse=True)[:2]
-    return [0 if value is None or value not in best else best.index(value) + 1 for value in printed]

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
 from isorate.reports import bdrate, curves, latex
-from isorate.reports.comparison import Comparison
+from isorate.reports.comparison import Comparison, Level
 from isorate.reports.fairness import check
 from isorate.reports.summary import AVERAGING, summarize
 from isorate.reports.text import DASH, METRICS, metric, number, ranks, seconds
@@ -121,7 +121,7 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _means(comparison: Comparison, level: Any) -> list[str]:
+def _means(comparison: Comparison, level: Level) -> list[str]:
     head = [
         "codec",
         "bpp",

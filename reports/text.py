@@ -1,6 +1,7 @@
 """How numbers are written for a reader, the same on the page, in the tables and in the figures."""
 
 import math
+from collections.abc import Sequence
 
 from isorate.rows import Row
 
@@ -58,8 +59,16 @@ def ranks(row_line: list[Row | None], name: str) -> list[int]:
     """
     if name == "bpp":
         return [0] * len(row_line)
-    digits = METRICS[name][1]
     values = [getattr(row, name) if row is not None and row.ok else None for row in row_line]
+    return rank(values, METRICS[name][1])
+
+
+def rank(values: Sequence[float | None], digits: int) -> list[int]:
+    """Return for each value 1 (largest), 2 (second) or 0, rounded to `digits` decimals first.
+
+    >>> rank([30.04, 30.01, None, 29.0], 1)
+    [1, 1, 0, 2]
+    """
     printed = [None if value is None else round(value, digits) for value in values]
     best = sorted({value for value in printed if value is not None}, reverse=True)[:2]
     return [0 if value is None or value not in best else best.index(value) + 1 for value in printed]

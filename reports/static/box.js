@@ -55,7 +55,7 @@ function startBox(view) {
 
 const quoted = (value) => JSON.stringify(value).replaceAll("\u007f", "\\u007f");
 
-async function showBoxPanel(view) {
+function showBoxPanel(view) {
   const { box } = view.state, image = view.image;
   $("#box-panel").hidden = !box;
   if (!box) return;
@@ -69,11 +69,25 @@ async function showBoxPanel(view) {
     return { key, column, canvas, value, node: make("figure", {}, canvas, make("figcaption", {}, make("b", {}, label), " ", value)) };
   });
   $("#box-crops").replaceChildren(...shown.map(({ node }) => node));
-  const truth = await pixels(image.original);
   for (const { key, column, canvas, value } of shown) {
-    const frame = await pixels(key);
-    canvas.getContext("2d").putImageData(frame, -box[0], -box[1], ...box);
-    const psnr = localPsnr(truth, frame, box);
-    if (column) value.textContent = `${Number.isFinite(psnr) ? psnr.toFixed(2) : "∞"} dB here`;
+    drawCrop(canvas, key, box);
+    if (column) localText(image.original, key, box).then((text) => { value.textContent = text; });
+  }
+}
+
+async function drawCrop(canvas, key, box) {
+  const picture = new Image();
+  picture.src = frameUrl(key);
+  await picture.decode();
+  canvas.getContext("2d").drawImage(picture, ...box, 0, 0, box[2], box[3]);
+}
+
+/** The PSNR inside the box; without the frames' pixels, why there is none. */
+async function localText(truth, key, box) {
+  try {
+    const psnr = localPsnr(await pixels(truth), await pixels(key), box);
+    return `${Number.isFinite(psnr) ? psnr.toFixed(2) : "∞"} dB here`;
+  } catch (error) {
+    return error.message;
   }
 }

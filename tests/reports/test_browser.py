@@ -334,6 +334,18 @@ def test_a_drawn_box_becomes_crops_with_local_psnr_and_toml(watched: Watched, ad
     assert "box" not in fragment(page)
 
 
+def test_without_the_pixel_scripts_the_pictures_stay(browser: Any, run: Run, tmp_path: Path) -> None:
+    index = pages.render(run.path, tmp_path)
+    shutil.rmtree(tmp_path / "pixels")
+    one = Watched(browser)
+    page = open_view(one, index.as_uri(), codec="jpeg", map="abs", box="10,10,20,20")
+    page.wait_for_timeout(200)
+    assert "is missing" in page.locator("#viewer-status").inner_text()
+    assert "is missing" in page.locator("#box-crops .value").nth(2).inner_text()
+    assert all("ERR_FILE_NOT_FOUND" in error or "pixels/" in error for error in one.errors)
+    one.context.close()
+
+
 def test_the_address_brings_a_view_back(watched: Watched, address: str) -> None:
     state = {
         "view": "chelsea",
