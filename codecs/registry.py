@@ -18,6 +18,7 @@ BUILT_IN = {
     "bpg": "isorate.codecs.bpg:Bpg",
     "jpeg2000": "isorate.codecs.jpeg2000:Jpeg2000",
     "jpeg": "isorate.codecs.jpeg:Jpeg",
+    "compressai": "isorate.codecs.compressai:CompressAI",
 }
 
 _CONFIGURED: dict[str, CommandLine] = {}

@@ -21,6 +21,7 @@ COMMANDS = {
     "encode": "Encode an image at a rate or a knob value.",
     "decode": "Decode a file to a lossless image.",
     "train": "Train the learned codec.",
+    "completion": "Print a shell's completion script.",
 }
 
 app = App(

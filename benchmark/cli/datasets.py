@@ -1,23 +1,38 @@
 """``isorate datasets``."""
 
+import json as json_module
+
 from isorate.cache import cache_dir
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import NAMES
 from isorate.datasets.whereabouts import whereabouts
 
 
-def datasets() -> None:
+def datasets(*, json: bool = False) -> None:
     """List the data sets known by name: where they are, how many files, licence and citation.
 
     Examples
     --------
     ```
     isorate datasets
-    ISORATE_KODAK_DIR=/data/kodak isorate datasets
+    ISORATE_KODAK_DIR=/data/kodak isorate datasets --json
     ```
+
+    Parameters
+    ----------
+    json
+        Print JSON for scripts.
     """
-    for name in NAMES:
-        manifest = load_manifest(name)
+    manifests = {name: load_manifest(name) for name in NAMES}
+    if json:
+        listed = [
+            {"name": name, "title": manifest.title, "images": len(manifest.sha256), "licence": manifest.licence,
+             "citation": manifest.citation, "where": whereabouts(name, cache_dir())}
+            for name, manifest in manifests.items()
+        ]  # fmt: skip
+        print(json_module.dumps(listed, indent=1, ensure_ascii=False))
+        return
+    for name, manifest in manifests.items():
         print(f"{name}  {manifest.title}, {len(manifest.sha256)} images")
         print(f"    {whereabouts(name, cache_dir())}")
         print(f"    licence   {manifest.licence}")

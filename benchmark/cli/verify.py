@@ -1,52 +1,114 @@
 """``isorate verify``."""
 
-from typing import Annotated
+import json as json_module
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from isorate.cli.exit_codes import DONE, FAILED_CELLS
 
+if TYPE_CHECKING:
+    from isorate.golden_vectors import GoldenResult
+    from isorate.verify import Verified
 
-def verify(*, data: Annotated[str, Parameter(env_var="ISORATE_DATA")] = "kodak") -> int:
-    """Recompute the classical columns of the paper's supplementary and print ours, theirs and the difference.
+HEAD = "image    codec     bpp ours  theirs PSNR ours   theirs     diff MS-SSIM  theirs     diff"
 
-    The exit code is 1 when a difference is outside its tolerance.
+
+def verify(
+    *,
+    data: Annotated[str, Parameter(env_var="ISORATE_DATA")] = "kodak",
+    only: Literal["all", "golden", "supplementary"] = "all",
+    json: bool = False,
+) -> int:
+    """Decode golden vectors, and recompute the classical columns of the paper's supplementary.
+
+    Prints ours, theirs and the difference. The exit code is 1 when a golden vector decodes to other samples or a
+    difference is outside its tolerance.
 
     Examples
     --------
     ```
     isorate verify --data kodak
     isorate verify --data /data/kodak
+    isorate verify --only golden
     ```
 
     Parameters
     ----------
     data
-        `kodak`, or the folder of its PNGs.
+        `kodak`, or the folder of its PNGs; golden vectors need none.
+    only
+        One of the two parts.
+    json
+        Print JSON for scripts.
     """
+    from isorate.golden_vectors import verify_golden
+
+    rows = _recomputed(data) if only != "golden" else iter(())
+    golden = list(verify_golden()) if only != "supplementary" else []
+    if json:
+        supplementary = [_row_json(row) for row in rows]
+        vectors = [{"file": g.vector.file, "codec": g.vector.codec, "ok": g.ok, "wrong": g.wrong} for g in golden]
+        print(json_module.dumps({"golden": vectors, "supplementary": supplementary}, indent=1, ensure_ascii=False))
+        return DONE if all(item["ok"] for item in [*vectors, *supplementary]) else FAILED_CELLS
+    wrong = _print_golden(golden)
+    wrong += _print_rows(rows) if only != "golden" else 0
+    return FAILED_CELLS if wrong else DONE
+
+
+def _recomputed(data: str) -> "Iterator[Verified]":
     from isorate.cache import cache_dir
     from isorate.datasets.registry import open_dataset
     from isorate.verify import verify as recompute
     from isorate.workers import usable_cores, worker_pool
 
-    print("image    codec     bpp ours  theirs PSNR ours   theirs     diff MS-SSIM  theirs     diff")
+    dataset = open_dataset(data, cache_dir())
+
+    def each() -> "Iterator[Verified]":
+        with worker_pool(usable_cores()) as pool:
+            yield from recompute(dataset, pool)
+
+    return each()
+
+
+def _row_json(row: "Verified") -> dict[str, Any]:
+    names = ("bpp", "psnr", "ms_ssim")
+    return {
+        "image": row.image, "codec": row.codec, "backend": row.backend, "how": row.how, "ok": row.ok,
+        "ours": dict(zip(names, row.ours, strict=True)), "theirs": dict(zip(names, row.theirs, strict=True)),
+    }  # fmt: skip
+
+
+def _print_golden(results: "list[GoldenResult]") -> int:
+    for result in results:
+        mark = "ok" if result.ok else f"WRONG: {result.wrong}"
+        print(f"{result.vector.file:42} {result.vector.made_by}: {mark}")
+    wrong = sum(not result.ok for result in results)
+    if results:
+        print(
+            f"{wrong} of {len(results)} golden vectors are wrong\n" if wrong else "all golden vectors decode exactly\n"
+        )
+    return wrong
+
+
+def _print_rows(rows: "Iterator[Verified]") -> int:
+    print(HEAD)
     differ = 0
     backends = {}
-    dataset = open_dataset(data, cache_dir())
-    with worker_pool(usable_cores()) as pool:
-        for row in recompute(dataset, pool):
-            (bpp, psnr, similarity), (bpp_, psnr_, similarity_) = row.ours, row.theirs
-            mark = "ok" if row.ok else f"DIFFERS (allowed: {row.tolerance.psnr:g} dB, {row.tolerance.ms_ssim:g})"
-            print(
-                f"{row.image:8} {row.codec:9} {bpp:8.4f} {bpp_:7.4f} {psnr:9.4f} {psnr_:8.4f} {psnr - psnr_:+8.4f} "
-                f"{similarity:7.4f} {similarity_:7.4f} {similarity - similarity_:+8.5f}  {mark}",
-                flush=True,
-            )
-            differ += not row.ok
-            backends[row.codec] = (
-                f"{row.backend}; {row.how}; within {row.tolerance.psnr:g} dB and {row.tolerance.ms_ssim:g}"
-            )
+    for row in rows:
+        (bpp, psnr, similarity), (bpp_, psnr_, similarity_) = row.ours, row.theirs
+        mark = "ok" if row.ok else f"DIFFERS (allowed: {row.tolerance.psnr:g} dB, {row.tolerance.ms_ssim:g})"
+        print(
+            f"{row.image:8} {row.codec:9} {bpp:8.4f} {bpp_:7.4f} {psnr:9.4f} {psnr_:8.4f} {psnr - psnr_:+8.4f} "
+            f"{similarity:7.4f} {similarity_:7.4f} {similarity - similarity_:+8.5f}  {mark}",
+            flush=True,
+        )
+        differ += not row.ok
+        backends[row.codec] = (
+            f"{row.backend}; {row.how}; within {row.tolerance.psnr:g} dB and {row.tolerance.ms_ssim:g}"
+        )
     for codec, text in backends.items():
         print(f"{codec}: {text}")
     print(f"{differ} of 18 rows differ" if differ else "all 18 rows reproduce within their tolerances")
-    return FAILED_CELLS if differ else DONE
+    return differ

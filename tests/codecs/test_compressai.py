@@ -1,0 +1,133 @@
+"""CompressAI's models as codecs: with the real package where it is installed, and the hints where it is not."""
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from isorate.codecs.compressai import HEADER, CompressAI
+from isorate.codecs.listing import list_codecs
+from isorate.codecs.registry import CodecSpec
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
+
+
+def available():
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import compressai.models  # noqa: F401
+    except (ImportError, RuntimeError):
+        return False
+    return True
+
+
+needs_compressai = pytest.mark.skipif(
+    not available(), reason="compressai is not installed: pip install 'isorate[compressai]'"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two checkpoints of a tiny model with random weights, one of them as a training script saves it."""
+    import torch
+    from compressai.registry import MODELS
+
+    for quality in (2, 10):
+        torch.manual_seed(quality)
+        network = MODELS["bmshj2018-hyperprior"](8, 12)
+        network.update()
+        state = network.state_dict()
+        torch.save(state if quality == 2 else {"epoch": 3, "state_dict": state}, tmp_path / f"q{quality}.pth.tar")
+    (tmp_path / "notes.txt").write_text("no checkpoint")
+    return tmp_path
+
+
+@needs_compressai
+def test_files_decode_to_what_the_model_gives(folder, photo):
+    import torch
+
+    codec = CodecSpec.parse(f"compressai:model=bmshj2018-hyperprior,checkpoints={folder}").create()
+    assert (codec.knob.low, codec.knob.high) == (1, 2)
+    assert "bmshj2018-hyperprior" in codec.backend
+    assert str(folder) not in str(codec.options)
+    for quality in (1, 2):
+        data = codec.encode(photo, quality)
+        assert codec.encode(photo, quality) == data
+        assert codec.header_bytes(data) == HEADER.size + 8
+        decoded = codec.decode(data)
+        assert (decoded.shape, decoded.dtype) == (photo.shape, np.uint8)
+        assert np.array_equal(decoded, CompressAI("bmshj2018-hyperprior", str(folder)).decode(data))
+    from isorate.codecs.compressai import _network
+
+    file = codec._files()[1]
+    assert file.name == "q10.pth.tar"
+    network = _network("bmshj2018-hyperprior", file, file.stat().st_mtime_ns)
+    padded = np.pad(photo, ((0, -photo.shape[0] % 64), (0, -photo.shape[1] % 64), (0, 0)), "edge")
+    with torch.inference_mode():
+        out = network(torch.from_numpy(padded.astype(np.float32) / 255).permute(2, 0, 1)[None])["x_hat"][0]
+    expected = out.clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()[: photo.shape[0], : photo.shape[1]]
+    assert np.abs(decoded.astype(int) - expected).max() <= 1
+
+
+@needs_compressai
+@pytest.mark.parametrize("size", [(1, 1), (1, 70), (64, 64), (65, 3)])
+def test_every_size(folder, photo, size):
+    codec = CompressAI("bmshj2018-hyperprior", str(folder))
+    picture = photo[: size[0], : size[1]]
+    assert codec.decode(codec.encode(picture, 1)).shape == picture.shape
+
+
+@needs_compressai
+def test_damage_and_other_checkpoints_are_told(folder, photo):
+    codec = CompressAI("bmshj2018-hyperprior", str(folder))
+    data = codec.encode(photo, 1)
+    foreign = data[:2] + bytes([data[2] + 1]) + data[3:]
+    huge = data[:11] + b"\xff\xff\xff\xff" + data[15:]
+    for bad in (
+        b"",
+        b"text" * 20,
+        data[:10],
+        data[: len(data) // 2],
+        data + b"x",
+        foreign,
+        huge,
+        data[:2] + b"\x09" + data[3:],
+    ):
+        with pytest.raises(BitstreamError):
+            codec.decode(bad)
+
+
+@needs_compressai
+def test_what_is_no_checkpoint_of_the_model_is_told(folder, photo):
+    (folder / "q1.pth").write_bytes(b"nothing")
+    with pytest.raises(CodecError, match=r"q1\.pth is no checkpoint of bmshj2018-hyperprior"):
+        CompressAI("bmshj2018-hyperprior", str(folder)).encode(photo, 1)
+    with pytest.raises(CodecUnavailableError, match="no model 'bmshj'"):
+        CompressAI("bmshj", str(folder)).encode(photo, 1)
+
+
+@needs_compressai
+def test_one_checkpoint_is_an_anchor(folder, photo, tmp_path):
+    from isorate.match_codec import match
+
+    codec = CompressAI("bmshj2018-hyperprior", str(folder / "q2.pth.tar"))
+    assert codec.knob.default == 1
+    _, found = match(codec, photo, 0.01)
+    assert found.unreachable
+    assert len(found.trace) == 1
+
+
+def test_without_the_package_it_is_listed_with_a_hint(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "compressai", None)
+    listed = {entry.name: entry for entry in list_codecs()}["compressai"]
+    assert not listed.available
+    assert "checkpoints=FOLDER" in listed.hint or "isorate[compressai]" in listed.hint
+    (tmp_path / "a.pth").write_bytes(b"")
+    with pytest.raises(CodecUnavailableError, match=r"isorate\[compressai\]"):
+        _ = CompressAI("mbt2018", str(tmp_path)).backend
+
+
+def test_a_folder_without_checkpoints_is_told(tmp_path):
+    with pytest.raises(CodecUnavailableError, match=r"is no checkpoint and no folder with \.pth"):
+        _ = CompressAI("mbt2018", str(tmp_path)).knob
