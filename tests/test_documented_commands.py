@@ -1,0 +1,78 @@
+"""Every isorate command that the documents and the example workflow show is one that the command line takes."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from isorate.cli import main
+from isorate.cli.commands import COMMANDS, app
+
+ROOT = Path(__file__).parent.parent
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "github-workflow.yml"]
+
+
+def commands(text):
+    for line in text.splitlines():
+        found = re.match(r"\s*(?:run: )?(?:\w+=\S+ )*isorate (.+)", line)
+        if found:
+            words = shlex.split(found[1].partition("  #")[0].replace("…", ""))
+            yield words[: next((i for i, word in enumerate(words) if word in (">", "|", "&&")), len(words))]
+
+
+def shown():
+    for file in FILES:
+        text = file.read_text(encoding="utf-8")
+        parts = [text] if file.suffix == ".yml" else re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL)
+        for part in parts:
+            for words in commands(part):
+                yield pytest.param(words, id=f"{file.name}: {' '.join(words)}")
+
+
+def examples():
+    import importlib
+
+    for name in COMMANDS:
+        text = getattr(importlib.import_module(f"isorate.cli.{name}"), name).__doc__
+        found = list(commands(text.partition("Examples")[2].partition("Parameters")[0]))
+        assert found, f"isorate {name} has no example in its help"
+        for words in found:
+            yield pytest.param(words, id=" ".join(words))
+
+
+@pytest.mark.parametrize("words", [*shown(), *examples()])
+def test_it_is_understood(words):
+    app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command(shell, capsys):
+    assert main(["completion", shell]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_bash_completes(tmp_path, capsys):
+    main(["completion", "bash"])
+    (tmp_path / "completion").write_text(capsys.readouterr().out)
+    script = (
+        f"source {tmp_path}/completion; COMP_WORDS=(isorate rep); COMP_CWORD=1; _isorate; echo ${{COMPREPLY[@]}}; "
+        "COMP_WORDS=(isorate check runs/kodak --ba); COMP_CWORD=3; COMPREPLY=(); _isorate; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert set(first.split()) == {"report", "reproduce"}
+    assert second.split() == ["--baseline"]
+
+
+def test_the_example_workflow_is_yaml_that_posts_the_table():
+    text = (ROOT / "examples" / "github-workflow.yml").read_text(encoding="utf-8")
+    assert "actions/cache" in text
+    assert "--body-file check.md" in text
+    assert "\t" not in text
+    yaml = pytest.importorskip("yaml")
+    assert [step.get("name") for step in yaml.safe_load(text)["jobs"]["compare"]["steps"]].count("Run") == 1
