@@ -1,6 +1,7 @@
 """Training: settings, data, optimizer, schedule, checkpoints, and a tiny run that is killed and resumed."""
 
 import csv
+import hashlib
 import io
 import os
 import signal
@@ -16,6 +17,7 @@ import torch
 from PIL import Image as PillowImage
 from skimage import data as photographs
 
+from isorate.codecs.learned.training.card import model_card
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.loop import Trainer
@@ -131,6 +133,19 @@ def test_a_compact_checkpoint_resumes_with_a_new_warm_up(config: Path, tmp_path:
     assert (other.step, other.warm_from) == (3, 3)
     other.run(steps=1)
     assert other.step == 4
+
+
+def test_the_model_card_states_digest_steps_and_operating_points(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 2, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+    weights = tmp_path / "tiny.safetensors"
+    weights.write_bytes(b"weights")
+    card = model_card(weights, [tmp_path], "two photographs", "one core", "abcdef")
+    assert hashlib.sha256(b"weights").hexdigest() in card
+    assert "2 of 4 crops of 64² in" in card
+    assert "| 1 | -2.0 | " in card
+    assert card.count("\n| 1 | 1 |") == 1
 
 
 def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config: Path, tmp_path: Path) -> None:
