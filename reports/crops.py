@@ -93,7 +93,7 @@ def pins(run_path: Path) -> list[Box]:
 
 
 def boxes(
-    comparison: Comparison, image: ImageInfo, pinned: Sequence[Box], frames: Mapping[str, Image], count: int = 2
+    comparison: Comparison, image: ImageInfo, pinned: Sequence[Box], frames: Sequence[Image], count: int = 2
 ) -> list[Box]:
     """Return the boxes of one image: those pinned that fit, or `count` proposals.
 
@@ -106,12 +106,12 @@ def boxes(
     pinned
         What :func:`pins` gave. A box that does not fit belongs to another picture of the same name and is left out.
     frames
-        The decoded images of one operating point by codec; see :func:`propose`.
+        The decoded images of one operating point; see :func:`propose`.
     count
         How many boxes are proposed.
     """
     mine = [box for box in pinned if box.image == image.name and box.fits(image.width, image.height)]
-    return mine or propose(image.name, comparison.run.original(image.name), list(frames.values()), count)
+    return mine or propose(image.name, comparison.run.original(image.name), frames, count)
 
 
 def propose(name: str, original: Image, frames: Sequence[Image], count: int = 2) -> list[Box]:

@@ -21,6 +21,8 @@ from isorate.store import Run, safe_name
 PAGE_WIDTH = 6.75
 """Inches: the text of a page in the usual two-column styles; a column has 3.25."""
 
+FORMATS = ("pdf", "png")
+
 _GAP = 0.03
 _LEGEND_INSIDE = 6
 
@@ -31,7 +33,7 @@ def render(
     *,
     images: Sequence[str] | None = None,
     width: float = PAGE_WIDTH,
-    formats: Sequence[str] = ("pdf", "png"),
+    formats: Sequence[str] = FORMATS,
     dpi: int = 300,
     style: str | None = None,
     published: Path | None = None,
@@ -60,12 +62,16 @@ def render(
     Raises
     ------
     ReportError
-        When an image is unknown, or `out` cannot be written.
+        When an image, a format or the style is unknown, or `out` cannot be written.
     """
     comparison = Comparison(Run.open(run_path))
     known = {image.name: image for image in comparison.images}
     if unknown := sorted(set(images or []) - set(known)):
         raise ReportError(f"{run_path}: has no images {', '.join(unknown)}; it has {', '.join(known)}")
+    if width <= 0 or not set(formats) <= set(FORMATS):
+        raise ReportError(
+            f"figures need a width above 0 and formats among {', '.join(FORMATS)}; got {width}, {formats}"
+        )
     chosen = [known[name] for name in images] if images else comparison.images
     pinned = crops.pins(run_path)
     made: list[Path] = []
@@ -76,7 +82,7 @@ def render(
                 boxes: list[crops.Box] = []
                 for point in comparison.points(image.name):
                     columns = _columns(comparison, image, point)
-                    frames = {str(at): frame for at, frame in enumerate(columns[1:]) if frame is not None}
+                    frames = [frame for frame in columns[1:] if frame is not None]
                     boxes = boxes or crops.boxes(comparison, image, pinned, frames)
                     figure = crop_figure(comparison, image, point, boxes, columns, width)
                     made += paper.save(figure, out / f"crops-{safe_name(image.name)}-{safe_name(point)}", formats, dpi)

@@ -84,10 +84,21 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         checked=CHECKED,
         published=published,
         ground_truth=GROUND_TRUTH,
+        crops_width=_crops_width(comparison, images),
         data=_data(comparison, images, published, frames),
         command=shlex.join(map(str, comparison.manifest.get("command", []))),
         vendored=assets.vendored(),
     )
+
+
+def _crops_width(comparison: Comparison, images: list[dict[str, Any]]) -> int:
+    """Return the window's width that holds a line of crops at full zoom.
+
+    Narrower windows show them a quarter smaller where the screen's own pixels are fine enough to keep all pixels of a
+    crop equally wide; elsewhere the line scrolls.
+    """
+    widest = max(box.width * box.zoom for image in images for box in image["boxes"])
+    return (len(comparison.columns) + 1) * (widest + 5) + 126
 
 
 def _one_reason(rates: list[tuple[Column, list[bdrate.BDRate]]]) -> str:
@@ -116,7 +127,7 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
         cells = comparison.row_line(image.name, point)
         pixels = {row.codec: run.read_image(row.decoded) for row in cells if row is not None and row.ok}
         # The boxes of the lowest rate serve all rates: a reader follows one place from rate to rate.
-        boxes = boxes or crops.boxes(comparison, image, pinned, pixels)
+        boxes = boxes or crops.boxes(comparison, image, pinned, list(pixels.values()))
         columns = [original, *(pixels.get(column.codec) for column in comparison.columns)]
         yield {
             "point": point,

@@ -134,7 +134,7 @@ def test_boxes_lie_on_the_right_pixels(watched: Watched, address: str, run: Run)
     comparison = Comparison(run)
     info = comparison.images[0]
     frames = {row.codec: run.read_image(row.decoded) for row in rows_of(run).values()}
-    expected = boxes(comparison, info, pins(run.path), frames)
+    expected = boxes(comparison, info, pins(run.path), list(frames.values()))
     page.evaluate("document.querySelector('#image-0').scrollIntoView()")
     picture = page.locator("#image-0 .full img").bounding_box()
     scale = picture["width"] / info.width

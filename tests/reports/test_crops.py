@@ -66,11 +66,8 @@ def test_a_proposal_lies_where_the_codecs_differ() -> None:
 def test_proposals_fit_do_not_overlap_and_repeat(run: Run) -> None:
     comparison = Comparison(run)
     for image in comparison.images:
-        frames = {
-            row.codec: run.read_image(row.decoded)
-            for row in run.rows()
-            if row.image == image.name and row.point == "webp-quality10"
-        }
+        rows = [row for row in run.rows() if row.image == image.name and row.point == "webp-quality10"]
+        frames = [run.read_image(row.decoded) for row in rows]
         found = boxes(comparison, image, [], frames, 3)
         assert found == boxes(comparison, image, [], frames, 3)
         assert all(box.fits(image.width, image.height) for box in found)
@@ -90,4 +87,4 @@ def test_a_pin_that_does_not_fit_is_not_of_this_picture(run: Run) -> None:
     comparison = Comparison(run)
     image: ImageInfo = comparison.images[0]
     outside = Box("out", image.name, 5000, 0, 10, 10)
-    assert outside not in boxes(comparison, image, [outside], {})
+    assert outside not in boxes(comparison, image, [outside], [])

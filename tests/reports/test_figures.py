@@ -87,3 +87,5 @@ def test_unknown_image_and_style_are_refused(run: Run, tmp_path: Path) -> None:
         figures.render(run.path, tmp_path, images=["mona"])
     with pytest.raises(ReportError, match="tueplots"):
         figures.render(run.path, tmp_path, style="nosuchvenue2024")
+    with pytest.raises(ReportError, match="pdf, png"):
+        figures.render(run.path, tmp_path, formats=["gif"])
