@@ -97,7 +97,7 @@ def _crops_width(comparison: Comparison, images: list[dict[str, Any]]) -> int:
     Narrower windows show them a quarter smaller where the screen's own pixels are fine enough to keep all pixels of a
     crop equally wide; elsewhere the line scrolls.
     """
-    widest = max(box.width * box.zoom for image in images for box in image["boxes"])
+    widest: int = max(box.width * box.zoom for image in images for box in image["boxes"])
     return (len(comparison.columns) + 1) * (widest + 5) + 126
 
 

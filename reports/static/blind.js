@@ -28,7 +28,7 @@ const EQUAL = 0.02;
 function equalPairs() {
   return DATA.images.flatMap((image, index) => image.points.flatMap((point) => {
     const good = point.cells.map((cell, column) => ({ cell, column })).filter(({ cell }) => cell?.frame);
-    return good.flatMap((a, at) => good.slice(at + 1).filter((b) => Math.abs(a.cell.bpp / b.cell.bpp - 1) <= EQUAL).map((b) => ({ image: index, point: point.name, pair: [a, b] })));
+    return good.flatMap((a, at) => good.slice(at + 1).filter((b) => Math.abs(Math.log(a.cell.bpp / b.cell.bpp)) <= Math.log(1 + EQUAL)).map((b) => ({ image: index, point: point.name, pair: [a, b] })));
   }));
 }
 
