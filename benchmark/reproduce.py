@@ -9,6 +9,7 @@ from typing import Any
 
 from isorate.datasets.base import Dataset, Source
 from isorate.errors import RunError
+from isorate.manifest import check_manifest
 from isorate.matching import Policy
 from isorate.plan import make_plan, spec_of
 from isorate.rows import Row
@@ -83,6 +84,7 @@ def reproduce(
     UsageError, CodecUnavailableError
         When a codec of the manifest is not known, or the anchor cannot run here.
     """
+    check_manifest(run)
     manifest = run.manifest
     specs = {codec["name"]: spec_of(codec) for codec in manifest["codecs"]}
     anchor = specs[manifest["anchor"]]

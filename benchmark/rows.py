@@ -6,6 +6,7 @@ from typing import Any
 
 from isorate.codecs.base import Option
 from isorate.errors import RunError
+from isorate.typed import mismatch
 
 SCHEMA_VERSION = 1
 
@@ -117,13 +118,15 @@ class Row:
         Raises
         ------
         RunError
-            When a field is missing or unknown; `where` names the file.
+            When a field is missing, unknown or of another type; `where` names the file.
         """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise RunError(f"{where}: unknown fields {unknown}; it was written by another version of isorate")
         if data.get("psnr") == "inf":
             data = {**data, "psnr": math.inf}
+        if wrong := mismatch(data, cls, where):
+            raise RunError(f"{wrong}; delete the file and run the same command again")
         try:
             return cls(**data)
         except TypeError as error:

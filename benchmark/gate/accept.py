@@ -10,7 +10,8 @@ from pathlib import Path
 from isorate.codecs.registry import CodecSpec
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
-from isorate.gate.slopes import Slope, from_points, from_probe
+from isorate.gate.slopes import Slope, complete, from_points, from_probe
+from isorate.manifest import check_manifest
 from isorate.plan import spec_of
 from isorate.rows import Row
 from isorate.store import Run
@@ -45,6 +46,7 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
     RunError
         When the run is not finished or has failed cells.
     """
+    check_manifest(run)
     rows = run.rows()
     _check_complete(run, rows)
     known = {row.key: row for row in before.rows} if before else {}
@@ -79,7 +81,7 @@ def _key(row: Row) -> tuple[str, str, str]:
 
 
 def _check_complete(run: Run, rows: list[Row]) -> None:
-    if failed := [row for row in rows if not row.ok]:
+    if failed := [row for row in rows if not complete(row)]:
         first = failed[0]
         raise RunError(
             f"{run.path}: {len(failed)} cells failed (the first: {first.image}, {first.codec}: {first.status}); "

@@ -5,13 +5,13 @@ Strict JSON with one row, one codec and one image a line, so that a pull request
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from isorate.atomic import write_bytes
 from isorate.codecs.base import Option
 from isorate.errors import RunError
+from isorate.typed import mismatch
 
 BASELINE_SCHEMA = 1
 PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
@@ -139,16 +139,24 @@ class Baseline:
             said = "no baseline" if found is None else f"a baseline of schema {found}"
             raise RunError(f"{path}: {said}, {BASELINE_SCHEMA} is needed; write it anew with: isorate baseline RUN")
         try:
-            return cls(
+            baseline = cls(
                 **{
                     **data,
                     "codecs": {name: BaselineCodec(**codec) for name, codec in data["codecs"].items()},
                     "images": {name: BaselineImage(**image) for name, image in data["images"].items()},
-                    "rows": tuple(_row(row) for row in data["rows"]),
+                    "rows": tuple(BaselineRow(**row) for row in data["rows"]),
                 }
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path}: damaged baseline ({error}); restore it, or write it anew") from None
+            wrong = mismatch(baseline, cls, "baseline")
+            if not wrong and (empty := [row for row in baseline.rows if row.bytes < 1]):
+                wrong = f"{empty[0].image}, {empty[0].codec} has {empty[0].bytes} bytes"
+            if not wrong and (strange := {row.image for row in baseline.rows} - set(baseline.images)):
+                wrong = f"rows of images that are not listed: {', '.join(sorted(strange))}"
+        except (AttributeError, KeyError, TypeError) as error:
+            wrong = str(error)
+        if wrong:
+            raise RunError(f"{path}: damaged baseline ({wrong}); restore it, or write it anew")
+        return baseline
 
 
 def lines_of_rows(path: Path) -> dict[tuple[str, str, str], int]:
@@ -159,17 +167,6 @@ def lines_of_rows(path: Path) -> dict[tuple[str, str, str], int]:
             row = json.loads(line.rstrip(","))
             found[row["image"], row["point"], row["codec"]] = number
     return found
-
-
-def _row(data: Mapping[str, Any]) -> BaselineRow:
-    numbers = ("bytes", "psnr", "ms_ssim", "psnr_slope", "ms_ssim_slope")
-    for name in numbers:
-        value = data[name]
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise ValueError(f"{name} of {data['image']}, {data['codec']} is {value!r}, no number")
-    if not data["bytes"] > 0:
-        raise ValueError(f"{data['image']}, {data['codec']} has {data['bytes']} bytes")
-    return BaselineRow(**{field.name: data[field.name] for field in fields(BaselineRow)})
 
 
 def _json(value: object) -> str:

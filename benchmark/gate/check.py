@@ -6,9 +6,10 @@ from typing import Any
 
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
 from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
-from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR
+from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, complete
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
+from isorate.manifest import check_manifest
 from isorate.rows import Row
 from isorate.store import Run
 
@@ -37,7 +38,13 @@ def check(
         By how much a figure may get worse.
     baseline_file, lines
         The baseline's name and the line of each of its rows, for messages.
+
+    Raises
+    ------
+    RunError
+        When the run's manifest or a row of it is damaged.
     """
+    check_manifest(run)
     return _Check(run, baseline, tolerances, lines or {}).result(baseline_file)
 
 
@@ -96,6 +103,8 @@ class _Check:
             if row is None:
                 text = "the baseline has it, the run does not (unfinished, or another configuration)"
                 yield Finding(Kind.MISSING, *key, text, line=line)
+            elif row.ok and not complete(row):
+                yield Finding(Kind.FAILED, *key, "the row has no size or no PSNR: its file is damaged", line=line)
             elif not row.ok:
                 yield Finding(Kind.FAILED, *key, row.status, explained=self._backend_change(row.codec), line=line)
             else:
