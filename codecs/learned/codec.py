@@ -143,11 +143,12 @@ class LearnedCodec(TwoKnobCodec):
             return self.match(image, bpp).coded.data
         assert knob is not None
         from isorate.codecs.learned.bits.knob_codes import KnobCodes
+        from isorate.codecs.learned.refinement import refine
 
         with self._ready():
             encoder = self._encoder(image)
             codes = KnobCodes.nearest(knob, self.fine_default if fine is None else fine, encoder.network.config.knots)
-            return encoder.code(codes).data
+            return (refine(encoder, codes) if self.effort == 2 else encoder.code(codes)).data
 
     def match(self, image: Image, bpp: float) -> "RateMatch":
         """Return the file nearest to `bpp` bits per pixel, with λ, Δ, the residual and the network passes it took.
@@ -163,7 +164,7 @@ class LearnedCodec(TwoKnobCodec):
             encoder = self._encoder(image)
             lines = RateLine.read(encoder.network.weights.rates)
             target = bpp * image.shape[0] * image.shape[1] / 8
-            return match_rate(encoder, RatePredictor(lines, image), target, compare=self.effort == 1)
+            return match_rate(encoder, RatePredictor(lines, image), target, effort=self.effort)
 
     def decode(self, data: bytes) -> Image:
         """Return the picture, (height, width, 3) uint8; needs the bytes and the weights file that they name.
@@ -214,7 +215,7 @@ class LearnedCodec(TwoKnobCodec):
             )
         if image.shape[0] * image.shape[1] > MAX_PIXELS:
             raise CodecError(f"learned: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
-        image = np.ascontiguousarray(image)
+        image = np.array(image, order="C")
         key = hashlib.blake2b(image.data, digest_size=16, salt=f"{image.shape[1]}".encode()).digest()
         if self._last is None or self._last[0] != key:
             self._last = (key, PictureEncoder(self._network(), image))
@@ -229,7 +230,7 @@ class LearnedCodec(TwoKnobCodec):
         if self.threads:
             torch.set_num_threads(self.threads)
         try:
-            with torch.inference_mode():
+            with torch.no_grad():
                 yield
         finally:
             torch.set_num_threads(before)

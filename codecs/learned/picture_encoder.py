@@ -97,6 +97,6 @@ def read_stream(network: Network, data: bytes) -> tuple[Header, Latents, Tensor]
 
 def read_picture(network: Network, data: bytes) -> Image:
     """Return the picture of a file made with the weights of `network`; see :func:`read_stream`."""
-    with torch.inference_mode():
+    with torch.no_grad():
         header, latents, features = read_stream(network, data)
         return network.synthesis(latents.z, features, header.codes, header.height, header.width)

@@ -13,6 +13,7 @@ from isorate.codecs.base import Image
 from isorate.codecs.learned.bits.knob_codes import BIN_CODES, BIN_OCTAVES, BIN_STEPS, KnobCodes
 from isorate.codecs.learned.picture_encoder import Coded, PictureEncoder, read_picture
 from isorate.codecs.learned.rate_prediction import RatePredictor
+from isorate.codecs.learned.refinement import refine
 
 TOLERANCE_PCT = 0.5
 WIDEST_SHIFT = 0.5
@@ -70,6 +71,10 @@ class _Search:
             self.best = coded
         return coded
 
+    def solve(self) -> Coded:
+        """Return the file found from the predicted λ and Δ = 1."""
+        return self.settle(self.approach(self.predictor.log_lmbda(self.target), BIN_OCTAVES * BIN_STEPS))
+
     def approach(self, log_lmbda: float, bin_code: int) -> Coded:
         """Move λ until Δ can make up for the rest; return the last probe."""
         lowest, highest = self.predictor.log_lmbda_range
@@ -109,9 +114,7 @@ class _Search:
         return nearest
 
 
-def match_rate(
-    encoder: PictureEncoder, predictor: RatePredictor, target_bytes: float, *, compare: bool = False
-) -> RateMatch:
+def match_rate(encoder: PictureEncoder, predictor: RatePredictor, target_bytes: float, *, effort: int = 0) -> RateMatch:
     """Return the file of `encoder`'s picture whose size is nearest to `target_bytes`.
 
     Parameters
@@ -122,19 +125,27 @@ def match_rate(
         The rate curve expected of this picture.
     target_bytes
         Size of the whole file, above 0.
-    compare
-        Effort 1: also tries smaller and larger Δ with the λ that makes up for it, decodes each file, and keeps the
-        one with the smallest squared error among those within the tolerance.
+    effort
+        1 also tries smaller and larger Δ with the λ that makes up for it, decodes each file, and keeps the one with
+        the smallest squared error among those within the tolerance. 2 refines the latents, twice.
     """
     before = encoder.passes
     search = _Search(encoder, predictor, target_bytes)
-    middle = BIN_OCTAVES * BIN_STEPS
-    first = search.settle(search.approach(predictor.log_lmbda(target_bytes), middle))
+    first = search.solve()
     assert search.best is not None
     chosen = search.best
-    if compare and search.near(first):
+    if effort == 1 and search.near(first):
         chosen = _best_picture(search, first)
+    if effort == 2 and search.near(first):
+        chosen = _refined(search, first)
     return RateMatch(chosen, target_bytes, encoder.passes - before)
+
+
+def _refined(search: _Search, first: Coded) -> Coded:
+    """Return refined latents at the target: once to see how much smaller they get, then from so much above it."""
+    shrunk = len(refine(search.encoder, first.codes).data) / len(first.data)
+    above = _Search(search.encoder, search.predictor, search.target / shrunk).solve()
+    return refine(search.encoder, above.codes, search.target)
 
 
 def _best_picture(search: _Search, first: Coded) -> Coded:

@@ -134,6 +134,6 @@ def _dct(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
     basis = np.cos(np.pi * (2 * x + 1) * k / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     basis[0] /= math.sqrt(2)
     matrix: NDArray[np.float32] = basis.astype(np.float32)
-    coefficients: NDArray[np.float32] = matrix @ blocks @ matrix.T
+    coefficients = (matrix @ blocks @ matrix.T).astype(np.float32)
     coefficients[..., 0, 0] -= coefficients[..., 0, 0].mean(0)
     return coefficients

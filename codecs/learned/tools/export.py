@@ -13,7 +13,6 @@ from isorate.codecs.learned.bits.conv_weights import D_BITS, U_BITS, V_BITS, Int
 from isorate.codecs.learned.bits.integer_conv import SCALE_LIMIT
 from isorate.codecs.learned.bits.numeric_tables import SOFTPLUS_OUTPUT_BITS, all_tables
 from isorate.codecs.learned.config import ModelConfig
-from isorate.codecs.learned.fixed_point import WEIGHT_BITS
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.prior import PriorConv2d
 from isorate.codecs.learned.tools.measure_rates import measure_rates
@@ -41,8 +40,6 @@ def integer_conv(conv: PriorConv2d) -> IntegerConvWeights:
         raise UsageError(f"a prior's scale s(λ) reaches {np.logaddexp(0, u).max():.3g}, at most 15.9 can be exported")
     largest = np.maximum(np.abs(weight).reshape(len(weight), -1).max(1), 1e-30)
     point = np.floor(np.log2((LARGEST_WEIGHT + 0.5) / largest)).clip(0, MOST_POINT)
-    if conv.fake_quantize:
-        point = np.full_like(point, WEIGHT_BITS)
     scaled = np.ldexp(weight, point.astype(np.int64)[:, None, None, None])
     return IntegerConvWeights(
         np.round(scaled).clip(-LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int16),

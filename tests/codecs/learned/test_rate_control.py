@@ -56,3 +56,22 @@ def test_a_probe_of_the_fine_knob_does_not_analyse_again(codec, crops):
     before = codec._last[1].passes
     codec.encode(crops[0], 0.01, 1.2)
     assert codec._last[1].passes == before + 1
+
+
+@pytest.mark.parametrize("target", [0.2, None])
+def test_effort_2_is_better(codec, crops, tiny_path, monkeypatch, target):
+    """Fewer steps than usual: at a rate the picture is better, at a knob the file is smaller for what it loses."""
+    monkeypatch.setattr("isorate.codecs.learned.refinement.STEPS", 30)
+    image = crops[2][:128, :128].copy()
+    refined = LearnedCodec(str(tiny_path), effort=2, threads=1)
+    if target is None:
+        one, two = codec.encode(image, 0.01), refined.encode(image, 0.01)
+        costs = [
+            np.square(codec.decode(data) / 255 - image / 255).mean() + 0.01 * 8 * len(data) / 128**2
+            for data in (one, two)
+        ]
+    else:
+        one, two = codec.match(image, target), refined.match(image, target)
+        assert abs(two.residual_pct) <= 0.5
+        costs = [np.square(codec.decode(found.coded.data) / 255 - image / 255).mean() for found in (one, two)]
+    assert costs[1] < costs[0]
