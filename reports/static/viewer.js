@@ -24,7 +24,7 @@ const viewer = {
     on("#viewer-one", "click", () => this.stage.goTo(1));
     on("#viewer-draw", "click", () => this.draw(!this.stage.root.classList.contains("drawing")));
     for (const mode of MODES) on(`#viewer-${mode}`, "click", () => this.set({ mode }));
-    this.dialog.addEventListener("close", () => { history.replaceState(null, "", `${location.pathname}${location.search}`); this.opener?.focus(); });
+    this.dialog.addEventListener("close", () => { clearTimeout(this.resting); history.replaceState(null, "", `${location.pathname}${location.search}`); this.opener?.focus(); });
     this.dialog.addEventListener("keydown", (event) => this.key(event));
     startBox(this);
     $$("[data-open]").forEach((node) => node.addEventListener("click", () => this.fromPage(node)));
@@ -143,7 +143,9 @@ const viewer = {
     const { zoom, at } = this.stage.view;
     Object.assign(this.state, { zoom, at });
     $("#viewer-zoom").textContent = zoom === null ? "fit" : `${zoom >= 10 ? zoom.toFixed(0) : +zoom.toFixed(1)}×`;
-    this.remember();
+    // Only when the hand rests: browsers refuse a page that rewrites its address with every turn of a wheel.
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.remember(), 60);
   },
 
   draw(drawing) {

@@ -90,7 +90,7 @@ def watched(browser: Any) -> Iterator[Watched]:
 
 
 def settle(page: Any) -> None:
-    page.wait_for_timeout(120)
+    page.wait_for_timeout(200)
 
 
 def fragment(page: Any) -> dict[str, str]:
