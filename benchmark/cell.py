@@ -155,6 +155,7 @@ class _Work:
             num_pixels=num_pixels,
             tolerance_pct=tolerance,
             policy=policy,
+            image=self.image,
         )
         trace = [[*probe.knobs, float(probe.num_bytes)] for probe in found.trace]
         return found.best.knobs, trace, _note(found, tolerance)

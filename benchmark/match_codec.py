@@ -9,7 +9,7 @@ from isorate.codecs.base import Codec, Image, TwoKnobCodec
 from isorate.errors import MatchError
 from isorate.matching import MAX_PROBES, Match, Policy, Probe, match_size
 
-COARSE_TOLERANCE_PCT = 12.0
+COARSE_TOLERANCE_PCT = 30.0
 """How near the coarse knob must bring the size: from there the fine knob has the range, and a probe costs less."""
 
 
@@ -21,6 +21,7 @@ def match_codec(
     num_pixels: int,
     tolerance_pct: float = 0.5,
     policy: Policy = Policy.NEAREST,
+    image: Image | None = None,
 ) -> Match:
     """Return the knob values at which `codec` comes nearest to `target` bytes.
 
@@ -35,6 +36,8 @@ def match_codec(
         The codec; only its knobs are used.
     target, num_pixels, tolerance_pct, policy
         As for :func:`isorate.matching.match_size`.
+    image
+        What `size` encodes, so that a codec may say where to start.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def match_codec(
     default = codec.fine_default
     coarse = match_size(
         lambda value: size(value, default),
-        codec.knob,
+        codec.knob if image is None else codec.knob_for(image),
         target,
         num_pixels=num_pixels,
         tolerance_pct=max(COARSE_TOLERANCE_PCT, tolerance_pct),
@@ -54,7 +57,7 @@ def match_codec(
     knob = coarse.best.knob
     fine = match_size(
         lambda value: size(knob, value),
-        codec.fine_knob,
+        codec.fine_knob_at(knob),
         target,
         num_pixels=num_pixels,
         tolerance_pct=tolerance_pct,
@@ -118,6 +121,6 @@ def match(
     num_pixels = image.shape[0] * image.shape[1]
     found = match_codec(
         size, codec, target_bpp * num_pixels / 8,
-        num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=Policy(policy),
+        num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=Policy(policy), image=image,
     )  # fmt: skip
     return files[found.best.knobs], found

@@ -122,6 +122,14 @@ class TwoKnobCodec(Codec):
     def fine_default(self) -> float:
         """The fine knob's value when only the coarse knob is given."""
 
+    def knob_for(self, image: Image) -> Knob:
+        """Return the coarse knob, with the rate curve expected of `image` if the codec can tell before encoding it."""
+        return self.knob
+
+    def fine_knob_at(self, knob: float) -> Knob:
+        """Return the fine knob, with its rate curve where the coarse knob is at `knob`."""
+        return self.fine_knob
+
     @abstractmethod
     def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
         """Return the whole file for `image` at both knobs; `fine` defaults to :attr:`fine_default`."""

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from isorate.codecs.base import Image, Knob, Option, TwoKnobCodec
+from isorate.codecs.learned.rate_prediction import RateLine, RatePredictor
 from isorate.codecs.learned.weights_io import known_models, path_by_id, read_metadata, weights_path
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 
@@ -92,11 +94,28 @@ class LearnedCodec(TwoKnobCodec):
             typical=typical,
         )
 
+    def knob_for(self, image: Image) -> Knob:
+        """λ, with the rate curve that `image` is expected to have."""
+        lines = RateLine.read(_rate_lines(self.path))
+        if not lines:
+            return self.knob
+        typical = RatePredictor(lines, image).curve()
+        return replace(self.knob, typical=typical)
+
     @property
     def fine_knob(self) -> Knob:
         """Δ, the bin size of the latents, 0.5..2."""
+        default = self.knob.default
+        assert default is not None
+        return self.fine_knob_at(default)
+
+    def fine_knob_at(self, knob: float) -> Knob:
+        """Δ, with its rate curve where λ is `knob`."""
         lines = _rate_lines(self.path)
-        slope = float(lines[len(lines) // 4][3]) if lines else TYPICAL_BIN_SLOPE
+        slope = TYPICAL_BIN_SLOPE
+        if lines:
+            places, slopes = ([float(line[column]) for line in reversed(lines)] for column in (0, 3))
+            slope = float(np.interp(np.log10(knob), places, slopes))
         typical = tuple((2.0**octave, float(np.exp(slope * octave))) for octave in (-1, 0, 1))
         return Knob("bin_size", 0.5, 2.0, integer=False, rising=False, typical=typical)
 
@@ -158,11 +177,10 @@ class LearnedCodec(TwoKnobCodec):
         if not 0 < bpp < float("inf"):
             raise UsageError(f"learned: a target of {bpp} bpp; a positive number is needed")
         from isorate.codecs.learned.rate_control import match_rate
-        from isorate.codecs.learned.rate_prediction import RateLine, RatePredictor
 
         with self._ready():
             encoder = self._encoder(image)
-            lines = RateLine.read(encoder.network.weights.rates)
+            lines = RateLine.read(encoder.network.weights.rates["lines"])
             target = bpp * image.shape[0] * image.shape[1] / 8
             return match_rate(encoder, RatePredictor(lines, image), target, effort=self.effort)
 

@@ -7,9 +7,8 @@ in the weights file. Prediction only saves probes: what is matched is the size o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +47,9 @@ class RateLine:
     mean_bpp: float
 
     @classmethod
-    def read(cls, rates: Mapping[str, Any]) -> "list[RateLine]":
-        """Return the lines in a weights file's ``rates``, λ descending."""
-        return [cls(*line) for line in rates["lines"]]
+    def read(cls, lines: Sequence[Sequence[float]]) -> "list[RateLine]":
+        """Return the ``lines`` of a weights file's rates, λ descending."""
+        return [cls(*line) for line in lines]
 
     def to_json(self) -> list[float]:
         """Return what :meth:`read` reads."""
@@ -76,7 +75,13 @@ class RatePredictor:
         self._lmbdas = places
         self._log_bytes = np.maximum.accumulate(log_bpp) + math.log(image.shape[0] * image.shape[1] / 8)
         self._log_bytes += 1e-6 * np.arange(len(places))  # strictly rising
+        self._num_pixels = image.shape[0] * image.shape[1]
         self._slopes = np.array([line.bin_slope for line in lines])
+
+    def curve(self) -> tuple[tuple[float, float], ...]:
+        """Return the expected ``(λ, bpp)`` at Δ = 1, λ ascending."""
+        bpps = np.exp(self._log_bytes) * 8 / self._num_pixels
+        return tuple((10.0 ** float(at), float(bpp)) for at, bpp in zip(self._lmbdas[::-1], bpps[::-1], strict=True))
 
     def log_lmbda(self, num_bytes: float) -> float:
         """Return log10 λ at which Δ = 1 is expected to give `num_bytes`."""
