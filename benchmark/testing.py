@@ -75,7 +75,7 @@ def check_codec(codec: Codec, image: Image | None = None) -> Conformance:
     Parameters
     ----------
     codec
-        An instance; its class must be importable by name, as workers import it.
+        A new instance: it is pickled before it is used, as it travels to workers. Its class must be importable by name.
     image
         A picture for most checks; a photograph of 256×256 pixels by default.
 
@@ -90,8 +90,8 @@ def check_codec(codec: Codec, image: Image | None = None) -> Conformance:
     CodecUnavailableError
         When the codec cannot run here.
     """
-    _ = codec.backend  # raises where it cannot run
     kit = _Kit(codec, _photograph() if image is None else image)
+    _ = codec.backend  # raises where it cannot run
     passed, broken = [], []
     for name, check in kit.checks().items():
         try:
@@ -130,6 +130,7 @@ class _Kit:
 
     def __init__(self, codec: Codec, image: Image) -> None:
         self.codec, self.image = codec, image
+        self.pickled = _pickled(codec)
 
     def checks(self) -> dict[str, Callable[[], None]]:
         return {
@@ -250,7 +251,7 @@ class _Kit:
             raise _BrokenError(f"{what} decode without a word")
 
     def pickling(self) -> None:
-        copy = pickle.loads(pickle.dumps(self.codec))  # noqa: S301  our own bytes
+        copy = pickle.loads(self._pickled())  # noqa: S301  our own bytes
         knobs = self.middle()
         same = copy.encode(self.image, *knobs) == self.codec.encode(self.image, *knobs)
         _require(same, "a pickled copy, as workers get it, writes other bytes")
@@ -263,7 +264,7 @@ class _Kit:
         data = self.codec.encode(self.image, *self.middle())
         with tempfile.TemporaryDirectory(prefix="isorate-check-") as name:
             folder = Path(name)
-            (folder / "codec").write_bytes(pickle.dumps(self.codec))
+            (folder / "codec").write_bytes(self._pickled())
             (folder / "stream").write_bytes(data)
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
             done = subprocess.run(
@@ -278,12 +279,25 @@ class _Kit:
             "a fresh process decodes the same bytes to another picture: decode depends on more than the bytes",
         )
 
+    def _pickled(self) -> bytes:
+        if isinstance(self.pickled, str):
+            raise _BrokenError(f"{self.pickled}; a codec that nobody used yet must pickle")
+        return self.pickled
+
     def _decoded(self, data: bytes, shape: tuple[int, ...]) -> Image:
         _require(isinstance(data, bytes) and data, f"encode returned {type(data).__name__} of length {len(data)}")
         decoded = self.codec.decode(data)
         said = f"decoded shape {decoded.shape}, {decoded.dtype}; the picture has {shape}, uint8"
         _require(decoded.shape == shape and decoded.dtype == np.uint8, said)
         return decoded
+
+
+def _pickled(codec: Codec) -> bytes | str:
+    """Return the codec's pickle, or why there is none."""
+    try:
+        return pickle.dumps(codec)
+    except Exception as error:  # whatever the codec's attributes raise
+        return f"{type(error).__name__}: {error}"
 
 
 def _damaged(good: bytes) -> Iterator[tuple[str, bytes]]:

@@ -17,6 +17,7 @@ def encode(
     bpp: float | None = None,
     knob: float | None = None,
     tolerance: float = 0.5,
+    json: bool = False,
 ) -> None:
     """Encode an image to a file of a given rate, or at a given knob value.
 
@@ -42,9 +43,13 @@ def encode(
         Value of the codec's rate knob.
     tolerance
         A residual up to this counts as matched, in percent.
+    json
+        Print JSON for scripts.
     """
     if (bpp is None) == (knob is None):
         raise UsageError("give --bpp or --knob, one of them")
+    import json as json_module
+
     from isorate.atomic import write_bytes
     from isorate.cli.by_suffix import codec_for
     from isorate.datasets.images import load_image
@@ -53,15 +58,21 @@ def encode(
     adapter = codec_for(out, codec)
     pixels = load_image(image).pixels
     note = ""
+    knobs: tuple[float, ...]
     if bpp is not None:
         data, found = match(adapter, pixels, bpp, tolerance_pct=tolerance)
+        knobs = found.best.knobs
         note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
     else:
         value = adapter.knob.clip(knob or 0)
         if value != knob:
             limits = adapter.knob
             raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
-        data = adapter.encode(pixels, value)
+        data, knobs = adapter.encode(pixels, value), (value,)
     write_bytes(out, data)
     rate = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
+    if json:
+        said = {"file": str(out), "bytes": len(data), "bpp": rate, "knobs": knobs, "backend": adapter.backend}
+        print(json_module.dumps(said))
+        return
     print(f"{out}: {len(data)} bytes, {rate:.4f} bpp{note} [{adapter.backend}]")

@@ -30,6 +30,7 @@ def run(
     workers: int | None = None,
     overwrite: bool = False,
     cache: bool = True,
+    json: bool = False,
 ) -> int:
     """Compare codecs at the anchor's file sizes, image by image, into a run folder.
 
@@ -51,11 +52,11 @@ def run(
     data
         `kodak` (the default), `samples`, or a folder of images.
     anchor
-        The codec whose files set the rates, with options as in `bpg:chroma=420`; `bpg` by default.
+        The codec whose files set the rates, with options as in `bpg:chroma=420`.
     out
         The run folder.
     codec
-        A codec to drive to those rates; repeat it for more. BPG, JPEG2000 and JPEG by default.
+        A codec to drive to those rates; repeat it for more.
     point
         An operating point of the anchor: `qp=37`, `bpp=0.2`, or `paper` (the supplementary's); repeat it for more.
     image
@@ -70,7 +71,11 @@ def run(
         Start anew when the folder holds another run.
     cache
         Reuse encodes of earlier runs.
+    json
+        Print the counts of rows as JSON for scripts; the rows are `isorate table --format json`.
     """
+    import json as json_module
+
     from tqdm import tqdm
 
     chosen = settings(
@@ -99,9 +104,10 @@ def run(
     failed = [row for row in rows if not row.ok]
     for row in failed:
         print(f"{row.image}, {row.codec} at {row.point}: {row.status}", file=sys.stderr)
-    noted = sum(1 for row in rows if row.ok and row.note)
-    print(
-        f"{done.path}: {len(rows) - len(failed)} rows, {len(failed)} failed, {noted} with a note; "
-        f"next: isorate report {done.path}"
-    )
+    counts = {"rows": len(rows) - len(failed), "failed": len(failed), "noted": sum(r.ok and bool(r.note) for r in rows)}
+    if json:
+        print(json_module.dumps({"run": str(done.path), **counts}))
+    else:
+        said = "{rows} rows, {failed} failed, {noted} with a note".format(**counts)
+        print(f"{done.path}: {said}; next: isorate report {done.path}")
     return FAILED_CELLS if failed else 0
