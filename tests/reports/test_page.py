@@ -149,15 +149,17 @@ def test_unfinished_run_and_a_missing_anchor_still_render(run: Run, tmp_path: Pa
     assert figures.render(part.path, tmp_path / "figures", images=["chelsea"], formats=["png"], dpi=50)
 
 
-def test_vendored_files_are_the_ones_recorded() -> None:
-    recorded = tomllib.loads((assets.STATIC / "vendored.toml").read_text("utf-8"))["package"]
-    for package in recorded:
-        assert (assets.STATIC / package["licence_file"]).read_text("utf-8").strip()
+@pytest.mark.parametrize("folder", [assets.STATIC, Path(__file__).parent / "data"])
+def test_vendored_files_are_the_ones_recorded(folder: Path) -> None:
+    for package in tomllib.loads((folder / "vendored.toml").read_text("utf-8"))["package"]:
+        assert (folder / package["licence_file"]).read_text("utf-8").strip()
         for name, about in package["files"].items():
-            assert hashlib.sha256((assets.STATIC / name).read_bytes()).hexdigest() == about["sha256"], name
-    assert {name for package in recorded for name in package["files"]} == {
-        name for name in (*assets.LIBRARIES, *assets.STYLES) if not name.startswith(("page", "viewer"))
-    }
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == about["sha256"], name
+
+
+def test_every_library_is_recorded() -> None:
+    recorded = {name for package in assets.vendored() for name in package["files"]}
+    assert recorded == {name for name in (*assets.LIBRARIES, *assets.STYLES) if name not in ("page.css", "viewer.css")}
 
 
 def test_every_script_is_used() -> None:
