@@ -50,19 +50,25 @@ class Point:
         if not equals or not value > 0:
             raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE, with VALUE above 0")
         if key == "bpp":
-            return cls("bpp", value, f"{anchor}-bpp{value:g}")
+            return cls("bpp", value, f"{anchor}-bpp{_written(value)}")
         if key != knob.name:
             raise UsageError(f"point {text!r}: {anchor}'s knob is {knob.name!r}, not {key!r}")
         if knob.clip(value) != value:
             kind = "a whole number" if knob.integer else "a number"
             raise UsageError(f"point {text!r}: {knob.name} takes {kind} from {knob.low:g} to {knob.high:g}")
-        return cls("knob", value, f"{anchor}-{knob.name}{value:g}")
+        return cls("knob", value, f"{anchor}-{knob.name}{_written(value)}")
 
     def rate(self, anchor: str, image: str) -> float | None:
         """Return the bpp that the anchor is driven to on `image`, or None where it runs at the knob value `value`."""
         if self.kind == "paper":
             return paper_rates(anchor).get(image)
         return self.value if self.kind == "bpp" else None
+
+
+def _written(value: float) -> str:
+    """Return the value with all its digits: a point's name is what `isorate reproduce` has of it."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def default_points(anchor: str, knob: Knob, dataset: str) -> list[str]:

@@ -1,5 +1,6 @@
 """``isorate check``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +74,7 @@ def check(
         write_bytes(path, render(checked, form_of(path) or "table").encode())
     if accept:
         write_baseline(opened, baseline)
+        print(f"{baseline}: written anew from {run}", file=sys.stderr)
         return CHECK_PASS
     codes = {
         Verdict.PASS: CHECK_PASS, Verdict.REGRESSION: CHECK_REGRESSION, Verdict.TOOL_CHAIN: CHECK_TOOL_CHAIN,

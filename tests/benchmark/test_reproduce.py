@@ -24,7 +24,7 @@ def run(tmp_path_factory, astronaut):
     with ThreadPoolExecutor(1) as executor:
         return api.run(
             folder / "photos", folder / "run", anchor="jpeg:mode=integer", codecs=["jpeg:chroma=444"],
-            points=["quality=20", "bpp=0.75"], executor=executor,
+            points=["quality=20", "bpp=0.7512345678"], executor=executor,
         )  # fmt: skip
 
 

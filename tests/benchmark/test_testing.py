@@ -12,7 +12,7 @@ from isorate.codecs.registry import CodecSpec
 from isorate.errors import CodecError, CodecUnavailableError
 from isorate.testing import ConformanceError, check_codec
 
-OTHERS = ["jpeg:mode=integer,chroma=444", "bpg:backend=embedded", "jpeg2000:container=jp2"]
+OTHERS = ["jpeg:mode=integer,chroma=444", "bpg:backend=embedded,chroma=420", "jpeg2000:container=jp2"]
 
 
 @pytest.mark.parametrize("text", [*registry.BUILT_IN, *OTHERS])
