@@ -10,7 +10,11 @@ def table(
     run: Path,
     /,
     *,
-    format: Annotated[Literal["csv", "markdown", "latex", "json"], Parameter(name=["--format", "-f"])] = "markdown",
+    format: Annotated[
+        Literal["csv", "markdown", "latex", "json", "compressai"], Parameter(name=["--format", "-f"])
+    ] = "markdown",
+    residual: bool = False,
+    fragment: bool = False,
 ) -> None:
     """Print a run's rows.
 
@@ -18,7 +22,7 @@ def table(
     --------
     ```
     isorate table runs/kodak --format csv > kodak.csv
-    isorate table runs/kodak --format latex
+    isorate table runs/kodak --format latex --fragment > rows.tex
     ```
 
     Parameters
@@ -27,8 +31,13 @@ def table(
         The run folder.
     format
         `csv` and `json`: every row with every column. `markdown` and `latex`: BPP, PSNR and MS-SSIM as in a paper.
+        `compressai`: the curves in the layout of CompressAI's result files.
+    residual
+        With `latex`: a line with the rate residual.
+    fragment
+        With `latex`: tables to input, in place of a document that compiles as it is.
     """
     from isorate.reports.tables import render
     from isorate.store import Run
 
-    print(render(Run.open(run), format), end="")
+    print(render(Run.open(run), format, residual=residual, document=not fragment), end="")

@@ -1,0 +1,55 @@
+"""``isorate figures``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def figures(
+    run: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    width: float = 6.75,
+    format: Annotated[tuple[Literal["pdf", "png"], ...], Parameter(negative="")] = ("pdf", "png"),
+    dpi: int = 300,
+    style: str | None = None,
+    published: Path | None = None,
+) -> None:
+    """Write a run's figures for a paper: magnified crops over their numbers, whole images with boxes, RD curves.
+
+    Examples
+    --------
+    ```
+    isorate figures runs/kodak --image kodim15
+    isorate figures runs/kodak -o paper/figures --width 3.25 --format pdf --style icml2024
+    ```
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        Folder of the figures; `RUN/figures` by default.
+    image
+        Draw this image only; repeat it for more.
+    width
+        Width of a figure in inches: a paper's column or text width.
+    format
+        `pdf` (vector text, embedded fonts) or `png`; repeat it for both.
+    dpi
+        Resolution of a PNG.
+    style
+        A bundle of tueplots, such as `icml2024` (pip install tueplots).
+    published
+        CSV of published rate-distortion curves to draw beside the measured ones: codec, bpp, psnr_rgb, ms_ssim.
+    """
+    from isorate.reports.figures import render
+
+    for path in render(
+        run, out or run / "figures", images=image or None, width=width, formats=format, dpi=dpi, style=style,
+        published=published,
+    ):  # fmt: skip
+        print(path)
