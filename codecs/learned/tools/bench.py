@@ -1,0 +1,156 @@
+"""``python -m isorate.codecs.learned.tools.bench``: seconds of the learned codec next to CompressAI's, in one run.
+
+CompressAI's ``mbt2018`` (autoregressive) and ``mbt2018-mean`` take part with random weights where `compressai` is
+installed: speed does not depend on training much, and nothing is downloaded. ``base`` has random weights, too, as long
+as there is no file of its own. Machines are noisy: ratios within one run say more than seconds.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isorate.codecs.base import Image
+from isorate.codecs.learned.bits.knob_codes import KnobCodes
+from isorate.codecs.learned.bits.latents import Latents, hyper_size, read_payload, run_priors, to_symbols, write_payload
+from isorate.codecs.learned.config import ModelConfig
+from isorate.codecs.learned.model import ConditionalAutoencoder
+from isorate.codecs.learned.network import Network, load_network
+from isorate.codecs.learned.picture_encoder import PictureEncoder, read_picture
+from isorate.codecs.learned.tools.export import weights_of
+from isorate.codecs.learned.weights_io import weights_path
+
+LMBDA = 10**-1.75
+CONFIGS = Path(__file__).parents[1] / "configs"
+OTHERS = ("mbt2018-mean", "mbt2018")
+OTHERS_QUALITY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of one codec: the fastest of the repeats, which other work on the machine disturbs least."""
+
+    name: str
+    encode_s: float
+    decode_s: float
+
+
+def photograph() -> Image:
+    """Return 768×512 pixels of scikit-image's coffee, mirrored at the edges."""
+    from skimage import data
+
+    coffee = np.pad(data.coffee(), ((0, 112), (0, 168), (0, 0)), mode="reflect")
+    return np.ascontiguousarray(coffee[:512, :768])
+
+
+def run(image: Image | None = None, *, threads: int = 2, repeats: int = 5) -> list[Timing]:
+    """Return the timings of `small`, `base` and what CompressAI offers here, on one picture at effort 0."""
+    picture = photograph() if image is None else image
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            timings = [_learned(name, network_of(name), picture, repeats) for name in ("small", "base")]
+            timings += [timing for name in OTHERS if (timing := _compressai(name, picture, repeats)) is not None]
+    finally:
+        torch.set_num_threads(before)
+    return timings
+
+
+def network_of(model: str) -> Network:
+    """Return the network of `model`, with random weights if it has no file."""
+    path = weights_path(model)
+    if path.is_file():
+        return load_network(path)
+    torch.manual_seed(0)
+    shape = tomllib.loads((CONFIGS / f"{model}.toml").read_text(encoding="utf-8"))["model"]
+    return Network(weights_of(ConditionalAutoencoder(ModelConfig.from_dict(shape)), {}, {}))
+
+
+def profile(network: Network, image: Image, repeats: int = 5) -> dict[str, float]:
+    """Return the seconds of each part of encoding and decoding, the fastest of the repeats."""
+    codes = KnobCodes.nearest(LMBDA, 1.0, network.config.knots)
+    step, size = network.bin_size(codes), hyper_size(*image.shape[:2])
+    best: dict[str, float] = {}
+
+    def timed(name: str, since: float) -> float:
+        now = time.perf_counter()
+        best[name] = min(best.get(name, now - since), now - since)
+        return time.perf_counter()
+
+    for _ in range(repeats):
+        at = time.perf_counter()
+        y = network.analysis(image, codes)
+        at = timed("encode: analysis", at)
+        z = to_symbols(y / step)
+        w = to_symbols(network.hyper_analysis(z, image, codes) / step)
+        at = timed("encode: hyper-analysis", at)
+        steps, _ = run_priors(Latents(w, z), network.conditioned(codes))
+        at = timed("encode: integer priors", at)
+        payload = write_payload(steps, network.tables)
+        at = timed("encode: range coder", at)
+        latents, features = read_payload(payload, size, network.config, network.conditioned(codes), network.tables)
+        at = timed("decode: integer priors and range coder", at)
+        network.synthesis(latents.z, features, codes, *image.shape[:2])
+        timed("decode: synthesis", at)
+    return best
+
+
+def _learned(name: str, network: Network, image: Image, repeats: int) -> Timing:
+    codes = KnobCodes.nearest(LMBDA, 1.0, network.config.knots)
+    data = PictureEncoder(network, image).code(codes).data
+    encode_s = _seconds(lambda: PictureEncoder(network, image).code(codes), repeats)
+    return Timing(name, encode_s, _seconds(lambda: read_picture(network, data), repeats))
+
+
+def _compressai(name: str, image: Image, repeats: int) -> Timing | None:
+    try:
+        architectures = importlib.import_module("compressai.zoo").image_models
+    except ImportError:
+        return None
+    torch.manual_seed(0)
+    net = architectures[name](quality=OTHERS_QUALITY, pretrained=False).eval()
+    net.update(force=True)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    coded = net.compress(x)
+    encode_s = _seconds(lambda: net.compress(x), repeats)
+    return Timing(name, encode_s, _seconds(lambda: net.decompress(coded["strings"], coded["shape"]), repeats))
+
+
+def _seconds(work: Callable[[], object], repeats: int) -> float:
+    taken = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table and the profile of `small`."""
+    parser = argparse.ArgumentParser(description="Time the learned codec on one picture of Kodak's size.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args(arguments)
+    timings = run(threads=given.threads, repeats=given.repeats)
+    first = timings[0]
+    print(f"768×512, {given.threads} threads, fastest of {given.repeats}")
+    for one in timings:
+        ratios = f"×{one.encode_s / first.encode_s:.2f}, ×{one.decode_s / first.decode_s:.2f}"
+        print(f"{one.name:14} encode {one.encode_s:8.3f} s  decode {one.decode_s:8.3f} s  [{ratios}]")
+    torch.set_num_threads(given.threads)
+    with torch.no_grad():
+        for part, seconds in profile(network_of("small"), photograph(), given.repeats).items():
+            print(f"  small, {part:40} {seconds:.3f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
