@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from isorate.errors import RunError
+from isorate.manifest import check_manifest
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.comparison import Column, Comparison
 from isorate.reports.curves import Curve, Point
@@ -101,10 +102,12 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
     Raises
     ------
     RunError
-        When they have no cell in common.
+        When they have no cell in common, or one of them is damaged.
     ReportError
         When one of them holds no rows.
     """
+    for run in (first, second):
+        check_manifest(run)
     sides = Comparison(first), Comparison(second)
     rows = tuple({(row.image, row.point, row.codec): row for row in side.rows} for side in sides)
     other = sorted(

@@ -9,7 +9,17 @@ from isorate.reports.bdrate import BDRate
 from isorate.reports.summary import Interval
 from isorate.reports.text import DASH, number
 
-HEAD = ("codec", "cells", "size %", "ΔPSNR dB (95 %)", "wins", "ΔMS-SSIM (95 %)", "wins", "BD-rate PSNR", "MS-SSIM")
+HEAD = (
+    "codec",
+    "cells",
+    "size %",
+    "ΔPSNR dB (95 %)",
+    "wins",
+    "ΔMS-SSIM (95 %)",
+    "wins",
+    "BD-rate PSNR",
+    "BD-rate MS-SSIM",
+)
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}"
@@ -51,19 +61,17 @@ def _rate(rate: BDRate) -> str:
 
 def notes(compared: RunsCompared) -> list[str]:
     """Return what a reader must know besides the table."""
-    found = [f"{compared.second} against {compared.first}; positive differences are in favour of {compared.second}."]
+    found = [f"A is {compared.first}, B is {compared.second}; differences are B minus A, a negative BD-rate favours B."]
+    if reasons := [change.bd_psnr.reason for change in compared.codecs if change.bd_psnr.reason]:
+        found.append(f"No BD-rate: {'. '.join(dict.fromkeys(reasons))}.")
     for change in compared.codecs:
         if change.other_rate:
             found.append(
                 f"{change.label}: {change.other_rate} of {len(change.pairs)} cells differ in file size by more than "
                 "0.5 %; part of their difference is rate."
             )
-        if change.bd_psnr.reason:
-            found.append(f"{change.label}: no BD-rate: {change.bd_psnr.reason}.")
         if any(change.failed):
-            found.append(
-                f"{change.label}: {change.failed[0]} cells failed in the first run, {change.failed[1]} in the second."
-            )
+            found.append(f"{change.label}: {change.failed[0]} cells failed in A, {change.failed[1]} in B.")
     for side, missing in ((compared.first, compared.only_first), (compared.second, compared.only_second)):
         if missing:
             found.append(f"{len(missing)} cells are in {side} only; the first: {missing[0]}.")
@@ -96,7 +104,7 @@ def html(compared: RunsCompared) -> str:
         "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes(compared)) + "</ul>",
     ]
     for change in compared.codecs:
-        head = ["image", "point", "bytes", "bytes", "size %", "PSNR", "PSNR", "ΔPSNR dB", "MS-SSIM", "MS-SSIM"]
+        head = ["image", "point", "bytes A", "B", "size %", "PSNR A", "B", "ΔPSNR dB", "MS-SSIM A", "B"]
         rows = [
             [
                 pair.first.image, pair.first.point, str(pair.first.num_bytes), str(pair.second.num_bytes),

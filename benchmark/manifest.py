@@ -46,6 +46,7 @@ class Manifest(TypedDict):
     policy: str
     tolerance_pct: float
     versions: dict[str, str]
+    platform: dict[str, str | int]
 
 
 def check_manifest(run: Run) -> None:

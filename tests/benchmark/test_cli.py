@@ -35,6 +35,12 @@ def test_every_command_has_help(command, said):
     ["decode", "/nowhere.jpg", "x.jpg"],
     ["decode", "/nowhere.xyz", "x.png"],
     ["verify", "--data", "/nowhere"],
+    ["baseline", "/nowhere"],
+    ["compare", "/nowhere", "/nowhere"],
+    ["reproduce", "/nowhere"],
+    ["doctor", "--config", "/nowhere.toml"],
+    ["run", "--config", "/nowhere.toml"],
+    ["completion", "tcsh"],
     ["nonsense"],
     ["run"],
 ])  # fmt: skip

@@ -15,9 +15,12 @@ POINTS = {"jpeg-quality10": 4000, "jpeg-quality20": 8000, "jpeg-quality40": 1600
 def make_run(path, edit=lambda row: row, images=("a", "b", "<c>"), versions=None):
     manifest = {
         "title": "t",
-        "dataset": {"name": "d", "images": [{"name": i, "sha256": i} for i in images]},
+        "dataset": {"name": "d", "images": [{"name": i, "width": 256, "height": 256, "sha256": i} for i in images]},
         "anchor": "jpeg",
-        "codecs": [{"name": c, "backend": f"{c} 1"} for c in ("jpeg", "jpeg2000")],
+        "codecs": [
+            {"name": c, "backend": f"{c} 1", "spec": c, "options": {}, "available": True} for c in ("jpeg", "jpeg2000")
+        ],
+        "policy": "nearest",
         "points": list(POINTS),
         "versions": versions or {"python": "3.11"},
         "platform": {},
@@ -74,7 +77,7 @@ def test_what_cannot_be_compared_is_told(tmp_path):
     said = " ".join(notes(compare_runs(first, second)))
     assert "not compared: a" in said
     assert "8 cells are in" in said
-    assert "0 cells failed in the first run, 4 in the second" in said
+    assert "0 cells failed in A, 4 in B" in said
     assert "4 of 4 cells differ in file size" in said
     assert "python 3.11 → 3.12" in said
 

@@ -30,6 +30,7 @@ def manifest(images, points):
         "points": points,
         "policy": "nearest",
         "tolerance_pct": 0.5,
+        "platform": {"machine": "x86_64", "cores": 2},
         "versions": {"python": "3.11.7", "isorate": "0.1.0", "pillow": "13.0.0", "torch": "2.13.0"},
     }
 
