@@ -46,6 +46,9 @@ def match_codec(
     """
     if not isinstance(codec, TwoKnobCodec):
         return match_size(size, codec.knob, target, num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy)
+    solved = _solved(size, codec, target, tolerance_pct, policy, image)
+    if solved is not None:
+        return solved
     default = codec.fine_default
     coarse = match_size(
         lambda value: size(value, default),
@@ -69,6 +72,24 @@ def match_codec(
     trace += [Probe(knob, probe.num_bytes, probe.knob) for probe in fine.trace]
     best = Probe(knob, fine.best.num_bytes, fine.best.knob)
     return Match(target, best, trace, fine.unreachable, coarse.monotone and fine.monotone)
+
+
+def _solved(
+    size: Callable[..., int],
+    codec: TwoKnobCodec,
+    target: float,
+    tolerance_pct: float,
+    policy: Policy,
+    image: Image | None,
+) -> Match | None:
+    """Return the codec's own choice of knobs, if it makes one and that is within the tolerance."""
+    knobs = None if image is None else codec.solve(image, target)
+    if knobs is None:
+        return None
+    probe = Probe(knobs[0], size(*knobs), knobs[1])
+    found = Match(target, probe, [probe])
+    limit = 0.0 if policy is Policy.AT_MOST else tolerance_pct
+    return found if -tolerance_pct <= found.residual_pct <= limit else None
 
 
 def match(

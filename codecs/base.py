@@ -130,6 +130,10 @@ class TwoKnobCodec(Codec):
         """Return the fine knob, with its rate curve where the coarse knob is at `knob`."""
         return self.fine_knob
 
+    def solve(self, image: Image, num_bytes: float) -> tuple[float, float] | None:
+        """Return both knobs' values for a file of `num_bytes`, if the codec has a way of its own to choose them."""
+        return None
+
     @abstractmethod
     def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
         """Return the whole file for `image` at both knobs; `fine` defaults to :attr:`fine_default`."""

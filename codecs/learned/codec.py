@@ -184,6 +184,13 @@ class LearnedCodec(TwoKnobCodec):
             target = bpp * image.shape[0] * image.shape[1] / 8
             return match_rate(encoder, RatePredictor(lines, image), target, effort=self.effort)
 
+    def solve(self, image: Image, num_bytes: float) -> tuple[float, float] | None:
+        """Return the (λ, Δ) of effort 1 for a file of `num_bytes`; None at other efforts, which search as others do."""
+        if self.effort != 1:
+            return None
+        found = self.match(image, 8 * num_bytes / (image.shape[0] * image.shape[1]))
+        return found.coded.codes.values(self._network().config.knots)
+
     def decode(self, data: bytes) -> Image:
         """Return the picture, (height, width, 3) uint8; needs the bytes and the weights file that they name.
 

@@ -25,7 +25,7 @@ def golden(request) -> tuple[Path, Path]:
     return weights, folder
 
 
-@pytest.fixture(params=["channels_last", "contiguous"])
+@pytest.fixture(params=["channels_last", "contiguous"], scope="module")
 def network(request, golden) -> Network:
     found = Network(load_weights(golden[0]))
     if request.param == "contiguous":

@@ -51,6 +51,13 @@ def test_the_suites_matcher_drives_both_knobs(codec, crops):
     assert codec.encode(crops[1], *found.best.knobs) == data
 
 
+def test_effort_1_works_through_the_suites_matcher(crops, tiny_path):
+    careful = LearnedCodec(str(tiny_path), effort=1, threads=1)
+    data, found = match(careful, crops[1], 0.3)
+    assert data == careful.match(crops[1], 0.3).coded.data
+    assert len(found.trace) == 1
+
+
 def test_a_probe_of_the_fine_knob_does_not_analyse_again(codec, crops):
     codec.encode(crops[0], 0.01, 1.0)
     before = codec._last[1].passes
@@ -61,7 +68,8 @@ def test_a_probe_of_the_fine_knob_does_not_analyse_again(codec, crops):
 @pytest.mark.parametrize("target", [0.2, None])
 def test_effort_2_is_better(codec, crops, tiny_path, monkeypatch, target):
     """Fewer steps than usual: at a rate the picture is better, at a knob the file is smaller for what it loses."""
-    monkeypatch.setattr("isorate.codecs.learned.refinement.STEPS", 30)
+    monkeypatch.setattr("isorate.codecs.learned.refinement.STEPS", 24)
+    monkeypatch.setattr("isorate.codecs.learned.refinement.EXTRA_STEPS", 16)
     image = crops[2][:128, :128].copy()
     refined = LearnedCodec(str(tiny_path), effort=2, threads=1)
     if target is None:
