@@ -158,7 +158,9 @@ def _published(name: str, *, needed: bool) -> Found:
 
 def _machine(out: Path) -> Iterator[Found]:
     cores = usable_cores()
-    yield Found("machine", "processor", State.OK, f"{machine()['processor'] or machine()['machine']}, {cores} cores")
+    this = machine()
+    said = f"{this['processor'] or this['machine']}; {cores} cores: as many workers, of one thread each"
+    yield Found("machine", "processor", State.OK, said)
     memory = _memory()
     if memory is not None:
         tight = memory < cores * MEMORY_PER_WORKER
