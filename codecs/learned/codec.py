@@ -176,13 +176,14 @@ class LearnedCodec(TwoKnobCodec):
         """
         if not 0 < bpp < float("inf"):
             raise UsageError(f"learned: a target of {bpp} bpp; a positive number is needed")
-        from isorate.codecs.learned.rate_control import match_rate
+        from isorate.codecs.learned.rate_control import match_rate, squared_error
 
         with self._ready():
             encoder = self._encoder(image)
             lines = RateLine.read(encoder.network.weights.rates["lines"])
             target = bpp * image.shape[0] * image.shape[1] / 8
-            return match_rate(encoder, RatePredictor(lines, image), target, effort=self.effort)
+            error = squared_error if self.objective == "mse" else _dissimilarity
+            return match_rate(encoder, RatePredictor(lines, image), target, effort=self.effort, error=error)
 
     def solve(self, image: Image, num_bytes: float) -> tuple[float, float] | None:
         """Return the (λ, Δ) of effort 1 for a file of `num_bytes`; None at other efforts, which search as others do."""
@@ -259,6 +260,15 @@ class LearnedCodec(TwoKnobCodec):
                 yield
         finally:
             torch.set_num_threads(before)
+
+
+def _dissimilarity(one: Image, other: Image) -> float:
+    """Return 1 - MS-SSIM, or the squared error of pictures too small for it."""
+    from isorate.codecs.learned.rate_control import squared_error
+    from isorate.metrics import ms_ssim
+
+    similarity = ms_ssim(other, one)
+    return squared_error(one, other) if similarity is None else 1 - similarity
 
 
 @functools.cache

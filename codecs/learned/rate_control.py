@@ -5,6 +5,7 @@ of Δ one.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,19 @@ class _Search:
         return nearest
 
 
-def match_rate(encoder: PictureEncoder, predictor: RatePredictor, target_bytes: float, *, effort: int = 0) -> RateMatch:
+def squared_error(one: Image, other: Image) -> float:
+    """Return the mean squared difference of two pictures, 0..65025."""
+    return float(np.square(one.astype(np.float32) - other).mean())
+
+
+def match_rate(
+    encoder: PictureEncoder,
+    predictor: RatePredictor,
+    target_bytes: float,
+    *,
+    effort: int = 0,
+    error: Callable[[Image, Image], float] = squared_error,
+) -> RateMatch:
     """Return the file of `encoder`'s picture whose size is nearest to `target_bytes`.
 
     Parameters
@@ -127,7 +140,9 @@ def match_rate(encoder: PictureEncoder, predictor: RatePredictor, target_bytes: 
         Size of the whole file, above 0.
     effort
         1 also tries smaller and larger Δ with the λ that makes up for it, decodes each file, and keeps the one with
-        the smallest squared error among those within the tolerance. 2 refines the latents, twice.
+        the smallest error among those within the tolerance. 2 refines the latents, twice.
+    error
+        What effort 1 compares pictures by.
     """
     before = encoder.passes
     search = _Search(encoder, predictor, target_bytes)
@@ -135,7 +150,7 @@ def match_rate(encoder: PictureEncoder, predictor: RatePredictor, target_bytes: 
     assert search.best is not None
     chosen = search.best
     if effort == 1 and search.near(first):
-        chosen = _best_picture(search, first)
+        chosen = _best_picture(search, first, error)
     if effort == 2 and search.near(first):
         chosen = _refined(search, first)
     return RateMatch(chosen, target_bytes, encoder.passes - before)
@@ -148,7 +163,7 @@ def _refined(search: _Search, first: Coded) -> Coded:
     return refine(search.encoder, above.codes, search.target)
 
 
-def _best_picture(search: _Search, first: Coded) -> Coded:
+def _best_picture(search: _Search, first: Coded, error: Callable[[Image, Image], float]) -> Coded:
     candidates = [first]
     here = math.log10(first.codes.values(search.knots)[0])
     for shift in TRIED_SHIFTS:
@@ -158,9 +173,4 @@ def _best_picture(search: _Search, first: Coded) -> Coded:
             candidates.append(search.settle(search.approach(log_lmbda, bin_code)))
     near = [coded for coded in candidates if search.near(coded)]
     network, image = search.encoder.network, search.encoder.image
-    return min(near, key=lambda coded: squared_error(read_picture(network, coded.data), image))
-
-
-def squared_error(one: Image, other: Image) -> float:
-    """Return the mean squared difference of two pictures, 0..65025."""
-    return float(np.square(one.astype(np.float32) - other).mean())
+    return min(near, key=lambda coded: error(read_picture(network, coded.data), image))

@@ -193,3 +193,28 @@ def test_latents_beyond_16_bits_are_clamped_not_wrapped(tiny):
     assert to_symbols(torch.tensor([1e9, -1e9, 0.4])).tolist() == [32767, -32767, 0]
     zeros = Latents(np.zeros((8, 1, 1), np.int32), np.zeros((32, 4, 4), np.int32))
     assert zeros.checksum(KnobCodes(0, 0)) != zeros.checksum(KnobCodes(0, 1))
+
+
+@pytest.mark.slow
+def test_24_megapixels_take_less_than_6_gigabytes(tmp_path):
+    code = f"""
+import resource, sys
+import numpy as np
+from isorate.codecs.learned import LearnedCodec
+image = np.random.default_rng(0).integers(0, 256, (400, 600, 3)).astype(np.uint8).repeat(10, 0).repeat(10, 1)
+codec = LearnedCodec({str(TINY)!r}, threads=1)
+assert codec.decode(codec.encode(image, 0.01)).shape == (4000, 6000, 3)
+unit = 2**30 if sys.platform == "darwin" else 2**20
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert float(done.stdout) < 6
+
+
+def test_effort_1_compares_by_what_the_weights_were_trained_for(codec, astronaut):
+    from isorate.codecs.learned.codec import _dissimilarity
+
+    assert _dissimilarity(astronaut, astronaut) == pytest.approx(0, abs=1e-6)
+    assert 0 < _dissimilarity(astronaut, np.roll(astronaut, 3, 0)) < 1
+    small = astronaut[:30, :30]
+    assert _dissimilarity(small, np.roll(small, 3, 0)) > 1
