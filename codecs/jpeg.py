@@ -1,6 +1,7 @@
 """JPEG by Pillow's libjpeg-turbo (ITU-T T.81)."""
 
 import io
+import math
 from typing import Literal
 
 import PIL
@@ -41,10 +42,15 @@ def scaled_table(base: tuple[int, ...], quality: float) -> list[int]:
     quality
         1..100. At whole numbers the result is libjpeg's own baseline table.
     """
-    percent = 5000 / quality if quality < 50 else 200 - 2 * quality
-    if float(quality).is_integer():
-        percent = int(percent)  # libjpeg computes the percentage in whole numbers
+    below = math.floor(quality)
+    share = quality - below
+    percent = (1 - share) * _percent(below) + share * _percent(min(below + 1, 100))
     return [min(max(int((step * percent + 50) / 100), 1), 255) for step in base]
+
+
+def _percent(quality: int) -> int:
+    """Return libjpeg's scale for a whole quality, in whole percent."""
+    return 5000 // quality if quality < 50 else 200 - 2 * quality
 
 
 class Jpeg(Codec):

@@ -275,7 +275,11 @@ def test_a_kill_loses_at_most_the_cell_in_work(tmp_path, plugin, coffee, how):
         Image.fromarray(coffee[row * 50 : row * 50 + 50, :64]).save(folder / f"{row}.png")
     words = isorate("run", "--data", folder, "--anchor", "slow", "--point", "quality=30", "--codec", "jpeg",
                     "-o", out, "--no-cache", "--workers", 1)  # fmt: skip
-    child = subprocess.Popen(words, env=plugin, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # A shell's background job ignores Ctrl-C and hands that down; a user's command does not.
+    child = subprocess.Popen(
+        words, env=plugin, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (one call, no lock)
+    )  # fmt: skip
     while len(list((out / "rows").glob("*.json"))) < 4:
         time.sleep(0.05)
         assert child.poll() is None
