@@ -10,14 +10,15 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= kodak
-ANCHOR ?= bpg
+ANCHOR ?= learned
 RUNS ?= runs
 TESTS ?= tests
+JOBS ?= auto
 ARGS ?=
 # What the gate runs: see docs/gate.md. A codec joins by its name here and `make baseline`.
 GATE_DATA ?= samples
 GATE_POINTS ?= $(if $(filter kodak,$(GATE_DATA)),qp=37,qp=32 qp=37)
-GATE_CODECS ?= jpeg2000 jpeg
+GATE_CODECS ?= learned jpeg2000 jpeg
 GATE_RUN = $(RUNS)/gate-$(GATE_DATA)
 BASELINE = .ci/baselines/$(GATE_DATA).json
 
@@ -64,7 +65,7 @@ verify: $(ENV)  ## recompute the paper's classical columns and print the differe
 	@$(ISORATE) verify --data "$(DATA)"
 
 test: $(ENV)  ## run the tests
-	@$(PY) -m pytest $(TESTS) $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(ARGS)
 
 check: $(ENV)  ## lint and type checks
 	@$(PY) -m ruff check .

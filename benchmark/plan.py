@@ -16,7 +16,7 @@ from isorate.matching import Policy
 from isorate.points import Point, default_points
 from isorate.provenance import git_commit, machine, versions
 
-DEFAULT_ANCHOR = "bpg"
+DEFAULT_ANCHOR = "learned"
 DEFAULT_CODECS = ("bpg", "jpeg2000", "jpeg")
 
 

@@ -15,6 +15,7 @@ from isorate.errors import CodecUnavailableError, UsageError
 ENTRY_POINT_GROUP = "isorate.codecs"
 
 BUILT_IN = {
+    "learned": "isorate.codecs.learned:LearnedCodec",
     "bpg": "isorate.codecs.bpg:Bpg",
     "jpeg2000": "isorate.codecs.jpeg2000:Jpeg2000",
     "jpeg": "isorate.codecs.jpeg:Jpeg",

@@ -18,7 +18,7 @@ def test_options_reach_the_adapter():
 
 @pytest.mark.parametrize(("text", "said"), [
     ("jpg", "did you mean 'jpeg'"),
-    ("zzz", "there are: bpg"),
+    ("zzz", "there are: learned, bpg"),
     ("jpeg:chrome=444", "did you mean 'chroma'"),
     ("jpeg:444", "not of the form key=value"),
 ])  # fmt: skip
