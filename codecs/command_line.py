@@ -2,12 +2,9 @@
 
 import hashlib
 import math
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -18,12 +15,11 @@ from PIL import Image as PillowImage
 
 from isorate.codecs.base import Codec, Image, Knob, Option
 from isorate.codecs.pillow_decode import decode_with_pillow
+from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 
 PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0
-SHOWN = 400
-"""How many characters of a program's last words a message repeats."""
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
@@ -142,7 +138,7 @@ class CommandLineCodec(Codec):
             value = f"{knob:.0f}" if self.knob.integer else repr(float(knob))
             said = self._run(self.definition.encode, source, target, {self.knob.name: value})
             if not target.is_file() or not target.stat().st_size:
-                raise CodecError(f"{self.name}: the encoder wrote nothing at {self.knob.name} {value}{_quoted(said)}")
+                raise CodecError(f"{self.name}: the encoder wrote nothing at {self.knob.name} {value}{quoted(said)}")
             return target.read_bytes()
 
     def decode(self, data: bytes) -> Image:
@@ -160,16 +156,16 @@ class CommandLineCodec(Codec):
             except CodecError as error:
                 raise BitstreamError(str(error)) from None
             if not target.is_file():
-                raise BitstreamError(f"{self.name}: the decoder wrote nothing{_quoted(said)}")
+                raise BitstreamError(f"{self.name}: the decoder wrote nothing{quoted(said)}")
             try:
                 return decode_with_pillow(target.read_bytes(), PICTURE_FORMATS[self.definition.picture])
             except BitstreamError as error:
-                raise BitstreamError(f"{self.name}: the decoder's picture: {error}{_quoted(said)}") from None
+                raise BitstreamError(f"{self.name}: the decoder's picture: {error}{quoted(said)}") from None
 
     def _run(self, text: str, source: Path, target: Path, values: dict[str, str]) -> str:
         filled = {"input": str(source), "output": str(target), **values}
         words = [_PLACEHOLDER.sub(lambda found: filled[found[1]], word) for word in shlex.split(text)]
-        return _run([_program(self.name, text), *words[1:]], self.name, self.definition.timeout)
+        return run_program([_program(self.name, text), *words[1:]], self.name, self.definition.timeout, "timeout")
 
 
 def _check_words(name: str, key: str, text: str, wanted: set[str]) -> None:
@@ -198,7 +194,7 @@ def _program(name: str, text: str) -> str:
 @cache
 def _version(name: str, text: str, timeout: float) -> str:
     program = _program(name, text)
-    printed = _run([program, *shlex.split(text)[1:]], name, timeout, accept_failure=True)
+    printed = run_program([program, *shlex.split(text)[1:]], name, timeout, "timeout", accept=lambda _: True)
     lines = [line.strip() for line in printed.splitlines() if re.search(r"\d", line)]
     if not lines:
         raise CodecUnavailableError(f"{name}: {text!r} prints no version; correct version, or leave it out")
@@ -209,36 +205,6 @@ def _version(name: str, text: str, timeout: float) -> str:
 @cache
 def _checksum(program: str) -> str:
     return hashlib.sha256(Path(program).read_bytes()).hexdigest()[:12]
-
-
-def _run(words: list[str], name: str, limit: float, *, accept_failure: bool = False) -> str:
-    """Run a program to its end and return what it printed; it and its children are killed at the time limit."""
-    program = Path(words[0]).name
-    try:
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    except OSError as error:
-        raise CodecUnavailableError(f"{name}: {words[0]} cannot be run: {error.strerror or error}") from None
-    with process:
-        try:
-            printed = process.communicate(timeout=limit)[0].decode(errors="replace")
-        except BaseException as error:
-            # The whole group: a time limit or a keyboard interrupt must not leave children behind.
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise CodecError(f"{name}: {program} was stopped after {limit:g} s (timeout)") from None
-            raise
-    status = process.returncode
-    if status and not accept_failure:
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
-        raise CodecError(f"{name}: {program} {how}{_quoted(printed)}")
-    return printed
-
-
-def _quoted(printed: str) -> str:
-    words = " ".join(printed.split())
-    return f": {words[-SHOWN:]}" if words else ""
 
 
 def check_knob(name: str, knob: Knob) -> None:

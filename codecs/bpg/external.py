@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import signal
-import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,15 +11,13 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from isorate.codecs.base import Image
+from isorate.codecs.program import quoted, run_program
 from isorate.errors import CodecError, CodecUnavailableError, UsageError
 
 ENCODER_VARIABLE, DECODER_VARIABLE = "ISORATE_BPGENC", "ISORATE_BPGDEC"
 TIME_LIMIT_VARIABLE = "ISORATE_BPG_TIMEOUT"
 TIME_LIMIT, TIME_LIMIT_PER_MEGAPIXEL = 120.0, 30.0
 """Seconds that one run may take, unless :data:`TIME_LIMIT_VARIABLE` says otherwise; jctvc needs 10 a megapixel."""
-
-SHOWN = 400
-"""How many characters of a program's last words a message repeats."""
 
 
 def find(program: str, variable: str) -> str | None:
@@ -61,7 +57,8 @@ def encoder() -> str:
 @cache
 def version(program: str) -> str:
     """Return the version that `program` prints in its usage text."""
-    usage = _run([program], accept=(0, 1))  # printed with status 1
+    # printed with status 1
+    usage = run_program([program], "bpg", _time_limit(0), TIME_LIMIT_VARIABLE, accept=lambda status: status in (0, 1))
     found = re.search(r"version\s+(\S+)", usage)
     if found is None:
         raise CodecUnavailableError(f"bpg: {program} prints no version: is it libbpg's?")
@@ -89,7 +86,7 @@ def encode(image: Image, qp: int, *, encoder_name: str, chroma: str, bit_depth: 
         height, width = image.shape[:2]
         said = _run([encoder(), *words, "-q", str(qp), "-o", str(target), str(source)], height * width)
         if not target.is_file() or not target.stat().st_size:
-            raise CodecError(f"bpg: bpgenc wrote nothing for a picture of {width}×{height}{_quoted(said)}")
+            raise CodecError(f"bpg: bpgenc wrote nothing for a picture of {width}×{height}{quoted(said)}")
         return target.read_bytes()
 
 
@@ -103,37 +100,11 @@ def decode(program: str, data: bytes, pixels: int) -> Image:
             with PillowImage.open(target) as image:
                 return np.asarray(image.convert("RGB"))
         except OSError as error:
-            raise CodecError(f"bpg: bpgdec wrote no picture: {error}{_quoted(said)}") from None
+            raise CodecError(f"bpg: bpgdec wrote no picture: {error}{quoted(said)}") from None
 
 
-def _run(command: list[str], pixels: int = 0, accept: tuple[int, ...] = (0,)) -> str:
-    """Run a program to its end and return what it printed; it and its children are killed at the time limit."""
-    name = Path(command[0]).name
-    limit = _time_limit(pixels)
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise CodecUnavailableError(f"bpg: {command[0]} cannot be run: {error}") from None
-    with process:
-        try:
-            printed = process.communicate(timeout=limit)[0].decode(errors="replace")
-        except BaseException as error:
-            # The whole group: a keyboard interrupt or a time limit must not leave children behind.
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise CodecError(f"bpg: {name} was stopped after {limit:g} s ({TIME_LIMIT_VARIABLE})") from None
-            raise
-    status = process.returncode
-    if status not in accept:
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
-        raise CodecError(f"bpg: {name} {how}{_quoted(printed)}")
-    return printed
+def _run(command: list[str], pixels: int = 0) -> str:
+    return run_program(command, "bpg", _time_limit(pixels), TIME_LIMIT_VARIABLE)
 
 
 def _time_limit(pixels: int) -> float:
@@ -147,8 +118,3 @@ def _time_limit(pixels: int) -> float:
     if not 0 < limit < float("inf"):
         raise UsageError(f"bpg: {TIME_LIMIT_VARIABLE}={text} is no number of seconds above 0")
     return limit
-
-
-def _quoted(printed: str) -> str:
-    words = " ".join(printed.split())
-    return f": {words[-SHOWN:]}" if words else ""
