@@ -17,7 +17,7 @@ from isorate.points import Point, default_points
 from isorate.provenance import git_commit, machine, versions
 
 DEFAULT_ANCHOR = "learned"
-DEFAULT_CODECS = ("bpg", "jpeg2000", "jpeg")
+DEFAULT_CODECS = ("learned", "bpg", "jpeg2000", "jpeg")
 
 
 @dataclass(frozen=True, slots=True)
