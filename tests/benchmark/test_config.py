@@ -91,7 +91,7 @@ def test_init_writes_a_file_that_is_valid_with_every_comment_removed(tmp_path, m
     monkeypatch.chdir(tmp_path)
     assert main(["init"]) == 0
     text = Path("isorate.toml").read_text()
-    assert read(text).codecs == ("bpg", "jpeg2000", "jpeg")
+    assert read(text).codecs == ("learned", "jpeg2000", "jpeg")
     uncommented = "\n".join(
         line.removeprefix("# ") if " = " in line or "[" in line[:5] else line for line in text.splitlines()
     )
