@@ -11,7 +11,8 @@ from isorate.codecs.base import Knob
 from isorate.codecs.command_line import CommandLine
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset
-from isorate.errors import CodecUnavailableError, UsageError
+from isorate.datasets.images import load_image
+from isorate.errors import CodecUnavailableError, ImageError, UsageError
 from isorate.matching import Policy
 from isorate.points import Point, default_points
 from isorate.provenance import git_commit, machine, versions
@@ -122,9 +123,6 @@ def spec_of(described: dict[str, Any]) -> CodecSpec:
 
 
 def _describe_image(name: str, path: Path) -> dict[str, Any]:
-    from isorate.datasets.images import load_image
-    from isorate.errors import ImageError
-
     try:
         loaded = load_image(path)
     except ImageError as error:

@@ -8,8 +8,6 @@ from isorate.codecs.base import Option
 from isorate.errors import RunError
 from isorate.typed import mismatch
 
-SCHEMA_VERSION = 1
-
 ANCHOR = "anchor"
 MATCHED = "matched"
 OK = "ok"

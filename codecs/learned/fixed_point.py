@@ -11,8 +11,6 @@ from torch import Tensor
 
 ACTIVATION_BITS = 8
 """Fractional bits of an activation."""
-WEIGHT_BITS = 12
-"""Fractional bits of a weight."""
 LARGEST_WEIGHT = 2**15 - 1
 """The largest integer that stands for a weight."""
 ACTIVATION_LIMIT = 128.0
