@@ -47,14 +47,26 @@ class ConditionalConv2d(nn.Module):
 
     Attributes
     ----------
+    full_precision
+        Whether it stays in fp32 under autocast: for latents and parameters of priors, too fine for bfloat16's 8 bits.
     weight
         (out, in / groups, kernel, kernel).
     u, v
         (out, K): the scale before softplus and the bias at each knot.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, knots: int, groups: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        knots: int,
+        groups: int = 1,
+        *,
+        full_precision: bool = False,
+    ) -> None:
         super().__init__()
+        self.full_precision = full_precision
         self.kernel = kernel
         self.groups = groups
         fan_in = in_channels // groups * kernel * kernel
@@ -76,6 +88,12 @@ class ConditionalConv2d(nn.Module):
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Convolve `x` (N, in, height, width) under h(λ) (N, K)."""
+        if self.full_precision:
+            with torch.autocast(x.device.type, enabled=False):
+                return self._conditioned(x.float(), h)
+        return self._conditioned(x, h)
+
+    def _conditioned(self, x: Tensor, h: Tensor) -> Tensor:
         y = self.convolve(x)
         scale = self.scale(h).to(y.dtype)[:, :, None, None]
         bias = self.bias(h).to(y.dtype)[:, :, None, None]

@@ -109,10 +109,9 @@ class ConditionalAutoencoder(nn.Module):
         quantize = Quantizer(bin_size, mode, generator)
         z, z_rate = quantize(self.analysis_net(x, h).float())
         w, w_rate = quantize(self.hyper_analysis_net(z, x, h).float())
-        with torch.autocast(x.device.type, enabled=False):
-            features = self.hyper_synthesis_net(w, condition)
-            latent_bits = _bits(z_rate, self.latent_prior(z, features, condition), bin_size)
-            hyper_bits = _bits(w_rate, self.hyper_prior(w, condition), bin_size)
+        features = self.hyper_synthesis_net(w, condition)
+        latent_bits = _bits(z_rate, self.latent_prior(z, features, condition), bin_size)
+        hyper_bits = _bits(w_rate, self.hyper_prior(w, condition), bin_size)
         picture = self.synthesis_net(z, features, h) if reconstruct else x
         return Coded(picture, latent_bits, hyper_bits)
 

@@ -53,7 +53,7 @@ class PriorConv2d(ConditionalConv2d):
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, knots: int, limit: float = ACTIVATION_LIMIT
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel, knots)
+        super().__init__(in_channels, out_channels, kernel, knots, full_precision=limit == OUTPUT_LIMIT)
         self.limit = limit
         self.d = nn.Parameter(torch.zeros(out_channels))
         self.fake_quantize = False

@@ -28,7 +28,7 @@ class Analysis(nn.Module):
         self.fine = Blocks(config.encoder_fine_blocks, fine, knots, config.separable)
         self.down = ConditionalConv2d(4 * fine, coarse, 1, knots)
         self.coarse = Blocks(config.encoder_coarse_blocks, coarse, knots, config.separable)
-        self.leave = ConditionalConv2d(coarse, config.latent_channels, 1, knots)
+        self.leave = ConditionalConv2d(coarse, config.latent_channels, 1, knots, full_precision=True)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Map x (N, 3, H, W) in [0, 1] to y (N, M, H/16, W/16)."""
@@ -46,7 +46,7 @@ class HyperAnalysis(nn.Module):
         self.from_latent = ConditionalConv2d(config.latent_channels, width // 2, 1, knots)
         self.from_image = ConditionalConv2d(4 * RGB_PATCH, width // 2, 1, knots)
         self.middle = ConditionalConv2d(4 * width, width, 1, knots)
-        self.leave = ConditionalConv2d(4 * width, config.hyper_channels, 1, knots)
+        self.leave = ConditionalConv2d(4 * width, config.hyper_channels, 1, knots, full_precision=True)
 
     def forward(self, z: Tensor, x: Tensor, h: Tensor) -> Tensor:
         """Map z (N, M, H/16, W/16) and x (N, 3, H, W) to w before quantization, (N, C, H/64, W/64)."""
@@ -62,7 +62,7 @@ class Synthesis(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         fine, coarse, knots = config.fine_channels, config.coarse_channels, len(config.knots)
-        self.from_latent = ConditionalConv2d(config.latent_channels, coarse, 1, knots)
+        self.from_latent = ConditionalConv2d(config.latent_channels, coarse, 1, knots, full_precision=True)
         self.from_hyper = ConditionalConv2d(config.prior_channels, 4 * coarse, 1, knots)
         nn.init.zeros_(self.from_hyper.weight)
         self.coarse = Blocks(config.decoder_coarse_blocks, coarse, knots, config.separable)

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from isorate.codecs.learned.model import ConditionalAutoencoder
+from isorate.codecs.learned.network import load_network
 from isorate.codecs.learned.prior import set_fake_quantize
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIELDS, append_rows
@@ -22,7 +23,8 @@ from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
 from isorate.codecs.learned.training.loader import batches
 from isorate.codecs.learned.training.loss import draw_conditions, objective, rate_distortion
-from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizer, optimizer_tensors
+from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
+from isorate.codecs.learned.training.precision import in_bfloat16
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import validate
@@ -61,7 +63,7 @@ class Trainer:
         self.model = ConditionalAutoencoder(settings.model)
         self.model.to(self.place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = WeightAverage(self.model, settings.train.ema)
-        self.optimizer = make_optimizer(self.model, settings.train)
+        self.optimizers = make_optimizers(self.model, settings.train)
         self.step = 0
         self.warm_from = 0
         self.seconds = 0.0
@@ -77,12 +79,15 @@ class Trainer:
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def start_from(self, path: Path) -> None:
-        """Take the averaged weights of another run's checkpoint as the start of this one.
+        """Take a weights file, or the averaged weights of another run's checkpoint, as the start of this one.
 
         This model may have more residual blocks than that one: they begin silent.
         """
-        tensors, _ = read_checkpoint(path, str(self.place.device))
-        weights = {name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")}
+        if path.is_file():
+            weights = load_network(path, str(self.place.device)).model.state_dict()
+        else:
+            tensors, _ = read_checkpoint(path, str(self.place.device))
+            weights = {name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")}
         try:
             missing, unexpected = self.model.load_state_dict(weights, strict=False)
         except RuntimeError as error:
@@ -98,7 +103,7 @@ class Trainer:
         self.model.load_state_dict({k[6:]: t for k, t in tensors.items() if k.startswith("model.")})
         self.average.load({k[4:]: t for k, t in tensors.items() if k.startswith("ema.")})
         moments = {k[10:]: t for k, t in tensors.items() if k.startswith("optimizer.")}
-        load_optimizer_tensors(self.optimizer, self.model, moments)
+        load_optimizer_tensors(self.optimizers, self.model, moments)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.warm_from = int(state["warm_from"]) if moments else self.step
         self.skipped, self.validated_at = int(state["skipped"]), float(state["validated_at"])
@@ -111,7 +116,7 @@ class Trainer:
         averaged = self.average.shadow.items()
         tensors |= {f"ema.{name}": t.half() if self.compact else t for name, t in averaged}
         if not self.compact:
-            moments = optimizer_tensors(self.optimizer, self.model)
+            moments = optimizer_tensors(self.optimizers, self.model)
             tensors |= {f"optimizer.{name}": t for name, t in moments.items()}
         state = {
             "step": self.step,
@@ -197,17 +202,19 @@ class Trainer:
         lmbda, bin_size = draw_conditions(x.shape[0], recipe, generator)
         whole = self.step >= recipe.prior_steps
         self.model.analysis_net.requires_grad_(whole and not recipe.frozen_encoder)
-        with torch.autocast(place.device.type, torch.bfloat16, enabled=place.device.type == "cuda"):
+        fast = in_bfloat16(recipe.precision, place.device, recipe.fake_quantize)
+        with torch.autocast(place.device.type, torch.bfloat16, enabled=fast):
             coded = network(x, lmbda, bin_size, recipe.quantization, generator, reconstruct=whole)
         loss = objective(coded, x, lmbda, recipe.rate_weight_power)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         if bool(torch.isfinite(norm)):
             factor = self._rate_factor()
-            for group in self.optimizer.param_groups:
-                group["lr"] = group["peak"] * factor
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * factor
+                optimizer.step()
             self.average.update(self.model, self.step)
         else:
             self.skipped += 1

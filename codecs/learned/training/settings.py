@@ -3,10 +3,11 @@
 import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.quantization import QuantizationMode
+from isorate.codecs.learned.training.precision import Precision
 from isorate.errors import UsageError
 
 PHASE_KEYS = frozenset(
@@ -76,6 +77,9 @@ class TrainSettings:
         Later parts of the run, each with all earlier changes still in force.
     quantization
         Training's stand-in for rounding.
+    precision
+        Of the convolutions, see :data:`~isorate.codecs.learned.training.precision.Precision`; latents, the priors'
+        parameters, likelihoods and losses are in fp32 always.
     fake_quantize
         Whether the priors are put on the integers' grids.
     frozen_encoder
@@ -108,6 +112,7 @@ class TrainSettings:
     bin_octaves: float = 1.0
     rate_weight_power: float = 0.3
     quantization: QuantizationMode = "mixed"
+    precision: Precision = "auto"
     fake_quantize: bool = False
     frozen_encoder: bool = False
     curve_steps: int = 50
@@ -126,6 +131,10 @@ class TrainSettings:
             raise UsageError(f"train.crop_size is {self.crop_size}; it must be a multiple of 64")
         if self.optimizer not in ("soap", "adam"):
             raise UsageError(f"train.optimizer is {self.optimizer!r}; known are soap and adam")
+        if self.precision not in get_args(Precision):
+            raise UsageError(f"train.precision is {self.precision!r}; known are {', '.join(get_args(Precision))}")
+        if self.precision == "bf16" and self.fake_quantize:
+            raise UsageError("train.fake_quantize needs train.precision to be auto or fp32")
         for phase in self.phases:
             replace(self, phases=(), **phase.changes)
         if self.lowest_lmbda >= self.highest_lmbda:

@@ -3,12 +3,14 @@
 import csv
 import hashlib
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,16 @@ import torch
 from PIL import Image as PillowImage
 from skimage import data as photographs
 
+from isorate.codecs.learned.network import load_network
 from isorate.codecs.learned.training.card import model_card
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.loop import Trainer
+from isorate.codecs.learned.training.loss import rate_distortion
 from isorate.codecs.learned.training.pack import pack
+from isorate.codecs.learned.training.precision import in_bfloat16
 from isorate.codecs.learned.training.schedule import wsd
-from isorate.codecs.learned.training.settings import read_settings
+from isorate.codecs.learned.training.settings import TrainSettings, read_settings
 from isorate.codecs.learned.training.soap import Soap
 from isorate.errors import DatasetError, UsageError
 
@@ -166,6 +171,42 @@ def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config:
         Trainer(read_settings(wider), tmp_path / "wider").start_from(tmp_path / "shallow")
 
 
+def test_a_run_starts_from_a_weights_file(tmp_path: Path, config: Path) -> None:
+    weights = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
+    network = load_network(weights)
+    model = "\n".join(f"{key} = {json.dumps(value)}" for key, value in asdict(network.config).items())
+    path = tmp_path / "again.toml"
+    recipe = config.read_text()
+    path.write_text(f"[model]\n{model}\n{recipe[recipe.index('[train]') :]}")
+    trainer = Trainer(read_settings(path), tmp_path / "again")
+    trainer.start_from(weights)
+    for name, parameter in trainer.model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), network.model.state_dict()[name], rtol=0, atol=0)
+    trainer.run(steps=2)
+    assert trainer.skipped == 0
+
+
+def test_bfloat16_convolutions_change_a_pass_only_slightly(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path)
+    trainer.warm_start()
+    x = torch.from_numpy(np.stack([trainer.sampler.crop(number) for number in range(4)])).permute(0, 3, 1, 2) / 255
+    lmbda, bin_size = torch.tensor([0.03, 0.01, 0.003, 0.001]), torch.ones(4)
+    results = []
+    for fast in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            results.append(rate_distortion(trainer.model(x, lmbda, bin_size), x))
+    for exact, near in zip(*results, strict=True):
+        torch.testing.assert_close(near, exact, rtol=0.03, atol=0)
+
+
+def test_the_integers_grids_are_not_trained_in_bfloat16() -> None:
+    assert in_bfloat16("bf16", torch.device("cpu"), fake_quantize=False)
+    assert not in_bfloat16("fp32", torch.device("cpu"), fake_quantize=False)
+    assert not in_bfloat16("auto", torch.device("cpu"), fake_quantize=True)
+    with pytest.raises(UsageError, match="fake_quantize needs"):
+        TrainSettings(total_steps=1, precision="bf16", fake_quantize=True)
+
+
 def test_a_step_with_a_non_finite_loss_changes_nothing(config: Path, tmp_path: Path) -> None:
     trainer = Trainer(read_settings(config), tmp_path)
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
@@ -252,7 +293,7 @@ def test_soap_descends_in_orthonormal_bases() -> None:
     mixing = torch.randn(12, 12, generator=generator)
     target = torch.randn(12, 6, 3, 3, generator=generator)
     weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
-    optimizer = Soap([{"params": [weight], "precondition": True}], lr=0.03, precondition_every=5)
+    optimizer = Soap([weight], lr=0.03, precondition_every=5)
     losses = []
     for _ in range(100):
         optimizer.zero_grad()
@@ -261,6 +302,6 @@ def test_soap_descends_in_orthonormal_bases() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.1 * losses[0]
-    for mode, size in enumerate((12, 6, 9)):
+    for mode, size in enumerate((12, 9, 6)):
         basis = optimizer.state[weight][f"basis{mode}"]
         torch.testing.assert_close(basis.t() @ basis, torch.eye(size), atol=1e-4, rtol=0)
