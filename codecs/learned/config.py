@@ -19,6 +19,8 @@ class ModelConfig:
         Features at 1/8 and 1/16 of the picture's size.
     latent_channels, hyper_channels
         Channels of the latent z (at 1/16) and of the hyper-latent w (at 1/64); both are coded in four groups.
+    coarse_hidden
+        Features inside the dense residual blocks at 1/16; 0 means coarse_channels.
     encoder_fine_blocks, encoder_coarse_blocks, decoder_coarse_blocks, decoder_fine_blocks
         Residual blocks at each place.
     prior_channels
@@ -35,6 +37,7 @@ class ModelConfig:
     name: str = "small"
     fine_channels: int = 96
     coarse_channels: int = 160
+    coarse_hidden: int = 0
     latent_channels: int = 160
     hyper_channels: int = 48
     encoder_fine_blocks: int = 1
@@ -53,6 +56,8 @@ class ModelConfig:
             raise UsageError(f"model.knots must descend: {self.knots}")
         if self.latent_channels % 4 or self.hyper_channels % 4:
             raise UsageError("model.latent_channels and model.hyper_channels must be multiples of 4 (four groups)")
+        if self.coarse_hidden and self.separable:
+            raise UsageError("model.coarse_hidden is for dense blocks; separable ones have no such width")
         if self.latent_channels > self.coarse_channels:
             raise UsageError("model.latent_channels must not exceed model.coarse_channels")
 

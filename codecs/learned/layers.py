@@ -10,10 +10,10 @@ from isorate.codecs.learned.conditioning import ConditionalConv2d
 class DenseBlock(nn.Module):
     """x + 1×1(ReLU(3×3(x))): dense convolutions, the fastest backward pass on a CPU."""
 
-    def __init__(self, channels: int, knots: int) -> None:
+    def __init__(self, channels: int, hidden: int, knots: int) -> None:
         super().__init__()
-        self.spatial = ConditionalConv2d(channels, channels, 3, knots)
-        self.mix = ConditionalConv2d(channels, channels, 1, knots)
+        self.spatial = ConditionalConv2d(channels, hidden, 3, knots)
+        self.mix = ConditionalConv2d(hidden, channels, 1, knots)
         nn.init.zeros_(self.mix.weight)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
@@ -46,10 +46,12 @@ class SeparableBlock(nn.Module):
 class Blocks(nn.Module):
     """A chain of residual blocks at one resolution."""
 
-    def __init__(self, count: int, channels: int, knots: int, separable: bool) -> None:
+    def __init__(self, count: int, channels: int, knots: int, separable: bool, hidden: int = 0) -> None:
         super().__init__()
-        kind = SeparableBlock if separable else DenseBlock
-        self.chain = nn.ModuleList(kind(channels, knots) for _ in range(count))
+        self.chain = nn.ModuleList(
+            SeparableBlock(channels, knots) if separable else DenseBlock(channels, hidden or channels, knots)
+            for _ in range(count)
+        )
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
         """Map (N, C, height, width) to the same shape."""

@@ -27,7 +27,7 @@ class Analysis(nn.Module):
         self.enter = ConditionalConv2d(RGB_PATCH, fine, config.enter_kernel, knots)
         self.fine = Blocks(config.encoder_fine_blocks, fine, knots, config.separable)
         self.down = ConditionalConv2d(4 * fine, coarse, 1, knots)
-        self.coarse = Blocks(config.encoder_coarse_blocks, coarse, knots, config.separable)
+        self.coarse = Blocks(config.encoder_coarse_blocks, coarse, knots, config.separable, config.coarse_hidden)
         self.leave = ConditionalConv2d(coarse, config.latent_channels, 1, knots, full_precision=True)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Synthesis(nn.Module):
         self.from_latent = ConditionalConv2d(config.latent_channels, coarse, 1, knots, full_precision=True)
         self.from_hyper = ConditionalConv2d(config.prior_channels, 4 * coarse, 1, knots)
         nn.init.zeros_(self.from_hyper.weight)
-        self.coarse = Blocks(config.decoder_coarse_blocks, coarse, knots, config.separable)
+        self.coarse = Blocks(config.decoder_coarse_blocks, coarse, knots, config.separable, config.coarse_hidden)
         self.up = ConditionalConv2d(coarse, 4 * fine, 1, knots)
         self.fine = Blocks(config.decoder_fine_blocks, fine, knots, config.separable)
         self.leave = ConditionalConv2d(fine, RGB_PATCH, 3, knots)

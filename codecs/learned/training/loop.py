@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.network import load_network
 from isorate.codecs.learned.prior import set_fake_quantize
@@ -21,6 +22,7 @@ from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIEL
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
+from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.loader import batches
 from isorate.codecs.learned.training.loss import draw_conditions, objective, rate_distortion
 from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
@@ -73,28 +75,31 @@ class Trainer:
 
     def warm_start(self) -> None:
         """Initialise the model from the KLT of training crops."""
+        klt_warm_start(self.model, self._warm_start_pictures())
+        self.average = WeightAverage(self.model, self.recipe.ema)
+
+    def _warm_start_pictures(self) -> Tensor:
         numbers = range(WARM_START_NUMBER, WARM_START_NUMBER + self.recipe.warm_start_crops)
         crops = np.stack([self.sampler.crop(number) for number in numbers])
-        klt_warm_start(self.model, _as_pictures(torch.from_numpy(crops), self.place.device))
-        self.average = WeightAverage(self.model, self.recipe.ema)
+        return _as_pictures(torch.from_numpy(crops), self.place.device)
 
     def start_from(self, path: Path) -> None:
         """Take a weights file, or the averaged weights of another run's checkpoint, as the start of this one.
 
-        This model may have more residual blocks than that one: they begin silent.
+        This model may have more residual blocks than that one (they begin silent), or more coarse and latent
+        channels (:func:`~isorate.codecs.learned.training.grow.grow`).
         """
+        device = str(self.place.device)
         if path.is_file():
-            weights = load_network(path, str(self.place.device)).model.state_dict()
+            source = load_network(path, device).model
         else:
-            tensors, _ = read_checkpoint(path, str(self.place.device))
-            weights = {name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")}
+            tensors, state = read_checkpoint(path, device)
+            source = ConditionalAutoencoder(ModelConfig.from_dict(state["model"]))
+            source.load_state_dict({name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")})
         try:
-            missing, unexpected = self.model.load_state_dict(weights, strict=False)
-        except RuntimeError as error:
+            grow(source, self.model, self._warm_start_pictures())
+        except UsageError as error:
             raise UsageError(f"{path} is of another model: {error}") from error
-        foreign = [*unexpected, *(name for name in missing if ".chain." not in name)]
-        if foreign:
-            raise UsageError(f"{path} is of another model: {', '.join(foreign[:4])}")
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def resume(self, path: Path) -> None:

@@ -33,6 +33,12 @@ class Soap(torch.optim.Optimizer):
         Steps between gradients that the Gram matrices take in, with a share to match.
     max_dimension
         Longest mode that is rotated.
+
+    Notes
+    -----
+    With equal betas no element of the first moment exceeds the root of the second (Cauchy and Schwarz), unless a turn
+    of the bases moved one without the other. Updates are held to that bound: without it single elements grow at
+    random, and now and then a step destroys the network.
     """
 
     def __init__(
@@ -43,7 +49,7 @@ class Soap(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.95, 0.95),
         eps: float = 1e-8,
         precondition_every: int = 20,
-        follow_every: int = 4,
+        follow_every: int = 2,
         max_dimension: int = 512,
     ) -> None:
         defaults = {
@@ -83,7 +89,7 @@ class Soap(torch.optim.Optimizer):
         state["mean"].lerp_(rotated, 1 - beta1)
         state["square"].lerp_(rotated.square_(), 1 - beta2)
         denominator = (state["square"] / (1 - beta2**count)).sqrt_().add_(group["eps"])
-        update = _rotate(state["mean"] / denominator, bases, back=True)
+        update = _rotate((state["mean"] / denominator).clamp_(-1, 1), bases, back=True)
         out, fan_in, height, width = parameter.shape
         update = update.view(out, height, width, fan_in).permute(0, 3, 1, 2)
         parameter.sub_(update.to(parameter.dtype), alpha=group["lr"] / (1 - beta1**count))
