@@ -74,5 +74,11 @@ class ModelConfig:
         return cls(**values)
 
     def to_json(self) -> str:
-        """Return the configuration as canonical JSON (sorted keys)."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Return the configuration as canonical JSON (sorted keys).
+
+        A later key is left out where it says what its absence says: weights files are named by a digest of this text.
+        """
+        table = asdict(self)
+        if not self.coarse_hidden:
+            del table["coarse_hidden"]
+        return json.dumps(table, sort_keys=True)

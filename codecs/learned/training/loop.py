@@ -259,7 +259,8 @@ def train(
     else:
         trainer.warm_start()
     trainer.run(seconds)
-    trainer.record_validation()
+    if trainer.validated_at != trainer.seconds:
+        trainer.record_validation()
     return trainer
 
 

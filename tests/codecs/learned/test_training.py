@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,6 +172,60 @@ def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config:
         Trainer(read_settings(wider), tmp_path / "wider").start_from(tmp_path / "shallow")
 
 
+def grown(config: Path, folder: Path, **channels: int) -> Path:
+    text = config.read_text()
+    for key, value in channels.items():
+        text = re.sub(rf"{key} = \d+\n", "", text).replace("[model]\n", f"[model]\n{key} = {value}\n")
+    path = folder / "grown.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_grown_model_makes_the_same_picture_and_sees_more(config: Path, tmp_path: Path) -> None:
+    small = Trainer(read_settings(config), tmp_path / "small")
+    small.warm_start()
+    small.run(steps=8)
+    path = grown(config, tmp_path, coarse_channels=64, latent_channels=64, coarse_hidden=32)
+    large = Trainer(read_settings(path), tmp_path / "large")
+    large.start_from(tmp_path / "small")
+    small.model.load_state_dict(small.average.shadow)
+    crops = np.stack([small.sampler.crop(number) for number in range(4)])
+    x = torch.from_numpy(crops).permute(0, 3, 1, 2) / 255
+    lmbda, bin_size = torch.tensor([0.03, 0.01, 0.003, 0.001]), torch.ones(4)
+    with torch.no_grad():
+        one, two = (t.model(x, lmbda, bin_size) for t in (small, large))
+        old, new = small.model.analysis(x, lmbda), large.model.analysis(x, lmbda)
+    torch.testing.assert_close(two.picture, one.picture, atol=1e-5, rtol=0)
+    torch.testing.assert_close(two.hyper_bits, one.hyper_bits, rtol=1e-3, atol=0)
+    assert (two.latent_bits >= one.latent_bits - 0.01).all()
+    kept = torch.arange(64).view(4, 16)[:, :8].flatten()
+    torch.testing.assert_close(new[:, kept], old, atol=1e-4, rtol=1e-4)
+    added = new[:, torch.arange(64).view(4, 16)[:, 8:].flatten()]
+    assert added.std(dim=(0, 2, 3)).min() > 0
+    large.run(steps=2)
+    with torch.no_grad():
+        assert large.model.synthesis_net.up.weight[:, 32:].abs().max() > 0, "what reads the new channels must learn"
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        ({"latent_channels": 16}, "its latent_channels is 32, here it is 16"),
+        ({"coarse_channels": 64, "latent_channels": 48, "coarse_hidden": 32}, "as many coarse channels as latent"),
+        ({"coarse_channels": 64, "latent_channels": 64}, "its coarse_hidden is 32, here it is 64"),
+        ({"fine_channels": 32}, "its fine_channels is 24, here it is 32"),
+    ],
+)
+def test_a_model_grows_in_certain_ways_only(
+    config: Path, tmp_path: Path, channels: dict[str, int], message: str
+) -> None:
+    small = Trainer(read_settings(config), tmp_path / "small")
+    small.save()
+    large = Trainer(read_settings(grown(config, tmp_path, **channels)), tmp_path / "large")
+    with pytest.raises(UsageError, match=message):
+        large.start_from(tmp_path / "small")
+
+
 def test_a_run_starts_from_a_weights_file(tmp_path: Path, config: Path) -> None:
     weights = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
     network = load_network(weights)
@@ -286,6 +341,23 @@ def test_phases_change_the_recipe_from_their_start_on(config: Path, tmp_path: Pa
     trainer.run()
     assert trainer.recipe.frozen_encoder
     assert not any(p.requires_grad for p in trainer.model.analysis_net.parameters())
+
+
+def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
+    optimizer = Soap([weight], lr=1.0, precondition_every=5)
+    for step in range(60):
+        # Gradients of rank one, in a direction that jumps when the bases have just followed the last one.
+        before = weight.detach().clone()
+        direction = torch.randn(
+            12, 1, generator=generator if step % 7 == 0 else torch.Generator().manual_seed(step // 7)
+        )
+        weight.grad = (direction * torch.randn(1, 54, generator=generator)).view(12, 6, 3, 3) * 10.0 ** (step % 3 - 1)
+        optimizer.step()
+        correction = 1 - 0.95 ** (step + 1)
+        # A rotation keeps the norm: at most one for each element.
+        assert (weight.detach() - before).norm() <= 1.001 * weight.numel() ** 0.5 / correction
 
 
 def test_soap_descends_in_orthonormal_bases() -> None:
