@@ -15,6 +15,7 @@ from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.layers import unshuffle
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.partition import STEPS
+from isorate.codecs.learned.prior import StepNet
 from isorate.codecs.learned.transforms import MID_GREY, PATCH
 from isorate.codecs.learned.warm_start import BIN_PER_ROOT_LMBDA, WHITENING, principal_components
 from isorate.errors import UsageError
@@ -95,6 +96,7 @@ def _add_latents(small: ConditionalAutoencoder, large: ConditionalAutoencoder, i
     octaves = torch.log2(deviation[:, None] / bins).float()
     width, old = large.config.latent_channels, small.config.latent_channels // STEPS
     for net in large.latent_prior.nets:
+        assert isinstance(net, StepNet)
         by_position = net.leave.v[width:].view(POSITIONS, width // STEPS, -1)
         by_position[:, old:] = octaves.view(-1, STEPS, len(bins)).mean(1)
 
@@ -165,7 +167,7 @@ def _unseen(model: ConditionalAutoencoder, images: Tensor) -> tuple[Tensor, Tens
     the decoded picture, (patches, 768).
     """
     features, errors = [], []
-    for image in images.split(1):
+    for image in torch.split(images, 1):
         lmbda = torch.tensor([REFERENCE_LMBDA])
         analysis, h = model.analysis_net, model.h(lmbda)
         features.append(unshuffle(analysis.fine(analysis.enter(unshuffle(image - MID_GREY, PATCH), h), h), 2))

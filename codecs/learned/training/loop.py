@@ -71,6 +71,7 @@ class Trainer:
         self.seconds = 0.0
         self.skipped = 0
         self.validated_at = 0.0
+        self.prior_steps = settings.train.prior_steps
         self._enter_phase(settings.train)
 
     def warm_start(self) -> None:
@@ -100,6 +101,7 @@ class Trainer:
             grow(source, self.model, self._warm_start_pictures())
         except UsageError as error:
             raise UsageError(f"{path} is of another model: {error}") from error
+        self.prior_steps = 0
         self.average = WeightAverage(self.model, self.recipe.ema)
 
     def resume(self, path: Path) -> None:
@@ -112,6 +114,7 @@ class Trainer:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.warm_from = int(state["warm_from"]) if moments else self.step
         self.skipped, self.validated_at = int(state["skipped"]), float(state["validated_at"])
+        self.prior_steps = int(state["prior_steps"])
 
     def save(self) -> None:
         """Write a checkpoint (the first process only)."""
@@ -128,6 +131,7 @@ class Trainer:
             "seconds": self.seconds,
             "skipped": self.skipped,
             "warm_from": self.warm_from,
+            "prior_steps": self.prior_steps,
             "validated_at": self.validated_at,
             "model": asdict(self.settings.model),
             "train": asdict(self.settings.train),
@@ -205,7 +209,7 @@ class Trainer:
         generator = torch.Generator(place.device)
         generator.manual_seed((recipe.seed * 1_000_003 + self.step) * place.ranks + place.rank)
         lmbda, bin_size = draw_conditions(x.shape[0], recipe, generator)
-        whole = self.step >= recipe.prior_steps
+        whole = self.step >= self.prior_steps
         self.model.analysis_net.requires_grad_(whole and not recipe.frozen_encoder)
         fast = in_bfloat16(recipe.precision, place.device, recipe.fake_quantize)
         with torch.autocast(place.device.type, torch.bfloat16, enabled=fast):

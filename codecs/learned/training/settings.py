@@ -50,7 +50,7 @@ class TrainSettings:
         Whether SOAP also preconditions the priors, whose wide kernels make that dear.
     prior_steps
         Steps at the start in which only the priors and the hyper-analysis learn, on the KLT's latents; these are
-        several times cheaper than whole steps.
+        several times cheaper than whole steps. A run that starts from trained weights has none.
     decay_share, warmup_steps
         See :func:`~isorate.codecs.learned.training.schedule.wsd`.
     clip

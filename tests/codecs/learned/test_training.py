@@ -21,6 +21,7 @@ from PIL import Image as PillowImage
 from skimage import data as photographs
 
 from isorate.codecs.learned.network import load_network
+from isorate.codecs.learned.training.budget import measure
 from isorate.codecs.learned.training.card import model_card
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
@@ -237,6 +238,7 @@ def test_a_run_starts_from_a_weights_file(tmp_path: Path, config: Path) -> None:
     trainer.start_from(weights)
     for name, parameter in trainer.model.named_parameters():
         torch.testing.assert_close(parameter.detach(), network.model.state_dict()[name], rtol=0, atol=0)
+    assert trainer.prior_steps == 0, "trained priors need no steps of their own"
     trainer.run(steps=2)
     assert trainer.skipped == 0
 
@@ -341,6 +343,13 @@ def test_phases_change_the_recipe_from_their_start_on(config: Path, tmp_path: Pa
     trainer.run()
     assert trainer.recipe.frozen_encoder
     assert not any(p.requires_grad for p in trainer.model.analysis_net.parameters())
+
+
+def test_the_budget_counts_crops_and_names_operators(config: Path) -> None:
+    budget = measure(read_settings(config), steps=3)
+    assert budget.crops == pytest.approx(4 / budget.seconds)
+    assert budget.megapixels == pytest.approx(4 * 64**2 / 1e6 / budget.seconds)
+    assert "convolution_backward" in budget.operators
 
 
 def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
