@@ -9,7 +9,7 @@ from isorate.codecs.learned import gaussian
 from isorate.codecs.learned.conditioning import hat
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.prior import Condition, HyperPrior, HyperSynthesis, LatentPrior, PriorParameters
-from isorate.codecs.learned.quantization import QuantizationMode, Quantizer
+from isorate.codecs.learned.quantization import QuantizationMode, Quantizer, straight_through
 from isorate.codecs.learned.transforms import Analysis, HyperAnalysis, Synthesis
 
 STRIDE = 64
@@ -107,9 +107,12 @@ class ConditionalAutoencoder(nn.Module):
         """
         h, condition = self.h(lmbda), self.condition(lmbda, bin_size)
         quantize = Quantizer(bin_size, mode, generator)
-        z, z_rate = quantize(self.analysis_net(x, h).float())
+        y = self.analysis_net(x, h).float()
+        z, z_rate = quantize(y)
         w, w_rate = quantize(self.hyper_analysis_net(z, x, h).float())
         features = self.hyper_synthesis_net(w, condition)
+        if mode == "rate-aware":
+            z = z_rate = straight_through(y, self.latent_prior.settle(y, features, condition))
         latent_bits = _bits(z_rate, self.latent_prior(z, features, condition), bin_size)
         hyper_bits = _bits(w_rate, self.hyper_prior(w, condition), bin_size)
         picture = self.synthesis_net(z, features, h) if reconstruct else x

@@ -2,14 +2,26 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from isorate.codecs.base import Image
 from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.bits.latents import Latents, hyper_size, read_payload, run_priors, to_symbols, write_payload
+from isorate.codecs.learned.bits.latents import (
+    CodedStep,
+    Latents,
+    hyper_size,
+    read_payload,
+    run_priors,
+    settle_latents,
+    to_symbols,
+    write_payload,
+)
 from isorate.codecs.learned.bits.stream_format import Header, pack, unpack
 from isorate.codecs.learned.network import Network
+from isorate.codecs.learned.rate_aware import WEIGHT
 from isorate.errors import BitstreamError
 
 
@@ -58,10 +70,22 @@ class PictureEncoder:
     def code(self, codes: KnobCodes) -> Coded:
         """Return the picture encoded at `codes`."""
         if self._coded is None or self._coded.codes != codes:
-            z = to_symbols(self.latent(codes) / self.network.bin_size(codes))
-            w = to_symbols(self.network.hyper_analysis(z, self.image, codes) / self.network.bin_size(codes))
-            self._coded = self.code_latents(Latents(w, z), codes)
+            y = self.latent(codes) / self.network.bin_size(codes)
+            self._coded = self.settle(self.rounded(codes).w, y, codes)
         return self._coded
+
+    def settle(self, w: NDArray[np.int32], y: Tensor, codes: KnobCodes, weight: float = WEIGHT) -> Coded:
+        """Return the file of the hyper-latent's symbols `w` and of `y` in units of Δ, rounded by cost."""
+        self.passes += 1
+        network, (height, width) = self.network, self.image.shape[:2]
+        latents, steps = settle_latents(w, y, network.conditioned(codes), network.tables, weight)
+        return Coded(codes, latents, _file(network, latents, codes, steps, (height, width)))
+
+    def rounded(self, codes: KnobCodes) -> Latents:
+        """Return the latents at `codes`, each rounded to the nearest."""
+        bin_size = self.network.bin_size(codes)
+        z = to_symbols(self.latent(codes) / bin_size)
+        return Latents(to_symbols(self.network.hyper_analysis(z, self.image, codes) / bin_size), z)
 
     def code_latents(self, latents: Latents, codes: KnobCodes) -> Coded:
         """Return the file of given `latents` at `codes`."""
@@ -72,7 +96,11 @@ class PictureEncoder:
 def write_stream(network: Network, latents: Latents, codes: KnobCodes, height: int, width: int) -> bytes:
     """Return the whole file of a picture's `latents`."""
     steps, _ = run_priors(latents, network.conditioned(codes))
-    header = Header(network.weights.model_id, codes, latents.checksum(codes), height, width)
+    return _file(network, latents, codes, steps, (height, width))
+
+
+def _file(network: Network, latents: Latents, codes: KnobCodes, steps: list[CodedStep], size: tuple[int, int]) -> bytes:
+    header = Header(network.weights.model_id, codes, latents.checksum(codes), *size)
     return pack(header, write_payload(steps, network.tables))
 
 

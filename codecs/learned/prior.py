@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isorate.codecs.learned import rate_aware
 from isorate.codecs.learned.conditioning import ConditionalConv2d
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.fixed_point import ACTIVATION_LIMIT, OUTPUT_LIMIT, limit_activation, limit_weight
@@ -153,7 +154,8 @@ class LatentPrior(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, knots, coded = config.prior_channels, len(config.knots), config.latent_channels
-        self.nets = nn.ModuleList(StepNet(width + k * coded, width, coded, knots) for k in range(STEPS))
+        hidden = config.step_channels or width
+        self.nets = nn.ModuleList(StepNet(width + k * coded, hidden, coded, knots) for k in range(STEPS))
 
     def step(self, index: int, known: Sequence[Tensor], features: Tensor, condition: Condition) -> PriorParameters:
         """Return the parameters of step `index`, given the steps before it.
@@ -177,6 +179,20 @@ class LatentPrior(nn.Module):
         parts = split_steps(z)
         steps = [self.step(k, parts[:k], features, condition) for k in range(STEPS)]
         return PriorParameters(join_steps([s.mean for s in steps]), join_steps([s.octaves for s in steps]))
+
+    @torch.no_grad()
+    def settle(self, y: Tensor, features: Tensor, condition: Condition) -> Tensor:
+        """Return the latent `y` (N, M, H/16, W/16) rounded to multiples of Δ step by step, each element by its cost."""
+        octaves_of_bin = condition[1].view(-1, 1, 1, 1)
+        bin_size = torch.exp2(octaves_of_bin)
+        known: list[Tensor] = []
+        for index, part in enumerate(split_steps(y.float())):
+            mean, octaves = self.step(index, known, features, condition)
+            symbols = rate_aware.nearest_or_cheaper(
+                part / bin_size, mean.float() / bin_size, octaves.float() - octaves_of_bin
+            )
+            known.append(symbols * bin_size)
+        return join_steps(known)
 
 
 def set_fake_quantize(module: nn.Module, enabled: bool) -> None:

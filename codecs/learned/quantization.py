@@ -1,6 +1,7 @@
 """Quantization with bin size Δ: rounding at test time, and its stand-ins in training.
 
-Test time is plain rounding to multiples of Δ. In training a :class:`Quantizer` returns two versions of a latent: the
+Test time is rounding to multiples of Δ, of z by rate-distortion cost (:mod:`isorate.codecs.learned.rate_aware`). In
+training a :class:`Quantizer` returns two versions of a latent: the
 one that the decoder and the contexts read, and the one whose rate is charged.
 """
 
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from isorate.errors import UsageError
 
-QuantizationMode: TypeAlias = Literal["round", "mixed", "universal"]
-"""`round`: the test-time rounding with a straight-through gradient.
+QuantizationMode: TypeAlias = Literal["round", "rate-aware", "mixed", "universal"]
+"""`round`: rounding to the nearest with a straight-through gradient.
+
+`rate-aware`: the same for w; z is rounded as the encoder rounds it (:mod:`isorate.codecs.learned.rate_aware`).
 
 `mixed`: straight-through rounding for the decoder and contexts, independent additive uniform noise for the rate.
 
@@ -63,6 +66,6 @@ class Quantizer:
             value = straight_through(y, round_to_bins(y + dither, self.bin_size) - dither)
             return value, value
         value = straight_through(y, round_to_bins(y, self.bin_size))
-        if self.mode == "round":
+        if self.mode in ("round", "rate-aware"):
             return value, value
         return value, y + self._uniform(y.shape) * step

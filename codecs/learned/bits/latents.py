@@ -5,7 +5,9 @@ depend on the steps before it only.
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from isorate.codecs.learned.bits.knob_codes import KnobCodes
 from isorate.codecs.learned.bits.symbol_coder import ProbabilityTables, SymbolDecoder, SymbolEncoder
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.partition import STEPS, join_steps, split_steps
+from isorate.codecs.learned.rate_aware import WEIGHT, settled_symbols
 
 LATENT_STRIDE = 16
 HYPER_STRIDE = 64
@@ -66,18 +69,60 @@ def to_symbols(values: Tensor) -> NDArray[np.int32]:
 
 def run_priors(latents: Latents, priors: ConditionedPriors) -> tuple[list[CodedStep], Tensor]:
     """Return the eight steps of `latents` in coding order, and the features of w in units of 2^-8."""
-    groups = np.split(latents.w, STEPS)
+    parts = iter(_steps_of(torch.from_numpy(latents.z)))
+    return _run(latents.w, priors, lambda _: next(parts))
+
+
+def settle_latents(
+    w: NDArray[np.int32], y: Tensor, priors: ConditionedPriors, tables: ProbabilityTables, weight: float = WEIGHT
+) -> tuple[Latents, list[CodedStep]]:
+    """Round `y` by cost (:mod:`~isorate.codecs.learned.rate_aware`); return the latents and their eight steps.
+
+    Parameters
+    ----------
+    w
+        The hyper-latent's symbols, (C, h, w).
+    y
+        The latent before quantization in units of Δ, (M, 4h, 4w), float32.
+    priors, tables
+        Of the weights file, at this (λ, Δ).
+    weight
+        Bits that a squared error of one bin is worth.
+    """
+    parts = iter(_steps_of(y.cpu()))
+    size = (y.shape[0], y.shape[1] // 2, y.shape[2] // 2)
+
+    def choose(parameters: StepParameters) -> NDArray[np.int32]:
+        return settled_symbols(next(parts).ravel(), parameters, tables, weight).reshape(size)
+
+    steps, _ = _run(w, priors, choose)
+    z = join_steps([torch.from_numpy(step.symbols.reshape(1, *size)) for step in steps[STEPS:]])[0]
+    return Latents(w, z.contiguous().numpy()), steps
+
+
+def _steps_of(latent: Tensor) -> list[NDArray[Any]]:
+    """Return the four steps of `latent` (M, 4h, 4w): each (M, 2h, 2w)."""
+    return [part[0].numpy() for part in split_steps(latent[None])]
+
+
+def _run(
+    w: NDArray[np.int32], priors: ConditionedPriors, symbols_of: Callable[[StepParameters], NDArray[np.int32]]
+) -> tuple[list[CodedStep], Tensor]:
+    """Run the priors over w and the steps of z that `symbols_of` gives; return all steps and the features of w."""
+    groups = np.split(w, STEPS)
     known = [priors.activation(group) for group in groups]
-    height, width = latents.w.shape[1:]
+    height, width = w.shape[1:]
     steps = [
         CodedStep(group.ravel(), priors.hyper_step(index, known[:index], height, width))
         for index, group in enumerate(groups)
     ]
     features = priors.features(torch.cat(known))
-    parts = [part[0].numpy() for part in split_steps(torch.from_numpy(latents.z)[None])]
-    known = [priors.activation(part) for part in parts]
-    for index, part in enumerate(parts):
-        steps.append(CodedStep(part.ravel(), priors.latent_step(index, known[:index], features)))
+    known = []
+    for index in range(STEPS):
+        parameters = priors.latent_step(index, known, features)
+        part = symbols_of(parameters)
+        known.append(priors.activation(part))
+        steps.append(CodedStep(part.ravel(), parameters))
     return steps, features
 
 

@@ -6,10 +6,11 @@ Each is made once, at export, and read from the file by encoder and decoder.
 import math
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from isorate.codecs.learned.bits.knob_codes import BIN_CODES, BIN_OCTAVES, BIN_STEPS
-from isorate.codecs.learned.gaussian import LOWEST_OCTAVE, MEAN_LEVELS, OCTAVES_PER_STEP, SCALE_COUNT
+from isorate.codecs.learned.gaussian import MEAN_LEVELS, SCALE_COUNT, bin_likelihood, scale_table
 
 PRECISION = 24
 """Bits of a probability: the frequencies of each table sum to 2^24, what constriction's coders work with."""
@@ -21,7 +22,7 @@ SOFTPLUS_END = 16
 """The softplus table covers [-16, 16]; below it is zero, above it the identity."""
 SOFTPLUS_INPUT_BITS = 8
 SOFTPLUS_OUTPUT_BITS = 16
-TAIL_SIGMAS = 5.0
+TAIL_SIGMAS = 7.5
 COARSER_MEANS = ((2.0, 2), (8.0, 4))
 """From a scale of 2 on the mean's two lowest bits are dropped, from 8 on all four: below 0.001 bits a symbol."""
 ESCAPE_FREQUENCY = 16
@@ -53,8 +54,8 @@ def dropped_bits() -> NDArray[np.int32]:
     )
 
 
-def gaussian_tables() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return the integer probabilities of a Gaussian on whole numbers, for 64 scales and 16 fractions of the mean.
+def probability_tables() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Return the integer probabilities of the mixture on whole numbers, for 64 scales and 16 fractions of the mean.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def gaussian_tables() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.
 
 def all_tables() -> dict[str, NDArray[np.int32]]:
     """Return every table by the name that it has in a weights file."""
-    frequencies, counts, lowest = gaussian_tables()
+    frequencies, counts, lowest = probability_tables()
     return {
         "bin_size": bin_sizes(),
         "reciprocal": reciprocals(),
@@ -94,18 +95,15 @@ def all_tables() -> dict[str, NDArray[np.int32]]:
 
 
 def _scales() -> NDArray[np.float64]:
-    return np.exp2(LOWEST_OCTAVE + OCTAVES_PER_STEP * np.arange(SCALE_COUNT, dtype=np.float64))
+    scales: NDArray[np.float64] = scale_table().numpy()
+    return scales
 
 
 def _frequencies(distance: NDArray[np.float64], scale: float) -> NDArray[np.int64]:
     """Return the frequencies of the bins centred at `distance` from the mean, and of the escape."""
-    near, far = (np.abs(distance) - 0.5) / (scale * np.sqrt(2)), (np.abs(distance) + 0.5) / (scale * np.sqrt(2))
-    mass = (_erfc(near) - _erfc(far)) / 2
+    octaves = torch.tensor(math.log2(scale), dtype=torch.float64)
+    mass = bin_likelihood(torch.from_numpy(distance), torch.zeros_like(octaves), octaves).numpy()
     free = 2**PRECISION - ESCAPE_FREQUENCY
     frequencies = 1 + np.round(mass / mass.sum() * (free - len(mass))).astype(np.int64)
     frequencies[np.argmax(frequencies)] += free - frequencies.sum()
     return np.append(frequencies, ESCAPE_FREQUENCY)
-
-
-def _erfc(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([math.erfc(value) for value in x], np.float64)

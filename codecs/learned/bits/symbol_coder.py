@@ -30,7 +30,7 @@ class ProbabilityTables:
     Parameters
     ----------
     frequencies, counts, lowest
-        See :func:`~isorate.codecs.learned.bits.numeric_tables.gaussian_tables`.
+        See :func:`~isorate.codecs.learned.bits.numeric_tables.probability_tables`.
 
     Raises
     ------
@@ -70,10 +70,14 @@ class ProbabilityTables:
         entry = symbols - parameters.floor - self.lowest[parameters.table]
         return np.where((entry < 0) | (entry > last), last, entry).astype(np.int32)
 
+    def costs_of(self, symbols: NDArray[np.int32], parameters: StepParameters) -> NDArray[np.float64]:
+        """Return the estimated bits of each symbol."""
+        found: NDArray[np.float64] = self.costs[self.starts[parameters.table] + self.entries(symbols, parameters)]
+        return found
+
     def bits(self, symbols: NDArray[np.int32], parameters: StepParameters) -> float:
         """Return the estimated bits of a step's symbols, which the real file meets but for its last word."""
-        entry = self.entries(symbols, parameters)
-        return float(self.costs[self.starts[parameters.table] + entry].sum())
+        return float(self.costs_of(symbols, parameters).sum())
 
 
 class SymbolEncoder:

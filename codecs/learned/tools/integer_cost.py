@@ -64,7 +64,8 @@ def float_point(model: ConditionalAutoencoder, image: Image, lmbda: float) -> Po
 def integer_point(network: Network, image: Image, lmbda: float) -> Point:
     """Return the rate of the real payload and the PSNR of the decoded picture."""
     codes = KnobCodes.nearest(lmbda, 1.0, network.config.knots)
-    coded = PictureEncoder(network, image).code(codes)
+    encoder = PictureEncoder(network, image)
+    coded = encoder.code_latents(encoder.rounded(codes), codes)
     _, features = run_priors(coded.latents, network.conditioned(codes))
     picture = network.synthesis(coded.latents.z, features, codes, *image.shape[:2])
     difference = torch.from_numpy(picture.astype(np.float32) - image) / 255

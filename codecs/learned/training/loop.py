@@ -16,7 +16,9 @@ from tqdm import tqdm
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.network import load_network
+from isorate.codecs.learned.precision import in_bfloat16
 from isorate.codecs.learned.prior import set_fake_quantize
+from isorate.codecs.learned.quantization import QuantizationMode
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIELDS, append_rows
 from isorate.codecs.learned.training.data import CropSampler, Pack
@@ -26,7 +28,6 @@ from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.loader import batches
 from isorate.codecs.learned.training.loss import draw_conditions, objective, rate_distortion
 from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
-from isorate.codecs.learned.training.precision import in_bfloat16
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import validate
@@ -176,7 +177,8 @@ class Trainer:
             return
         model = copy.deepcopy(self.model)
         model.load_state_dict(self.average.shadow)
-        points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images)
+        mode: QuantizationMode = "rate-aware" if self.recipe.quantization == "rate-aware" else "round"
+        points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images, mode)
         rows = [(self.step, round(self.seconds, 1), p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4)) for p in points]
         append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
         tqdm.write(" | ".join(f"{p.log10_lmbda:g}: {p.bpp:.4f} bpp {p.psnr:.3f} dB" for p in points))

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from isorate.codecs.learned.model import STRIDE, ConditionalAutoencoder
+from isorate.codecs.learned.quantization import QuantizationMode
 from isorate.codecs.learned.training.data import Pack
 
 
@@ -40,9 +41,13 @@ def pad_to_stride(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def validate(
-    model: ConditionalAutoencoder, pack: Pack, log10_lmbdas: Sequence[float], count: int = 0
+    model: ConditionalAutoencoder,
+    pack: Pack,
+    log10_lmbdas: Sequence[float],
+    count: int = 0,
+    mode: QuantizationMode = "round",
 ) -> list[OperatingPoint]:
-    """Return an operating point for each λ, over the first `count` photographs (0: all)."""
+    """Return an operating point for each λ, over the first `count` photographs (0: all), quantized in `mode`."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -53,7 +58,7 @@ def validate(
         for index in range(count or len(pack)):
             image = np.array(pack.image(index))
             x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
-            coded = model(pad_to_stride(x), lmbda, torch.ones_like(lmbda))
+            coded = model(pad_to_stride(x), lmbda, torch.ones_like(lmbda), mode)
             picture = (coded.picture.float()[..., : x.shape[-2], : x.shape[-1]].clamp(0, 1) * 255).round() / 255
             rates.append(float(coded.bits) / (x.shape[-2] * x.shape[-1]))
             psnrs.append(-10 * math.log10(max(float((picture - x).square().mean()), 1e-10)))

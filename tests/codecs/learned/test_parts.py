@@ -92,19 +92,25 @@ def test_unknown_quantization_is_a_usage_error() -> None:
 @given(st.floats(-40, 40), st.integers(0, gaussian.SCALE_COUNT - 1))
 def test_likelihoods_sum_to_one(mean: float, index: int) -> None:
     scale = gaussian.scale_table()[index]
-    reach = int(45 + 8 * float(scale))
+    reach = int(45 + 12 * float(scale))
     symbols = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    total = gaussian.bin_likelihood(symbols, torch.tensor(mean, dtype=torch.float64), scale).sum()
+    total = gaussian.bin_likelihood(symbols, torch.tensor(mean, dtype=torch.float64), torch.log2(scale)).sum()
     assert float(total) == pytest.approx(1, abs=1e-9)
+
+
+def test_the_mixture_has_the_variance_of_its_scale() -> None:
+    share, narrow = gaussian.mixture(torch.linspace(-4, 9, 53, dtype=torch.float64))
+    variance = (1 - share) * narrow**2 + share * gaussian.WIDE**2
+    torch.testing.assert_close(variance, torch.ones_like(variance))
+    assert float(share[0]) == 0
+    assert float(share[-1]) == pytest.approx(gaussian.WIDE_SHARE)
 
 
 def test_bits_are_the_likelihoods_logarithm_and_go_on_into_the_tails() -> None:
     symbol = torch.tensor([0.0, 1.0, 5.0, 1000.0], requires_grad=True)
     octaves = torch.tensor([0.0, -1.0, 2.0, -2.0])
     cost = gaussian.bits(symbol, torch.zeros(4), octaves)
-    expected = -torch.log2(
-        gaussian.bin_likelihood(symbol[:3].double(), torch.zeros(3).double(), 2 ** octaves[:3].double())
-    )
+    expected = -torch.log2(gaussian.bin_likelihood(symbol[:3].double(), torch.zeros(3).double(), octaves[:3].double()))
     torch.testing.assert_close(cost[:3].double(), expected, rtol=1e-4, atol=1e-4)
     assert bool(torch.isfinite(cost).all())
     (gradient,) = torch.autograd.grad(cost.sum(), symbol)

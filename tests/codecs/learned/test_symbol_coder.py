@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import constriction
 import numpy as np
 import pytest
@@ -5,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isorate.codecs.learned.bits.integer_priors import SYMBOL_LIMIT, StepParameters
-from isorate.codecs.learned.bits.numeric_tables import gaussian_tables
 from isorate.codecs.learned.bits.symbol_coder import ProbabilityTables, SymbolDecoder, SymbolEncoder
+from isorate.codecs.learned.weights_io import load_weights
 from isorate.errors import BitstreamError
 
-FREQUENCIES, COUNTS, LOWEST = gaussian_tables()
+TINY = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
+FREQUENCIES, COUNTS, LOWEST = (load_weights(TINY).tables[name] for name in ("frequencies", "counts", "lowest"))
 TABLES = ProbabilityTables(FREQUENCIES, COUNTS, LOWEST)
 USED = np.flatnonzero(COUNTS)
 
