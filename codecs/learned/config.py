@@ -24,7 +24,9 @@ class ModelConfig:
     encoder_fine_blocks, encoder_coarse_blocks, decoder_coarse_blocks, decoder_fine_blocks
         Residual blocks at each place.
     prior_channels
-        Hidden width of the priors, and of the features that they draw from w (at 1/32).
+        Hidden width of the hyper prior, and of the features that are drawn from w (at 1/32).
+    step_channels
+        Hidden width of the latent prior's nets; 0 means prior_channels.
     enter_kernel
         Side of the analysis' first kernel, in 8×8 patches; the synthesis ends in 3.
     separable
@@ -45,6 +47,7 @@ class ModelConfig:
     decoder_coarse_blocks: int = 2
     decoder_fine_blocks: int = 1
     prior_channels: int = 128
+    step_channels: int = 0
     enter_kernel: int = 1
     separable: bool = False
     knots: tuple[float, ...] = DEFAULT_KNOTS
@@ -79,6 +82,7 @@ class ModelConfig:
         A later key is left out where it says what its absence says: weights files are named by a digest of this text.
         """
         table = asdict(self)
-        if not self.coarse_hidden:
-            del table["coarse_hidden"]
+        for later in ("coarse_hidden", "step_channels"):
+            if not table[later]:
+                del table[later]
         return json.dumps(table, sort_keys=True)

@@ -24,12 +24,15 @@ REFERENCE_LMBDA = 10.0**-2.5
 """λ at which the errors are looked at."""
 GROWING = {
     "coarse_channels",
+    "step_channels",
     "latent_channels",
     "encoder_fine_blocks",
     "encoder_coarse_blocks",
     "decoder_coarse_blocks",
     "decoder_fine_blocks",
 }
+DEFAULTS = {"coarse_hidden": "coarse_channels", "step_channels": "prior_channels"}
+"""Widths for which 0 stands for another one."""
 RIDGE = 1e-3
 POSITIONS = 4
 """Of a step's elements: the 2×2 neighbourhood (:mod:`~isorate.codecs.learned.partition`)."""
@@ -44,8 +47,8 @@ def grow(small: ConditionalAutoencoder, large: ConditionalAutoencoder, images: T
     small
         A trained model.
     large
-        A model with more coarse and latent channels; it may also have more residual blocks (they stay silent).
-        Everything else is alike.
+        A model with more coarse and latent channels; it may also have more residual blocks (they stay silent) and
+        wider nets in the latent's prior. Everything else is alike.
     images
         Crops (N, 3, H, W) in [0, 1], sides multiples of 16, some thousands of 16×16 patches in all: they tell the
         new channels' directions.
@@ -60,8 +63,9 @@ def grow(small: ConditionalAutoencoder, large: ConditionalAutoencoder, images: T
 def _refuse_other_shapes(small: ModelConfig, large: ModelConfig) -> None:
     for field in fields(small):
         one, two = getattr(small, field.name), getattr(large, field.name)
-        if field.name == "coarse_hidden":
-            one, two = one or small.coarse_channels, two or large.coarse_channels
+        if field.name in DEFAULTS:
+            default = DEFAULTS[field.name]
+            one, two = one or getattr(small, default), two or getattr(large, default)
         grows = two >= one if field.name in GROWING else two == one
         if not grows and field.name != "name":
             raise UsageError(f"its {field.name} is {one}, here it is {two}")
@@ -116,10 +120,12 @@ def _copy(small: ConditionalAutoencoder, large: ConditionalAutoencoder) -> None:
         "synthesis_net.from_hyper": (torch.arange(4 * small.config.coarse_channels), None),
         "synthesis_net.up": (None, coarse),
     }
+    hidden = torch.arange(small.config.step_channels or small.config.prior_channels)
     for index in range(STEPS):
         known = torch.cat([features, *(len(features) + k * width + step for k in range(index))])
-        places[f"latent_prior.nets.{index}.enter"] = (None, known)
-        places[f"latent_prior.nets.{index}.leave"] = (torch.cat([step, width + step]), None)
+        places[f"latent_prior.nets.{index}.enter"] = (hidden, known)
+        places[f"latent_prior.nets.{index}.middle"] = (hidden, hidden)
+        places[f"latent_prior.nets.{index}.leave"] = (torch.cat([step, width + step]), hidden)
     modules = dict(large.named_modules())
     for name, source in small.named_modules():
         if not isinstance(source, ConditionalConv2d):
@@ -130,6 +136,10 @@ def _copy(small: ConditionalAutoencoder, large: ConditionalAutoencoder) -> None:
         if ".coarse.chain." in name:
             rows, columns = (None, coarse) if name.endswith("spatial") else (coarse, None)
         _put(source, target, rows, columns)
+    for net in large.latent_prior.nets:
+        assert isinstance(net, StepNet)
+        _wake(net.enter, len(hidden))
+        _wake(net.middle, len(hidden))
 
 
 def _put(source: ConditionalConv2d, target: ConditionalConv2d, rows: Tensor | None, columns: Tensor | None) -> None:
@@ -140,6 +150,12 @@ def _put(source: ConditionalConv2d, target: ConditionalConv2d, rows: Tensor | No
     for name, values in source.named_parameters():
         if name != "weight":
             target.get_parameter(name)[rows] = values
+
+
+def _wake(conv: ConditionalConv2d, old: int) -> None:
+    """Give the outputs from `old` on random kernels; nothing reads them yet, so that nothing changes at first."""
+    for row in conv.weight[old:]:
+        row.normal_(0, row.numel() ** -0.5)
 
 
 def _old_latents(small: ConditionalAutoencoder, large: ConditionalAutoencoder) -> Tensor:

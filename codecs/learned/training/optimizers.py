@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from isorate.codecs.learned.model import ConditionalAutoencoder
+from isorate.codecs.learned.precision import in_bfloat16
 from isorate.codecs.learned.training.settings import TrainSettings
 from isorate.codecs.learned.training.soap import Soap
 
@@ -38,7 +39,16 @@ def make_optimizers(model: ConditionalAutoencoder, recipe: TrainSettings) -> lis
     optimizers: list[torch.optim.Optimizer] = []
     if soap := [group for group in groups if group["soap"]]:
         every, longest = recipe.precondition_every, recipe.max_dimension
-        optimizers.append(Soap(soap, lr=recipe.learning_rate, precondition_every=every, max_dimension=longest))
+        device = next(model.parameters()).device
+        optimizers.append(
+            Soap(
+                soap,
+                lr=recipe.learning_rate,
+                precondition_every=every,
+                max_dimension=longest,
+                bfloat16=in_bfloat16(recipe.precision, device, recipe.fake_quantize),
+            )
+        )
     adam = [group for group in groups if not group["soap"]]
     optimizers.append(torch.optim.Adam(adam, lr=recipe.gate_rate, betas=(0.9, 0.99), fused=True))
     return optimizers

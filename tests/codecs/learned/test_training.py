@@ -21,6 +21,7 @@ from PIL import Image as PillowImage
 from skimage import data as photographs
 
 from isorate.codecs.learned.network import load_network
+from isorate.codecs.learned.precision import in_bfloat16
 from isorate.codecs.learned.training.budget import measure
 from isorate.codecs.learned.training.card import model_card
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
@@ -28,7 +29,6 @@ from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.loss import rate_distortion
 from isorate.codecs.learned.training.pack import pack
-from isorate.codecs.learned.training.precision import in_bfloat16
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import TrainSettings, read_settings
 from isorate.codecs.learned.training.soap import Soap
@@ -186,7 +186,7 @@ def test_a_grown_model_makes_the_same_picture_and_sees_more(config: Path, tmp_pa
     small = Trainer(read_settings(config), tmp_path / "small")
     small.warm_start()
     small.run(steps=8)
-    path = grown(config, tmp_path, coarse_channels=64, latent_channels=64, coarse_hidden=32)
+    path = grown(config, tmp_path, coarse_channels=64, latent_channels=64, coarse_hidden=32, step_channels=24)
     large = Trainer(read_settings(path), tmp_path / "large")
     large.start_from(tmp_path / "small")
     small.model.load_state_dict(small.average.shadow)
@@ -211,6 +211,7 @@ def test_a_grown_model_makes_the_same_picture_and_sees_more(config: Path, tmp_pa
 @pytest.mark.parametrize(
     ("channels", "message"),
     [
+        ({"step_channels": 8}, "its step_channels is 16, here it is 8"),
         ({"latent_channels": 16}, "its latent_channels is 32, here it is 16"),
         ({"coarse_channels": 64, "latent_channels": 48, "coarse_hidden": 32}, "as many coarse channels as latent"),
         ({"coarse_channels": 64, "latent_channels": 64}, "its coarse_hidden is 32, here it is 64"),
@@ -225,6 +226,38 @@ def test_a_model_grows_in_certain_ways_only(
     large = Trainer(read_settings(grown(config, tmp_path, **channels)), tmp_path / "large")
     with pytest.raises(UsageError, match=message):
         large.start_from(tmp_path / "small")
+
+
+def test_a_wider_latent_prior_says_the_same_at_first_and_learns(config: Path, tmp_path: Path) -> None:
+    small = Trainer(read_settings(config), tmp_path / "small")
+    small.warm_start()
+    small.run(steps=4)
+    wide = Trainer(read_settings(grown(config, tmp_path, step_channels=40)), tmp_path / "wide")
+    wide.start_from(tmp_path / "small")
+    small.model.load_state_dict(small.average.shadow)
+    x, lmbda = torch.rand(1, 3, 64, 64), torch.tensor([0.003])
+    with torch.no_grad():
+        one, two = (t.model(x, lmbda, torch.ones(1)) for t in (small, wide))
+    torch.testing.assert_close(two.bits, one.bits)
+    leaving = wide.model.latent_prior.get_submodule("nets.0.leave").get_parameter("weight")
+    assert not leaving[:, 16:].any()
+    wide.run(steps=2)
+    assert leaving[:, 16:].abs().max() > 0
+
+
+def test_rate_aware_training_lowers_the_cost_of_the_same_latents(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path)
+    trainer.warm_start()
+    trainer.run(steps=8)
+    x = torch.from_numpy(np.stack([trainer.sampler.crop(number) for number in range(4)])).permute(0, 3, 1, 2) / 255
+    lmbda, bin_size = torch.tensor([0.03, 0.01, 0.003, 0.001]), torch.ones(4)
+    with torch.no_grad():
+        plain, settled = (trainer.model(x, lmbda, bin_size, mode) for mode in ("round", "rate-aware"))
+    assert settled.bits.sum() < plain.bits.sum()
+    trainer.model(x, lmbda, bin_size, "rate-aware").bits.sum().backward()
+    gradient = trainer.model.analysis_net.down.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
 
 
 def test_a_run_starts_from_a_weights_file(tmp_path: Path, config: Path) -> None:
@@ -369,12 +402,13 @@ def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
         assert (weight.detach() - before).norm() <= 1.001 * weight.numel() ** 0.5 / correction
 
 
-def test_soap_descends_in_orthonormal_bases() -> None:
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_soap_descends_in_orthonormal_bases(bfloat16: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     mixing = torch.randn(12, 12, generator=generator)
     target = torch.randn(12, 6, 3, 3, generator=generator)
     weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
-    optimizer = Soap([weight], lr=0.03, precondition_every=5)
+    optimizer = Soap([weight], lr=0.03, precondition_every=5, bfloat16=bfloat16)
     losses = []
     for _ in range(100):
         optimizer.zero_grad()
