@@ -179,18 +179,23 @@ class LearnedCodec(TwoKnobCodec):
         from isorate.codecs.learned.rate_control import match_rate, squared_error
 
         with self._ready():
-            encoder = self._encoder(image)
-            lines = RateLine.read(encoder.network.weights.rates["lines"])
+            encoder, predictor = self._search_parts(image)
             target = bpp * image.shape[0] * image.shape[1] / 8
             error = squared_error if self.objective == "mse" else _dissimilarity
-            return match_rate(encoder, RatePredictor(lines, image), target, effort=self.effort, error=error)
+            return match_rate(encoder, predictor, target, effort=self.effort, error=error)
 
     def solve(self, image: Image, num_bytes: float) -> tuple[float, float] | None:
-        """Return the (λ, Δ) of effort 1 for a file of `num_bytes`; None at other efforts, which search as others do."""
-        if self.effort != 1:
+        """Return the (λ, Δ) for a file of `num_bytes`; None at effort 0, which is searched as other codecs are."""
+        if not self.effort:
             return None
-        found = self.match(image, 8 * num_bytes / (image.shape[0] * image.shape[1]))
-        return found.coded.codes.values(self._network().config.knots)
+        bpp = 8 * num_bytes / (image.shape[0] * image.shape[1])
+        if self.effort == 1:
+            return self.match(image, bpp).coded.codes.values(self._network().config.knots)
+        from isorate.codecs.learned.rate_control import plain_for_refinement
+
+        with self._ready():
+            encoder, predictor = self._search_parts(image)
+            return plain_for_refinement(encoder, predictor, num_bytes).codes.values(encoder.network.config.knots)
 
     def decode(self, data: bytes) -> Image:
         """Return the picture, (height, width, 3) uint8; needs the bytes and the weights file that they name.
@@ -229,6 +234,10 @@ class LearnedCodec(TwoKnobCodec):
             here = ", ".join(known_models()) or "none"
             raise BitstreamError(f"learned: made by weights {model_id:04x}, which are not here (there are: {here})")
         return load_network(path, self.device)
+
+    def _search_parts(self, image: Image) -> "tuple[PictureEncoder, RatePredictor]":
+        encoder = self._encoder(image)
+        return encoder, RatePredictor(RateLine.read(encoder.network.weights.rates["lines"]), image)
 
     def _encoder(self, image: Image) -> "PictureEncoder":
         """Return the encoder of `image`, the one from before if it is the last call's image."""

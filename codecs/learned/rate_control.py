@@ -17,6 +17,8 @@ from isorate.codecs.learned.rate_prediction import RatePredictor
 from isorate.codecs.learned.refinement import refine
 
 TOLERANCE_PCT = 0.5
+PLAIN_TOLERANCE_PCT = 0.2
+"""Of the plain file from which effort 2 goes: its own tolerance is added."""
 WIDEST_SHIFT = 0.5
 """Octaves of Δ that may make up for a predicted λ; beyond, λ itself is moved."""
 MOST_MOVES = 4
@@ -52,10 +54,13 @@ class RateMatch:
 class _Search:
     """The probes of one picture."""
 
-    def __init__(self, encoder: PictureEncoder, predictor: RatePredictor, target: float) -> None:
+    def __init__(
+        self, encoder: PictureEncoder, predictor: RatePredictor, target: float, tolerance_pct: float = TOLERANCE_PCT
+    ) -> None:
         self.encoder = encoder
         self.predictor = predictor
         self.target = target
+        self.tolerance_pct = tolerance_pct
         self.knots = encoder.network.config.knots
         self.best: Coded | None = None
 
@@ -64,7 +69,7 @@ class _Search:
         return math.log(self.target / len(coded.data))
 
     def near(self, coded: Coded) -> bool:
-        return abs(math.expm1(-self.gap(coded))) <= TOLERANCE_PCT / 100
+        return abs(math.expm1(-self.gap(coded))) <= self.tolerance_pct / 100
 
     def probe(self, codes: KnobCodes) -> Coded:
         coded = self.encoder.code(codes)
@@ -120,6 +125,11 @@ def squared_error(one: Image, other: Image) -> float:
     return float(np.square(one.astype(np.float32) - other).mean())
 
 
+def plain_for_refinement(encoder: PictureEncoder, predictor: RatePredictor, target_bytes: float) -> Coded:
+    """Return the plain file of which effort 2 makes one of `target_bytes`."""
+    return _Search(encoder, predictor, target_bytes, PLAIN_TOLERANCE_PCT).solve()
+
+
 def match_rate(
     encoder: PictureEncoder,
     predictor: RatePredictor,
@@ -140,27 +150,21 @@ def match_rate(
         Size of the whole file, above 0.
     effort
         1 also tries smaller and larger Δ with the λ that makes up for it, decodes each file, and keeps the one with
-        the smallest error among those within the tolerance. 2 refines the latents, twice.
+        the smallest error among those within the tolerance. 2 refines the latents of the first file found.
     error
         What effort 1 compares pictures by.
     """
     before = encoder.passes
+    if effort == 2:
+        first = plain_for_refinement(encoder, predictor, target_bytes)
+        return RateMatch(refine(encoder, first.codes), target_bytes, encoder.passes - before)
     search = _Search(encoder, predictor, target_bytes)
     first = search.solve()
     assert search.best is not None
     chosen = search.best
     if effort == 1 and search.near(first):
         chosen = _best_picture(search, first, error)
-    if effort == 2 and search.near(first):
-        chosen = _refined(search, first)
     return RateMatch(chosen, target_bytes, encoder.passes - before)
-
-
-def _refined(search: _Search, first: Coded) -> Coded:
-    """Return refined latents at the target: once to see how much smaller they get, then from so much above it."""
-    shrunk = len(refine(search.encoder, first.codes).data) / len(first.data)
-    above = _Search(search.encoder, search.predictor, search.target / shrunk).solve()
-    return refine(search.encoder, above.codes, search.target)
 
 
 def _best_picture(search: _Search, first: Coded, error: Callable[[Image, Image], float]) -> Coded:

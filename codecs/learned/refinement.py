@@ -3,10 +3,12 @@
 Stochastic Gumbel annealing (Yang, Bamler & Mandt 2020): each latent is a random choice between its two neighbouring
 whole numbers, the choice hardens as the temperature falls, and at the end every latent is rounded. The decoder does not
 know of it.
+
+The weight of the rate is led so that every file keeps the plain one's size, near which the descent stays by itself: a
+search for a size then needs one descent, not one a probe. What is left at the end the last rounding makes up for.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,46 +16,32 @@ from torch import Tensor
 
 from isorate.codecs.learned import gaussian
 from isorate.codecs.learned.bits.knob_codes import BIN_STEPS, KnobCodes
-from isorate.codecs.learned.bits.latents import Latents, to_symbols
+from isorate.codecs.learned.bits.latents import to_symbols
 from isorate.codecs.learned.picture_encoder import Coded, PictureEncoder, read_picture
+from isorate.codecs.learned.precision import in_bfloat16
+from isorate.codecs.learned.rate_aware import WEIGHT
 from isorate.errors import CodecError
 
-STEPS = 80
-EXTRA_STEPS = 48
-"""Further steps that a target rate may take."""
+STEPS = 200
 LEARNING_RATE = 0.01
-"""Of Adam, in units of Δ."""
+"""Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
 HOTTEST, COLDEST = 0.3, 0.05
-HARD_FROM = 0.5
-"""Share of the steps after which rounded latents are looked at, too."""
-LOOK_EVERY = 4
+LOOK_EVERY = 10
+"""Steps between looks at the size of the file."""
 MOST_PIXELS = 4_000_000
-TOLERANCE = 0.005
-PULL = 1.5
-"""How fast the weight of the rate answers a file that is too large or too small."""
+TOLERANCE = 0.002
+CODER_WORD = 4
+"""Bytes by which the size of a file moves; smaller files cannot meet the tolerance."""
+LOWEST_WEIGHT, HIGHEST_WEIGHT = 4.0, 400.0
+"""Between these lies the weight of an error in the last rounding."""
+MOST_ROUNDINGS = 10
+SEED = 0
 
 
-@dataclass(slots=True)
-class _Best:
-    """The best rounded latents so far: within the target's tolerance first, then by the loss."""
+def refine(encoder: PictureEncoder, codes: KnobCodes) -> Coded:
+    """Return a better file of `encoder`'s picture at `codes`, of the plain file's size.
 
-    key: tuple[bool, float]
-    coded: Coded
-
-
-def refine(encoder: PictureEncoder, codes: KnobCodes, target_bytes: float | None = None, *, seed: int = 0) -> Coded:
-    """Return a better file of `encoder`'s picture at `codes`.
-
-    Parameters
-    ----------
-    encoder
-        The picture and the network.
-    codes
-        λ and Δ.
-    target_bytes
-        Without it, D + λ R falls. With it, D falls under a rate that is led to the target.
-    seed
-        Of the random choices.
+    It is the plain file where none of that size is better.
 
     Raises
     ------
@@ -63,34 +51,26 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, target_bytes: float | None
     if encoder.image.shape[0] * encoder.image.shape[1] > MOST_PIXELS:
         raise CodecError(f"learned: effort 2 takes pictures of up to {MOST_PIXELS} pixels; use effort 1")
     plain = encoder.code(codes)
-    descent = _Descent(encoder, plain, seed)
-    best = _Best(descent.key(plain, target_bytes), plain)
-    steps = STEPS if target_bytes is None else STEPS + EXTRA_STEPS
-    for step in range(steps):
-        progress = min(1.0, step / (STEPS - 1))
-        descent.step(HOTTEST * (COLDEST / HOTTEST) ** progress)
-        last = step == steps - 1
-        if (progress >= HARD_FROM and step % LOOK_EVERY == 0) or last:
-            coded = encoder.code_latents(descent.rounded(), codes)
-            key = descent.key(coded, target_bytes)
-            if key < best.key:
-                best = _Best(key, coded)
-            if target_bytes is not None:
-                descent.rate_weight *= (len(coded.data) / target_bytes) ** PULL
-                if step >= STEPS and not best.key[0]:
-                    break
-    return best.coded
+    descent = _Descent(encoder, plain)
+    for step in range(STEPS):
+        descent.step(HOTTEST * (COLDEST / HOTTEST) ** (step / (STEPS - 1)))
+        if step % LOOK_EVERY == LOOK_EVERY - 1:
+            descent.rate_weight *= len(descent.coded(WEIGHT).data) / len(plain.data)
+    found = descent.of_size(len(plain.data))
+    near = abs(len(found.data) - len(plain.data)) <= max(CODER_WORD, TOLERANCE * len(plain.data))
+    return found if near and descent.distortion(found) < descent.distortion(plain) else plain
 
 
 class _Descent:
     """The latents in units of Δ, as variables."""
 
-    def __init__(self, encoder: PictureEncoder, start: Coded, seed: int) -> None:
+    def __init__(self, encoder: PictureEncoder, start: Coded) -> None:
         network, image = encoder.network, encoder.image
-        self.network, self.model, self.image = network, network.model, image
+        self.encoder, self.network, self.model, self.image = encoder, network, network.model, image
         self.codes = start.codes
         self.bin_size = network.bin_size(start.codes)
-        self.generator = torch.Generator(network.device).manual_seed(seed)
+        self.generator = torch.Generator(network.device).manual_seed(SEED)
+        self.fast = in_bfloat16("auto", network.device, fake_quantize=False)
         self.x = torch.from_numpy(image).to(network.device).permute(2, 0, 1)[None].float() / 255
         self.rate_weight = start.codes.values(network.config.knots)[0]
         y = encoder.latent(start.codes) / self.bin_size
@@ -113,33 +93,44 @@ class _Descent:
         h = self.network.h(self.codes)
         condition = (h, torch.full_like(h[:, 0], self.codes.log2_bin / BIN_STEPS))
         w_value, z_value = w * self.bin_size, z * self.bin_size
-        features = self.model.hyper_synthesis_net(w_value, condition)
-        bits = self.bits(w, self.model.hyper_prior(w_value, condition))
-        bits = bits + self.bits(z, self.model.latent_prior(z_value, features, condition))
+        with torch.autocast(self.x.device.type, torch.bfloat16, enabled=self.fast):
+            features = self.model.hyper_synthesis_net(w_value, condition)
+            bits = self.bits(w, self.model.hyper_prior(w_value, condition))
+            bits = bits + self.bits(z, self.model.latent_prior(z_value, features, condition))
+            picture = self.model.synthesis_net(z_value, features, h).float()
         height, width = self.x.shape[2:]
-        picture = self.model.synthesis_net(z_value, features, h)[..., :height, :width]
-        distortion: Tensor = (picture - self.x).square().mean()
+        distortion: Tensor = (picture[..., :height, :width] - self.x).square().mean()
         return distortion / self.rate_weight + bits / (height * width)
 
     def bits(self, symbols: Tensor, parameters: tuple[Tensor, Tensor]) -> Tensor:
-        mean, octaves = parameters
+        mean, octaves = (value.float() for value in parameters)
         cost = gaussian.bits(symbols, mean / self.bin_size, octaves - math.log2(self.bin_size))
         return cost.sum()
 
-    def rounded(self) -> Latents:
-        """Return the latents as they would be coded."""
-        w, z = (to_symbols(value.detach()[0]) for value in self.variables)
-        return Latents(w, z)
+    def coded(self, weight: float) -> Coded:
+        """Return the file of the latents as they are now, rounded with that weight of an error."""
+        w, y = (value.detach()[0] for value in self.variables)
+        return self.encoder.settle(to_symbols(w), y, self.codes, weight)
 
-    def key(self, coded: Coded, target_bytes: float | None) -> tuple[bool, float]:
-        """Return what orders candidates: smaller is better."""
+    def of_size(self, target: int) -> Coded:
+        """Return the file nearest to `target` bytes: a heavier weight of an error makes it larger."""
+        low, high = LOWEST_WEIGHT, HIGHEST_WEIGHT
+        weight = WEIGHT
+        nearest = coded = self.coded(weight)
+        for _ in range(MOST_ROUNDINGS):
+            if len(coded.data) < target:
+                low = weight
+            else:
+                high = weight
+            weight = math.sqrt(low * high)
+            coded = self.coded(weight)
+            nearest = min(nearest, coded, key=lambda one: abs(len(one.data) - target))
+        return nearest
+
+    def distortion(self, coded: Coded) -> float:
+        """Return the mean squared error of the decoded picture in 0..1."""
         picture = read_picture(self.network, coded.data)
-        distortion = float(np.square(picture.astype(np.float32) - self.image).mean()) / 255**2
-        if target_bytes is not None:
-            off = abs(len(coded.data) / target_bytes - 1)
-            return (True, off) if off > TOLERANCE else (False, distortion)
-        bpp = 8 * len(coded.data) / (self.image.shape[0] * self.image.shape[1])
-        return False, distortion + self.rate_weight * bpp
+        return float(np.square(picture.astype(np.float32) - self.image).mean()) / 255**2
 
 
 def annealed(value: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
