@@ -26,7 +26,7 @@ STEPS = 200
 LEARNING_RATE = 0.01
 """Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
 HOTTEST, COLDEST = 0.3, 0.05
-LOOK_EVERY = 10
+LOOK_EVERY = 5
 """Steps between looks at the size of the file."""
 MOST_PIXELS = 4_000_000
 TOLERANCE = 0.002

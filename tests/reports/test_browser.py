@@ -454,7 +454,7 @@ def test_hostile_names_do_nothing(watched: Watched, hostile_run: Run, tmp_path: 
     assert fragment(page)["view"] == HOSTILE
     for width in (1440, 390):
         page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.wait_for_function(f"() => document.documentElement.scrollWidth <= {width}")
 
 
 def test_single_file_shows_and_measures(watched: Watched, run: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 
 from isorate.codecs.base import Image
 from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.bits.latents import Latents, hyper_size, read_payload, run_priors, to_symbols, write_payload
+from isorate.codecs.learned.bits.latents import hyper_size, read_payload, settle_latents, to_symbols, write_payload
 from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.network import Network, load_network
@@ -89,11 +89,10 @@ def profile(network: Network, image: Image, repeats: int = 5) -> dict[str, float
         at = time.perf_counter()
         y = network.analysis(image, codes)
         at = timed("encode: analysis", at)
-        z = to_symbols(y / step)
-        w = to_symbols(network.hyper_analysis(z, image, codes) / step)
+        w = to_symbols(network.hyper_analysis(to_symbols(y / step), image, codes) / step)
         at = timed("encode: hyper-analysis", at)
-        steps, _ = run_priors(Latents(w, z), network.conditioned(codes))
-        at = timed("encode: integer priors", at)
+        _, steps = settle_latents(w, y / step, network.conditioned(codes), network.tables)
+        at = timed("encode: integer priors and rounding by cost", at)
         payload = write_payload(steps, network.tables)
         at = timed("encode: range coder", at)
         latents, features = read_payload(payload, size, network.config, network.conditioned(codes), network.tables)

@@ -33,7 +33,7 @@ def run(
     max_file_mb
         The longest checkpoint file in MiB (0: no limit).
     compact
-        Leave the optimizer's state out of the checkpoints: less than half the size, and a resumed run warms up anew.
+        Keep the averaged weights alone: small checkpoints; a resumed run continues from them and warms up anew.
     changes
         Replacements for keys of the configuration's [train] table.
 

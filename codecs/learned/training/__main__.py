@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start-from", type=Path, help="start a new run from this checkpoint's averaged weights")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after that long, with a checkpoint")
     parser.add_argument("--max-file-mb", type=int, default=0, help="cut checkpoints into files of that many MiB")
-    parser.add_argument("--compact", action="store_true", help="checkpoints without the optimizer's state")
+    parser.add_argument("--compact", action="store_true", help="checkpoints of the averaged weights alone")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="replace a key of [train]")
     given = parser.parse_args(arguments)
     try:

@@ -36,6 +36,8 @@ from isorate.errors import UsageError
 
 WARM_START_NUMBER = 10**12
 """The crops of the warm start are numbered from here, far beyond those of any step."""
+HALF_PRECISION_FROM = 2
+"""Tensors with more axes than this are kernels, which a compact checkpoint holds in fp16."""
 
 
 class Trainer:
@@ -50,8 +52,8 @@ class Trainer:
     max_file_bytes
         The longest checkpoint shard.
     compact
-        Whether checkpoints leave out the optimizer's state (a resumed run then warms up anew), hold the average in
-        fp16, and only the newest is kept.
+        Whether checkpoints hold the averaged weights alone, kernels in fp16 (a resumed run continues from the average
+        and warms up anew), and only the newest is kept.
     """
 
     def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int = 2**40, compact: bool = False) -> None:
@@ -108,8 +110,9 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Continue exactly from the checkpoint at `path`."""
         tensors, state = read_checkpoint(path, str(self.place.device))
-        self.model.load_state_dict({k[6:]: t for k, t in tensors.items() if k.startswith("model.")})
-        self.average.load({k[4:]: t for k, t in tensors.items() if k.startswith("ema.")})
+        averaged = {k[4:]: t for k, t in tensors.items() if k.startswith("ema.")}
+        self.model.load_state_dict({k[6:]: t for k, t in tensors.items() if k.startswith("model.")} or averaged)
+        self.average.load(averaged)
         moments = {k[10:]: t for k, t in tensors.items() if k.startswith("optimizer.")}
         load_optimizer_tensors(self.optimizers, self.model, moments)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
@@ -121,10 +124,14 @@ class Trainer:
         """Write a checkpoint (the first process only)."""
         if self.place.rank:
             return
-        tensors: dict[str, Tensor] = {f"model.{name}": p for name, p in self.model.named_parameters()}
         averaged = self.average.shadow.items()
-        tensors |= {f"ema.{name}": t.half() if self.compact else t for name, t in averaged}
-        if not self.compact:
+        if self.compact:
+            tensors: dict[str, Tensor] = {
+                f"ema.{name}": t.half() if t.dim() > HALF_PRECISION_FROM else t for name, t in averaged
+            }
+        else:
+            tensors = {f"model.{name}": p for name, p in self.model.named_parameters()}
+            tensors |= {f"ema.{name}": t for name, t in averaged}
             moments = optimizer_tensors(self.optimizers, self.model)
             tensors |= {f"optimizer.{name}": t for name, t in moments.items()}
         state = {
