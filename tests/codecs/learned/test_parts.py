@@ -164,9 +164,9 @@ def test_impossible_models_are_usage_errors(table: dict[str, object], message: s
         ModelConfig.from_dict(table)
 
 
-def test_base_runs() -> None:
+def test_separable_blocks_run() -> None:
     config = ModelConfig(
-        name="base", fine_channels=256, coarse_channels=320, latent_channels=192, hyper_channels=64, separable=True
+        name="separable", fine_channels=256, coarse_channels=320, latent_channels=192, hyper_channels=64, separable=True
     )
     coded = ConditionalAutoencoder(config)(torch.rand(1, 3, 64, 64), torch.tensor([0.01]), torch.ones(1))
     assert coded.picture.shape == (1, 3, 64, 64)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,20 +21,25 @@ import torch
 from PIL import Image as PillowImage
 from skimage import data as photographs
 
+from isorate.codecs.learned.config import ModelConfig
+from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.network import load_network
 from isorate.codecs.learned.precision import in_bfloat16
 from isorate.codecs.learned.training.budget import measure
 from isorate.codecs.learned.training.card import model_card
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
+from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.loss import rate_distortion
 from isorate.codecs.learned.training.pack import pack
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import TrainSettings, read_settings
 from isorate.codecs.learned.training.soap import Soap
+from isorate.codecs.learned.weights_io import weights_path
 from isorate.errors import DatasetError, UsageError
 
+CONFIGS = Path(sys.modules["isorate.codecs.learned"].__path__[0]) / "configs"
 CONFIG = """
 [model]
 name = "tiny"
@@ -229,6 +235,17 @@ def test_a_model_grows_in_certain_ways_only(
     large = Trainer(read_settings(grown(config, tmp_path, **channels)), tmp_path / "large")
     with pytest.raises(UsageError, match=message):
         large.start_from(tmp_path / "small")
+
+
+def test_base_starts_from_the_landed_weights_of_small() -> None:
+    table = tomllib.loads((CONFIGS / "base.toml").read_text())["model"]
+    small, base = load_network(weights_path("small")).model, ConditionalAutoencoder(ModelConfig.from_dict(table))
+    photo = torch.from_numpy(photographs.astronaut()).permute(2, 0, 1)[None] / 255
+    crops = torch.cat([photo[..., top : top + 128, left : left + 128] for top in (0, 200) for left in (0, 150, 300)])
+    grow(small, base, crops)
+    with torch.no_grad():
+        one, two = (model(crops[:1], torch.tensor([0.003]), torch.ones(1)).picture for model in (small, base))
+    torch.testing.assert_close(two, one, atol=1e-3, rtol=0)
 
 
 def test_a_wider_latent_prior_says_the_same_at_first_and_learns(config: Path, tmp_path: Path) -> None:
