@@ -237,6 +237,14 @@ def test_a_model_grows_in_certain_ways_only(
         large.start_from(tmp_path / "small")
 
 
+@pytest.mark.parametrize("name", ["small", "base"])
+def test_a_finish_is_of_its_models_shape(name: str) -> None:
+    run, finish = (read_settings(CONFIGS / f"{name}{suffix}.toml") for suffix in ("", "-finish"))
+    assert run.model == finish.model
+    assert finish.train.frozen_encoder
+    assert finish.train.quantization == "rate-aware"
+
+
 def test_base_starts_from_the_landed_weights_of_small() -> None:
     table = tomllib.loads((CONFIGS / "base.toml").read_text())["model"]
     small, base = load_network(weights_path("small")).model, ConditionalAutoencoder(ModelConfig.from_dict(table))
