@@ -236,6 +236,7 @@ class LearnedCodec(TwoKnobCodec):
         return load_network(path, self.device)
 
     def _search_parts(self, image: Image) -> "tuple[PictureEncoder, RatePredictor]":
+        """Return what a search for a rate works with."""
         encoder = self._encoder(image)
         return encoder, RatePredictor(RateLine.read(encoder.network.weights.rates["lines"]), image)
 

@@ -117,7 +117,7 @@ def read_stream(network: Network, data: bytes) -> tuple[Header, Latents, Tensor]
     if not network.has(codes):
         raise BitstreamError(f"learned: λ code {codes.lmbda} is out of range")
     size = hyper_size(header.height, header.width)
-    latents, features = read_payload(payload, size, network.config, network.conditioned(codes), network.tables)
+    latents, features = read_payload(payload, size, network.conditioned(codes), network.tables)
     if latents.checksum(codes) != header.latents_crc:
         raise BitstreamError("learned: the checksum of the latents does not hold; other weights made it")
     return header, latents, features

@@ -17,7 +17,6 @@ from torch import Tensor
 from isorate.codecs.learned.bits.integer_priors import SYMBOL_LIMIT, ConditionedPriors, StepParameters
 from isorate.codecs.learned.bits.knob_codes import KnobCodes
 from isorate.codecs.learned.bits.symbol_coder import ProbabilityTables, SymbolDecoder, SymbolEncoder
-from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.partition import STEPS, join_steps, split_steps
 from isorate.codecs.learned.rate_aware import WEIGHT, settled_symbols
 
@@ -69,8 +68,9 @@ def to_symbols(values: Tensor) -> NDArray[np.int32]:
 
 def run_priors(latents: Latents, priors: ConditionedPriors) -> tuple[list[CodedStep], Tensor]:
     """Return the eight steps of `latents` in coding order, and the features of w in units of 2^-8."""
-    parts = iter(_steps_of(torch.from_numpy(latents.z)))
-    return _run(latents.w, priors, lambda _: next(parts))
+    parts = iter((*np.split(latents.w, STEPS), *_steps_of(torch.from_numpy(latents.z))))
+    height, width = latents.w.shape[1:]
+    return _walk((height, width), priors, lambda _: next(parts).ravel())
 
 
 def settle_latents(
@@ -89,15 +89,15 @@ def settle_latents(
     weight
         Bits that a squared error of one bin is worth.
     """
-    parts = iter(_steps_of(y.cpu()))
-    size = (y.shape[0], y.shape[1] // 2, y.shape[2] // 2)
+    groups, parts = iter(np.split(w, STEPS)), iter(_steps_of(y.cpu()))
 
     def choose(parameters: StepParameters) -> NDArray[np.int32]:
-        return settled_symbols(next(parts).ravel(), parameters, tables, weight).reshape(size)
+        group = next(groups, None)
+        return settled_symbols(next(parts).ravel(), parameters, tables, weight) if group is None else group.ravel()
 
-    steps, _ = _run(w, priors, choose)
-    z = join_steps([torch.from_numpy(step.symbols.reshape(1, *size)) for step in steps[STEPS:]])[0]
-    return Latents(w, z.contiguous().numpy()), steps
+    height, width = w.shape[1:]
+    steps, _ = _walk((height, width), priors, choose)
+    return _latents_of(steps, (height, width)), steps
 
 
 def _steps_of(latent: Tensor) -> list[NDArray[Any]]:
@@ -105,24 +105,37 @@ def _steps_of(latent: Tensor) -> list[NDArray[Any]]:
     return [part[0].numpy() for part in split_steps(latent[None])]
 
 
-def _run(
-    w: NDArray[np.int32], priors: ConditionedPriors, symbols_of: Callable[[StepParameters], NDArray[np.int32]]
+def _latents_of(steps: list[CodedStep], size: tuple[int, int]) -> Latents:
+    """Return the latents of the eight `steps`; w is of `size`."""
+    height, width = size
+    w = np.concatenate([step.symbols.reshape(-1, height, width) for step in steps[:STEPS]])
+    parts = [torch.from_numpy(step.symbols.reshape(1, -1, 2 * height, 2 * width)) for step in steps[STEPS:]]
+    return Latents(w, join_steps(parts)[0].contiguous().numpy())
+
+
+def _walk(
+    size: tuple[int, int], priors: ConditionedPriors, symbols_of: Callable[[StepParameters], NDArray[np.int32]]
 ) -> tuple[list[CodedStep], Tensor]:
-    """Run the priors over w and the steps of z that `symbols_of` gives; return all steps and the features of w."""
-    groups = np.split(w, STEPS)
-    known = [priors.activation(group) for group in groups]
-    height, width = w.shape[1:]
-    steps = [
-        CodedStep(group.ravel(), priors.hyper_step(index, known[:index], height, width))
-        for index, group in enumerate(groups)
-    ]
+    """Run the priors over the eight steps, each with the symbols (flat) that `symbols_of` gives for its parameters.
+
+    Returns
+    -------
+    The steps, and the features of w, which is of `size`.
+    """
+    height, width = size
+    steps: list[CodedStep] = []
+
+    def taken(parameters: StepParameters, rows: int, columns: int) -> Tensor:
+        steps.append(CodedStep(symbols_of(parameters), parameters))
+        return priors.activation(steps[-1].symbols.reshape(-1, rows, columns))
+
+    known: list[Tensor] = []
+    for index in range(STEPS):
+        known.append(taken(priors.hyper_step(index, known, height, width), height, width))
     features = priors.features(torch.cat(known))
     known = []
     for index in range(STEPS):
-        parameters = priors.latent_step(index, known, features)
-        part = symbols_of(parameters)
-        known.append(priors.activation(part))
-        steps.append(CodedStep(part.ravel(), parameters))
+        known.append(taken(priors.latent_step(index, known, features), 2 * height, 2 * width))
     return steps, features
 
 
@@ -140,7 +153,7 @@ def write_payload(steps: list[CodedStep], tables: ProbabilityTables) -> bytes:
 
 
 def read_payload(
-    payload: bytes, size: tuple[int, int], config: ModelConfig, priors: ConditionedPriors, tables: ProbabilityTables
+    payload: bytes, size: tuple[int, int], priors: ConditionedPriors, tables: ProbabilityTables
 ) -> tuple[Latents, Tensor]:
     """Return the latents of a picture whose w is of `size`, and the features of w in units of 2^-8.
 
@@ -149,21 +162,7 @@ def read_payload(
     BitstreamError
         When the payload is damaged.
     """
-    height, width = size
     decoder = SymbolDecoder(tables, payload)
-    groups: list[NDArray[np.int32]] = []
-    known: list[Tensor] = []
-    for index in range(STEPS):
-        symbols = decoder.decode(priors.hyper_step(index, known, height, width))
-        groups.append(symbols.reshape(config.hyper_channels // STEPS, height, width))
-        known.append(priors.activation(groups[-1]))
-    features = priors.features(torch.cat(known))
-    parts: list[NDArray[np.int32]] = []
-    known = []
-    for index in range(STEPS):
-        symbols = decoder.decode(priors.latent_step(index, known, features))
-        parts.append(symbols.reshape(config.latent_channels, 2 * height, 2 * width))
-        known.append(priors.activation(parts[-1]))
+    steps, features = _walk(size, priors, decoder.decode)
     decoder.finish()
-    z = join_steps([torch.from_numpy(part)[None] for part in parts])[0].contiguous().numpy()
-    return Latents(np.concatenate(groups), z), features
+    return _latents_of(steps, size), features

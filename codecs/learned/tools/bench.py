@@ -95,7 +95,7 @@ def profile(network: Network, image: Image, repeats: int = 5) -> dict[str, float
         at = timed("encode: integer priors and rounding by cost", at)
         payload = write_payload(steps, network.tables)
         at = timed("encode: range coder", at)
-        latents, features = read_payload(payload, size, network.config, network.conditioned(codes), network.tables)
+        latents, features = read_payload(payload, size, network.conditioned(codes), network.tables)
         at = timed("decode: integer priors and range coder", at)
         network.synthesis(latents.z, features, codes, *image.shape[:2])
         timed("decode: synthesis", at)

@@ -16,15 +16,13 @@ from isorate.codecs.learned.config import ModelConfig
 from isorate.codecs.learned.model import ConditionalAutoencoder
 from isorate.codecs.learned.prior import PriorConv2d
 from isorate.codecs.learned.tools.measure_rates import measure_rates
-from isorate.codecs.learned.training.checkpoint import read_checkpoint
+from isorate.codecs.learned.training.checkpoint import read_checkpoint, storage_dtype
 from isorate.codecs.learned.training.data import Pack
 from isorate.codecs.learned.weights_io import FOLDER, Weights, load_weights, save_weights
 from isorate.errors import IsorateError, UsageError
 
 LARGEST_WEIGHT = 2**15 - 1
 MOST_POINT = 24
-HALF_PRECISION_FROM = 2
-"""Tensors with more axes than this are kernels and are stored in float16; scales and biases keep float32."""
 
 
 def integer_conv(conv: PriorConv2d) -> IntegerConvWeights:
@@ -60,8 +58,7 @@ def weights_of(model: ConditionalAutoencoder, rates: dict[str, Any], training: d
     transforms = {}
     for name, tensor in model.state_dict().items():
         if name.rpartition(".")[0] not in priors:
-            dtype = torch.float16 if tensor.dim() > HALF_PRECISION_FROM else torch.float32
-            transforms[name] = tensor.detach().to("cpu", dtype).numpy()
+            transforms[name] = tensor.detach().to("cpu", storage_dtype(tensor)).numpy()
     return Weights(model.config, transforms, priors, all_tables(), rates, training)
 
 

@@ -19,6 +19,12 @@ from isorate.errors import UsageError
 
 MEBIBYTE = 2**20
 PREFIX = "step-"
+HALF_PRECISION_FROM = 2
+
+
+def storage_dtype(tensor: Tensor) -> torch.dtype:
+    """Return how small files hold `tensor`: kernels in float16, scales and biases (one axis or two) in float32."""
+    return torch.float16 if tensor.dim() > HALF_PRECISION_FROM else torch.float32
 
 
 def write_checkpoint(

@@ -19,7 +19,12 @@ from isorate.codecs.learned.network import load_network
 from isorate.codecs.learned.precision import in_bfloat16
 from isorate.codecs.learned.prior import set_fake_quantize
 from isorate.codecs.learned.quantization import QuantizationMode
-from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
+from isorate.codecs.learned.training.checkpoint import (
+    newest_checkpoint,
+    read_checkpoint,
+    storage_dtype,
+    write_checkpoint,
+)
 from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIELDS, append_rows
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
@@ -36,8 +41,6 @@ from isorate.errors import UsageError
 
 WARM_START_NUMBER = 10**12
 """The crops of the warm start are numbered from here, far beyond those of any step."""
-HALF_PRECISION_FROM = 2
-"""Tensors with more axes than this are kernels, which a compact checkpoint holds in fp16."""
 
 
 class Trainer:
@@ -126,9 +129,7 @@ class Trainer:
             return
         averaged = self.average.shadow.items()
         if self.compact:
-            tensors: dict[str, Tensor] = {
-                f"ema.{name}": t.half() if t.dim() > HALF_PRECISION_FROM else t for name, t in averaged
-            }
+            tensors: dict[str, Tensor] = {f"ema.{name}": t.to(storage_dtype(t)) for name, t in averaged}
         else:
             tensors = {f"model.{name}": p for name, p in self.model.named_parameters()}
             tensors |= {f"ema.{name}": t for name, t in averaged}

@@ -50,6 +50,12 @@ def test_tables_of_the_file_are_those_of_the_code():
         np.testing.assert_array_equal(tables[name], table, err_msg=name)
 
 
+def test_an_older_file_keeps_its_probabilities_and_has_all_other_tables(tiny):
+    own = {"frequencies", "counts", "lowest"}
+    for name, table in numeric_tables.all_tables().items():
+        assert np.array_equal(tiny.weights.tables[name], table) == (name not in own), name
+
+
 def test_every_probability_table_sums_to_one_exactly_and_is_the_mixture():
     frequencies, counts, lowest = numeric_tables.probability_tables()
     starts = np.cumsum(counts) - counts

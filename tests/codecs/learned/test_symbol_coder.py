@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import constriction
 import numpy as np
 import pytest
@@ -7,12 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isorate.codecs.learned.bits.integer_priors import SYMBOL_LIMIT, StepParameters
+from isorate.codecs.learned.bits.numeric_tables import probability_tables
 from isorate.codecs.learned.bits.symbol_coder import ProbabilityTables, SymbolDecoder, SymbolEncoder
-from isorate.codecs.learned.weights_io import load_weights
 from isorate.errors import BitstreamError
 
-TINY = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
-FREQUENCIES, COUNTS, LOWEST = (load_weights(TINY).tables[name] for name in ("frequencies", "counts", "lowest"))
+FREQUENCIES, COUNTS, LOWEST = probability_tables()
 TABLES = ProbabilityTables(FREQUENCIES, COUNTS, LOWEST)
 USED = np.flatnonzero(COUNTS)
 
@@ -63,10 +60,10 @@ def test_constriction_works_with_exactly_the_stored_integers():
             assert edges[entry] <= quantile < edges[entry + 1]
 
 
-def test_the_range_coders_bytes_are_fixed():
-    """The stream compatibility of constriction's range coder: bytes pinned when the format was made."""
+def test_the_range_coders_bytes_are_fixed(tiny):
+    """The stream compatibility of constriction's range coder: bytes pinned when format and tables were made."""
     symbols, parameters = random_step(7, 64, 0.1)
-    encoder = SymbolEncoder(TABLES)
+    encoder = SymbolEncoder(tiny.tables)
     encoder.encode(symbols, parameters)
     assert encoder.finish().hex() == PINNED
 

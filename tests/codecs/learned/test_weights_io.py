@@ -15,7 +15,7 @@ def test_what_is_saved_is_loaded(tiny, tmp_path):
     path = tmp_path / "again.safetensors"
     save_weights(tiny.weights, path)
     again = load_weights(path)
-    assert replace(again, tables=tiny.weights.tables).digest == tiny.weights.digest
+    assert again.digest == tiny.weights.digest
     assert again.config == tiny.config
     assert again.rates == tiny.weights.rates
     for name, value in tiny.weights.tensors().items():
