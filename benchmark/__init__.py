@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isorate.api import run
-    from isorate.match_codec import match
+    from isorate.matching.codec import match
 
 __all__ = ["match", "run"]
 
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
 
         return run
     if name == "match":
-        from isorate.match_codec import match
+        from isorate.matching.codec import match
 
         return match
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

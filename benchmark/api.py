@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from isorate.cache import cache_dir
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.registry import open_dataset
-from isorate.matching import Policy
-from isorate.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
-from isorate.runner import Progress, run_plan
-from isorate.store import Run
+from isorate.engine.cache import cache_dir
+from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
+from isorate.engine.runner import Progress, run_plan
+from isorate.matching.search import Policy
+from isorate.runs.folder import Run
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     tolerance_pct
         A residual up to this counts as matched, in percent.
     workers, executor, overwrite, progress
-        See :func:`isorate.runner.run_plan`.
+        See :func:`isorate.engine.runner.run_plan`.
     use_cache
         Whether encodes may come from, and go to, the user's cache.
     command

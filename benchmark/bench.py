@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Image
+from isorate.codecs.base import Codec
 from isorate.codecs.listing import list_codecs
 from isorate.codecs.registry import CodecSpec
-from isorate.match_codec import match
+from isorate.image import Image
+from isorate.matching.codec import match
 from isorate.metrics import ms_ssim, psnr
-from isorate.pixels import to_lossless
+from isorate.runs.lossless import to_lossless
 
 REPEATS = 5
 RATE = 0.2

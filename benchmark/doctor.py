@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from isorate.cache import cache_dir
 from isorate.codecs.listing import ListedCodec, list_codecs
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.kodak import ENVIRONMENT as KODAK_FOLDER
@@ -15,9 +14,9 @@ from isorate.datasets.kodak import kodak_folder
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import NAMES
 from isorate.datasets.samples import samples
+from isorate.engine.cache import cache_dir
 from isorate.errors import CodecError, DatasetError, ImageError, IsorateError
-from isorate.provenance import PACKAGES, machine, versions
-from isorate.workers import usable_cores
+from isorate.runs.provenance import PACKAGES, machine, usable_cores, versions
 
 PROGRAMS = {
     "bpgenc": ("ISORATE_BPGENC", "optional: build libbpg (https://bellard.org/bpg/), or name it in ISORATE_BPGENC"),

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Image, Knob, TwoKnobCodec
+from isorate.codecs.base import Codec, Knob, TwoKnobCodec
 from isorate.errors import BitstreamError, CodecError, IsorateError
+from isorate.image import Image
 
 SIZES = ((64, 96), (97, 131), (8, 8), (1, 1), (1, 40), (40, 1))
 """Heights and widths; a codec may refuse those with a side below :data:`SMALLEST` by a CodecError."""

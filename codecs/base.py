@@ -8,11 +8,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from isorate.image import Image
 
-Image: TypeAlias = NDArray[np.uint8]
-"""An image: shape ``(height, width, 3)``, dtype uint8, sRGB, 0..255."""
+__all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec"]
 
 Option: TypeAlias = str | int | float | bool
 

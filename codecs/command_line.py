@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 from PIL import Image as PillowImage
 
-from isorate.codecs.base import Codec, Image, Knob, Option
+from isorate.codecs.base import Codec, Knob, Option
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image
 
 PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Image, Knob, Option
+from isorate.codecs.base import Codec, Knob, Option
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
+from isorate.image import Image
 
 MAGIC = b"CA"
 HEADER = struct.Struct(">2sB4sHHHHB")

@@ -8,9 +8,10 @@ import PIL
 from PIL import Image as PillowImage
 from PIL import features
 
-from isorate.codecs.base import Codec, Image, Knob, Option
+from isorate.codecs.base import Codec, Knob, Option
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.errors import CodecError, UsageError
+from isorate.image import Image
 
 MAX_SIDE = 65535
 

@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Image, Knob, Option
+from isorate.codecs.base import Codec, Knob, Option
 from isorate.codecs.openjpeg import load_glymur
 from isorate.errors import BitstreamError, CodecError, UsageError
+from isorate.image import Image
 
 SIGNATURES = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 START_OF_TILE = b"\xff\x93"

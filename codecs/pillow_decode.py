@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from isorate.codecs.base import Image
 from isorate.errors import BitstreamError
+from isorate.image import Image
 
 
 def decode_with_pillow(data: bytes, file_format: str) -> Image:

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from isorate.reports.comparison import Column, Comparison
 from isorate.reports.curves import Curve, complete_images, of_dataset, of_image
+from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference
 
 Metric = Literal["psnr", "ms_ssim"]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isorate.codecs.base import Image
 from isorate.errors import ReportError
-from isorate.reports.comparison import Comparison, ImageInfo
+from isorate.image import Image
+from isorate.reports.results import Comparison, ImageInfo
 
 PINS_IN_RUN = "crops.toml"
 """A file of this name in a run folder pins boxes for that run."""

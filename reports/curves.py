@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import ReportError
-from isorate.reports.comparison import Column, Comparison
+from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import mean
-from isorate.rows import Row
+from isorate.runs.row import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """One operating point of a curve; `ms_ssim` is None where it is not known, `point` where it is not of a run."""
 
     bpp: float
@@ -28,7 +28,7 @@ class Curve:
     """A codec's points by rising rate; `source` names a publication and is empty for what this run measured."""
 
     name: str
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     source: str = ""
 
 
@@ -39,8 +39,8 @@ def of_image(comparison: Comparison, image: str, column: Column) -> Curve:
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))
 
 
-def _point(row: Row) -> Point:
-    return Point(row.bpp or 0.0, row.psnr, row.ms_ssim, row.point)
+def _point(row: Row) -> CurvePoint:
+    return CurvePoint(row.bpp or 0.0, row.psnr, row.ms_ssim, row.point)
 
 
 def complete_images(comparison: Comparison, *columns: Column) -> list[str]:
@@ -65,7 +65,7 @@ def of_dataset(comparison: Comparison, column: Column, images: Sequence[str] | N
         rows = [row for row in comparison.at(level, column.codec) if row.image in images and row.ok]
         bpp = mean([row.bpp for row in rows])
         if bpp is not None:
-            found.append(Point(bpp, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), level.label))
+            found.append(CurvePoint(bpp, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), level.label))
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))
 
 
@@ -110,11 +110,11 @@ def read(path: Path) -> list[Curve]:
 
 
 def _from_csv(text: str) -> list[Curve]:
-    curves: dict[str, list[Point]] = {}
+    curves: dict[str, list[CurvePoint]] = {}
     sources: dict[str, str] = {}
     for line in csv.DictReader(text.splitlines()):
         psnr = line["psnr_rgb"] if "psnr_rgb" in line else line["psnr"]
-        point = Point(float(line["bpp"]), _optional(psnr), _optional(line.get("ms_ssim")))
+        point = CurvePoint(float(line["bpp"]), _optional(psnr), _optional(line.get("ms_ssim")))
         curves.setdefault(line["codec"], []).append(point)
         sources.setdefault(line["codec"], line.get("source") or "published")
     return [_curve(name, points, sources[name]) for name, points in curves.items()]
@@ -128,9 +128,9 @@ def _from_compressai(data: dict[str, Any], file: str) -> Curve:
     results = data["results"]
     psnr = results.get("psnr-rgb") or results.get("psnr") or [None] * len(results["bpp"])
     ms_ssim = results.get("ms-ssim-rgb") or results.get("ms-ssim") or [None] * len(results["bpp"])
-    points = [Point(*values) for values in zip(results["bpp"], psnr, ms_ssim, strict=True)]
+    points = [CurvePoint(*values) for values in zip(results["bpp"], psnr, ms_ssim, strict=True)]
     return _curve(str(data["name"]), points, str(data.get("description") or file))
 
 
-def _curve(name: str, points: Sequence[Point], source: str) -> Curve:
+def _curve(name: str, points: Sequence[CurvePoint], source: str) -> Curve:
     return Curve(name, tuple(sorted(points, key=lambda point: point.bpp)), source)

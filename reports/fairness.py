@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from isorate.codecs.base import Option
-from isorate.reports.comparison import Comparison
+from isorate.reports.results import Comparison
 from isorate.reports.text import number
-from isorate.rows import Row
+from isorate.runs.row import Row
 
 HEADER_SHARE = 0.03
 FEW_IMAGES = 5

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image as PillowImage
 
-from isorate.codecs.base import Image
 from isorate.errors import ReportError
+from isorate.image import Image
 from isorate.reports import crops, curves, paper, text
-from isorate.reports.comparison import GROUND_TRUTH, Comparison, ImageInfo
 from isorate.reports.paper import printable
-from isorate.store import Run, safe_name
+from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo
+from isorate.runs.folder import Run, safe_name
 
 PAGE_WIDTH = 6.75
 """Inches: the text of a page in the usual two-column styles; a column has 3.25."""

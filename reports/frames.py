@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from PIL import Image as PillowImage
 
-from isorate.codecs.base import Image
+from isorate.image import Image
 
 INLINE_BUDGET = 4_000_000
 """Bytes of crops that a page holds itself; further ones lie beside it."""

@@ -1,6 +1,6 @@
 """Booktabs tables: for each image as in the paper's supplementary, and the data set's means."""
 
-from isorate.reports.comparison import Comparison
+from isorate.reports.results import Comparison
 from isorate.reports.summary import AVERAGING, CodecSummary, summarize
 from isorate.reports.text import METRICS, metric, number, rank, ranks
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import jinja2
 
-from isorate.atomic import write_bytes
 from isorate.errors import ReportError
+from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, text
-from isorate.reports.comparison import GROUND_TRUTH, Column, Comparison, ImageInfo
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.frames import Frames
+from isorate.reports.results import GROUND_TRUTH, Column, Comparison, ImageInfo
 from isorate.reports.summary import AVERAGING, summarize
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

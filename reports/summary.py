@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isorate.reports.comparison import Column, Comparison, Level
-from isorate.rows import Row
+from isorate.reports.results import Column, Comparison, Level
+from isorate.runs.row import Row
 
 AVERAGING = "PSNR and MS-SSIM are means of the per-image values (for PSNR: of the dB values); times are medians."
 

@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
 from isorate.reports import bdrate, curves, latex
-from isorate.reports.comparison import Comparison, Level
 from isorate.reports.fairness import check
+from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import AVERAGING, summarize
 from isorate.reports.text import DASH, METRICS, metric, number, ranks, seconds
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 Format = Literal["csv", "markdown", "latex", "json", "compressai"]
 

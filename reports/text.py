@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from isorate.rows import Row
+from isorate.runs.row import Row
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"

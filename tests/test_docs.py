@@ -16,7 +16,7 @@ def blocks(file: str) -> list[str]:
 
 
 def test_the_documented_codec_keeps_the_contract_as_documented(tmp_path, monkeypatch, photo):
-    from isorate.match_codec import match
+    from isorate.matching.codec import match
 
     codec, its_test = blocks("docs/write-a-codec.md")
     assert len([line for line in codec.partition("class WebP")[2].splitlines() if line.strip()]) < 40

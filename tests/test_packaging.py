@@ -64,4 +64,4 @@ def test_wheel_and_sdist_carry_everything(tmp_path):
     assert expected <= in_wheel
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
         in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"benchmark/supplementary.csv", "datasets/kodak.toml", "codecs/base.py", "LICENSE"} <= in_sdist
+    assert {"benchmark/verification/supplementary.csv", "datasets/kodak.toml", "codecs/base.py", "LICENSE"} <= in_sdist

@@ -37,7 +37,7 @@ def baseline(
         Processes for those encodes; all usable cores by default.
     """
     from isorate.gate.write import write_baseline
-    from isorate.store import Run
+    from isorate.runs.folder import Run
 
     written = write_baseline(Run.open(run), out, probe=probe, workers=workers)
     print(f"{out}: {len(written.rows)} rows, {len(written.codecs)} codecs; next: isorate check RUN --baseline {out}")

@@ -51,15 +51,15 @@ def check(
     json
         The same as `--format json`.
     """
-    from isorate.atomic import write_bytes
     from isorate.cli.configuration import settings
     from isorate.errors import UsageError
+    from isorate.files.atomic import write_bytes
     from isorate.gate.baseline import Baseline, lines_of_rows
     from isorate.gate.check import check as hold
     from isorate.gate.findings import Verdict
     from isorate.gate.outputs import form_of, render
     from isorate.gate.write import write_baseline
-    from isorate.store import Run
+    from isorate.runs.folder import Run
 
     for path in save:
         if form_of(path) is None:

@@ -24,11 +24,11 @@ def compare(first: Path, second: Path, /, *, html: Path | None = None, json: boo
     json
         Print JSON for scripts.
     """
-    from isorate.atomic import write_bytes
-    from isorate.compare import compare_runs
-    from isorate.compare_page import html as page
-    from isorate.compare_page import text, to_json
-    from isorate.store import Run
+    from isorate.files.atomic import write_bytes
+    from isorate.reports.compare_page import html as page
+    from isorate.reports.compare_page import text, to_json
+    from isorate.reports.compare_runs import compare_runs
+    from isorate.runs.folder import Run
 
     compared = compare_runs(Run.open(first), Run.open(second))
     if html is not None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from isorate.config import Settings, read_settings
-from isorate.toml_file import TomlFile
+from isorate.cli.config import Settings, read_settings
+from isorate.files.toml import TomlFile
 
 DEFAULT = Path("isorate.toml")
 

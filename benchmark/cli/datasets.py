@@ -2,10 +2,10 @@
 
 import json as json_module
 
-from isorate.cache import cache_dir
+from isorate.datasets.locate import whereabouts
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import NAMES
-from isorate.datasets.whereabouts import whereabouts
+from isorate.engine.cache import cache_dir
 
 
 def datasets(*, json: bool = False) -> None:

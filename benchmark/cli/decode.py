@@ -35,8 +35,8 @@ def decode(
 
     from PIL import Image as PillowImage
 
-    from isorate.atomic import write_bytes
     from isorate.cli.by_suffix import codec_for
+    from isorate.files.atomic import write_bytes
 
     file_format = LOSSLESS.get(out.suffix.lower())
     if file_format is None:

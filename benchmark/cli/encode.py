@@ -50,10 +50,10 @@ def encode(
         raise UsageError("give --bpp or --knob, one of them")
     import json as json_module
 
-    from isorate.atomic import write_bytes
     from isorate.cli.by_suffix import codec_for
     from isorate.datasets.images import load_image
-    from isorate.match_codec import match
+    from isorate.files.atomic import write_bytes
+    from isorate.matching.codec import match
 
     adapter = codec_for(out, codec)
     pixels = load_image(image).pixels

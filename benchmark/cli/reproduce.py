@@ -44,9 +44,9 @@ def reproduce(
     """
     import json as json_module
 
-    from isorate.reproduce import Outcome
-    from isorate.reproduce import reproduce as repeat
-    from isorate.store import Run
+    from isorate.engine.reproduce import Outcome
+    from isorate.engine.reproduce import reproduce as repeat
+    from isorate.runs.folder import Run
 
     with tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder:
 

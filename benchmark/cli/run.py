@@ -8,11 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isorate.api import run as run_comparison
-from isorate.atomic import write_bytes
 from isorate.cli.configuration import settings
 from isorate.cli.exit_codes import FAILED_CELLS
 from isorate.errors import UsageError
-from isorate.matching import Policy
+from isorate.files.atomic import write_bytes
+from isorate.matching.search import Policy
 from isorate.reports.crops import PINS_IN_RUN
 
 

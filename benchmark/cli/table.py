@@ -38,6 +38,6 @@ def table(
         With `latex`: tables to input, in place of a document that compiles as it is.
     """
     from isorate.reports.tables import render
-    from isorate.store import Run
+    from isorate.runs.folder import Run
 
     print(render(Run.open(run), format, residual=residual, document=not fragment), end="")

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from isorate.cli.exit_codes import DONE, FAILED_CELLS
 
 if TYPE_CHECKING:
-    from isorate.golden_vectors import GoldenResult
-    from isorate.verify import Verified
+    from isorate.verification.golden_vectors import GoldenResult
+    from isorate.verification.verify import Verified
 
 HEAD = "image    codec     bpp ours  theirs PSNR ours   theirs     diff MS-SSIM  theirs     diff"
 
@@ -43,7 +43,7 @@ def verify(
     json
         Print JSON for scripts.
     """
-    from isorate.golden_vectors import verify_golden
+    from isorate.verification.golden_vectors import verify_golden
 
     rows = _recomputed(data) if only != "golden" else iter(())
     golden = list(verify_golden()) if only != "supplementary" else []
@@ -58,10 +58,11 @@ def verify(
 
 
 def _recomputed(data: str) -> "Iterator[Verified]":
-    from isorate.cache import cache_dir
     from isorate.datasets.registry import open_dataset
-    from isorate.verify import verify as recompute
-    from isorate.workers import usable_cores, worker_pool
+    from isorate.engine.cache import cache_dir
+    from isorate.engine.workers import worker_pool
+    from isorate.runs.provenance import usable_cores
+    from isorate.verification.verify import verify as recompute
 
     dataset = open_dataset(data, cache_dir())
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec
+from isorate.engine.plan import spec_of
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
 from isorate.gate.slopes import Slope, complete, from_points, from_probe
-from isorate.manifest import check_manifest
-from isorate.plan import spec_of
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.manifest import check_manifest
+from isorate.runs.row import Row
 
 DIGITS = 12
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from isorate.atomic import write_bytes
 from isorate.codecs.base import Option
 from isorate.errors import RunError
-from isorate.typed import mismatch
+from isorate.files.atomic import write_bytes
+from isorate.files.typed import mismatch
 
 BASELINE_SCHEMA = 1
 PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
@@ -47,7 +47,7 @@ class BaselineRow:
     bytes
         Size of the whole file.
     psnr, ms_ssim
-        As in :class:`isorate.rows.Row`, rounded; `psnr` is None for identical pictures.
+        As in :class:`isorate.runs.row.Row`, rounded; `psnr` is None for identical pictures.
     psnr_slope, ms_ssim_slope
         What the codec gains on this image when the rate doubles, around this row; None where nobody measured it.
     slope_from

@@ -9,9 +9,9 @@ from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, complete
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
-from isorate.manifest import check_manifest
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.manifest import check_manifest
+from isorate.runs.row import Row
 
 DEFAULT_SLOPE = "default"
 

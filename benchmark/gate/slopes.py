@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from isorate.codecs.base import Codec, Image, Knob, TwoKnobCodec
+from isorate.codecs.base import Codec, Knob, TwoKnobCodec
+from isorate.image import Image
 from isorate.metrics import ms_ssim, psnr
-from isorate.rows import Row
+from isorate.runs.row import Row
 
 DEFAULT_PSNR = 3.0
 """dB a doubling where nothing was measured: BPG on Kodak has medians of 2.2 below 0.3 bpp and 3.6 up to 1 bpp."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from isorate.toml_file import Place, TomlFile
+from isorate.files.toml import Place, TomlFile
 
 METRICS = ("psnr", "ms_ssim", "bpp")
 

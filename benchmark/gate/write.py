@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from isorate.engine.workers import worker_pool
 from isorate.errors import RunError
 from isorate.gate.accept import make_baseline
 from isorate.gate.baseline import Baseline
-from isorate.store import Run
-from isorate.workers import usable_cores, worker_pool
+from isorate.runs.folder import Run
+from isorate.runs.provenance import usable_cores
 
 
 def write_baseline(run: Run, path: Path, *, probe: bool = True, workers: int | None = None) -> Baseline:

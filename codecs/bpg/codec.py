@@ -2,9 +2,10 @@
 
 from typing import Literal, get_args
 
-from isorate.codecs.base import Codec, Image, Knob, Option
+from isorate.codecs.base import Codec, Knob, Option
 from isorate.codecs.bpg import embedded, external, hevc
 from isorate.errors import CodecUnavailableError, UsageError
+from isorate.image import Image
 
 Backend = Literal["auto", "embedded", "bpgenc"]
 Encoder = Literal["x265", "jctvc"]

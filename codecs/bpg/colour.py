@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from isorate.codecs.base import Image
 from isorate.codecs.bpg.container import GRAY, RGB, YCBCR, YCBCR_BT709, YCBCR_BT2020, YCGCO, Header
+from isorate.image import Image
 
 Plane: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Samples of one component: shape ``(height, width)``, uint8 at 8 bits, else uint16."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from isorate.codecs.base import Image
 from isorate.codecs.bpg import container, hevc, parameter_sets, parameters
 from isorate.codecs.bpg.bits import START_CODE, split_nal_units, unit_type
 from isorate.codecs.bpg.chroma import interpolate, subsample
@@ -11,6 +10,7 @@ from isorate.codecs.bpg.container import Header
 from isorate.codecs.bpg.parameter_sets import PPS, SPS, VPS, has_lossless_blocks, read_sps
 from isorate.codecs.bpg.parameters import IMPLICIT_RDPCM, CodingParameters
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
+from isorate.image import Image
 
 PIXEL_FORMAT = {"420": container.CHROMA_420, "422": container.CHROMA_422, "444": container.CHROMA_444}
 

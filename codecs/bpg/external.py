@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from isorate.codecs.base import Image
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image
 
 ENCODER_VARIABLE, DECODER_VARIABLE = "ISORATE_BPGENC", "ISORATE_BPGDEC"
 TIME_LIMIT_VARIABLE = "ISORATE_BPG_TIMEOUT"

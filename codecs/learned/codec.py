@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from isorate.codecs.base import Image, Knob, Option, TwoKnobCodec
-from isorate.codecs.learned.rate_prediction import RateLine, RatePredictor
-from isorate.codecs.learned.weights_io import known_models, path_by_id, read_metadata, weights_path
+from isorate.codecs.base import Knob, Option, TwoKnobCodec
+from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
+from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image
 
 if TYPE_CHECKING:
-    from isorate.codecs.learned.network import Network
-    from isorate.codecs.learned.picture_encoder import PictureEncoder
-    from isorate.codecs.learned.rate_control import RateMatch
+    from isorate.codecs.learned.coding.network import Network
+    from isorate.codecs.learned.coding.picture import PictureEncoder
+    from isorate.codecs.learned.coding.rate_control import RateMatch
 
 LOWEST_LMBDA, HIGHEST_LMBDA = 1e-4, 10**-1.5
 DEFAULT_RATE = 0.18
@@ -161,8 +162,8 @@ class LearnedCodec(TwoKnobCodec):
         if bpp is not None:
             return self.match(image, bpp).coded.data
         assert knob is not None
-        from isorate.codecs.learned.bits.knob_codes import KnobCodes
-        from isorate.codecs.learned.refinement import refine
+        from isorate.codecs.learned.bitstream.knobs import KnobCodes
+        from isorate.codecs.learned.coding.refinement import refine
 
         with self._ready():
             encoder = self._encoder(image)
@@ -176,7 +177,7 @@ class LearnedCodec(TwoKnobCodec):
         """
         if not 0 < bpp < float("inf"):
             raise UsageError(f"learned: a target of {bpp} bpp; a positive number is needed")
-        from isorate.codecs.learned.rate_control import match_rate, squared_error
+        from isorate.codecs.learned.coding.rate_control import match_rate, squared_error
 
         with self._ready():
             encoder, predictor = self._search_parts(image)
@@ -191,7 +192,7 @@ class LearnedCodec(TwoKnobCodec):
         bpp = 8 * num_bytes / (image.shape[0] * image.shape[1])
         if self.effort == 1:
             return self.match(image, bpp).coded.codes.values(self._network().config.knots)
-        from isorate.codecs.learned.rate_control import plain_for_refinement
+        from isorate.codecs.learned.coding.rate_control import plain_for_refinement
 
         with self._ready():
             encoder, predictor = self._search_parts(image)
@@ -205,8 +206,8 @@ class LearnedCodec(TwoKnobCodec):
         BitstreamError
             When `data` is foreign, of another version, truncated, damaged, or made by weights that are not here.
         """
-        from isorate.codecs.learned.bits.stream_format import unpack
-        from isorate.codecs.learned.picture_encoder import read_picture
+        from isorate.codecs.learned.bitstream.header import unpack
+        from isorate.codecs.learned.coding.picture import read_picture
 
         header, _ = unpack(data)
         with self._ready():
@@ -214,18 +215,18 @@ class LearnedCodec(TwoKnobCodec):
 
     def header_bytes(self, data: bytes) -> int | None:
         """Return the bytes of header and checksum."""
-        from isorate.codecs.learned.bits.stream_format import unpack
+        from isorate.codecs.learned.bitstream.header import unpack
 
         return len(data) - len(unpack(data)[1])
 
     def _network(self) -> "Network":
-        from isorate.codecs.learned.network import load_network
+        from isorate.codecs.learned.coding.network import load_network
 
         return load_network(self.path, self.device)
 
     def _network_of(self, model_id: int) -> "Network":
         """Return the network that streams call `model_id`: this codec's own, or another of the package's."""
-        from isorate.codecs.learned.network import load_network
+        from isorate.codecs.learned.coding.network import load_network
 
         if self.path.is_file() and self._network().weights.model_id == model_id:
             return self._network()
@@ -242,8 +243,8 @@ class LearnedCodec(TwoKnobCodec):
 
     def _encoder(self, image: Image) -> "PictureEncoder":
         """Return the encoder of `image`, the one from before if it is the last call's image."""
-        from isorate.codecs.learned.bits.stream_format import MAX_PIXELS
-        from isorate.codecs.learned.picture_encoder import PictureEncoder
+        from isorate.codecs.learned.bitstream.header import MAX_PIXELS
+        from isorate.codecs.learned.coding.picture import PictureEncoder
 
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise CodecError(
@@ -274,7 +275,7 @@ class LearnedCodec(TwoKnobCodec):
 
 def _dissimilarity(one: Image, other: Image) -> float:
     """Return 1 - MS-SSIM, or the squared error of pictures too small for it."""
-    from isorate.codecs.learned.rate_control import squared_error
+    from isorate.codecs.learned.coding.rate_control import squared_error
     from isorate.metrics import ms_ssim
 
     similarity = ms_ssim(other, one)

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from isorate import api
+from isorate.cli.config import configure_codecs
 from isorate.codecs import registry
 from isorate.codecs.command_line import CommandLine
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.registry import CodecSpec, configure
-from isorate.config import configure_codecs
+from isorate.engine.reproduce import Outcome, reproduce
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
-from isorate.match_codec import match
-from isorate.reproduce import Outcome, reproduce
+from isorate.files.toml import TomlFile
+from isorate.matching.codec import match
 from isorate.testing import check_codec
-from isorate.toml_file import TomlFile
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "configuration.md").read_text(), re.DOTALL)[0]

@@ -109,7 +109,7 @@ def test_what_is_no_checkpoint_of_the_model_is_told(folder, photo):
 
 @needs_compressai
 def test_one_checkpoint_is_an_anchor(folder, photo, tmp_path):
-    from isorate.match_codec import match
+    from isorate.matching.codec import match
 
     codec = CompressAI("bmshj2018-hyperprior", str(folder / "q2.pth.tar"))
     assert codec.knob.default == 1

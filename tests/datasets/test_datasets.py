@@ -5,9 +5,9 @@ from PIL import Image
 
 from isorate.datasets import download
 from isorate.datasets.kodak import ENVIRONMENT
+from isorate.datasets.locate import whereabouts
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import open_dataset
-from isorate.datasets.whereabouts import whereabouts
 from isorate.errors import DatasetError, ImageError
 
 

@@ -12,11 +12,11 @@ import skimage.data
 import torch
 from PIL import Image as PillowImage
 
-from isorate.codecs.base import Image
+from isorate.image import Image
 from isorate.metrics import bpp, ms_ssim, psnr
-from isorate.pixels import to_lossless
-from isorate.rows import ANCHOR, MATCHED, Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.lossless import to_lossless
+from isorate.runs.row import ANCHOR, MATCHED, Row
 
 HOSTILE = "<script>alert('x')</script> \"& 写真 " + "long" * 40
 POINTS = (10, 30, 55, 80)

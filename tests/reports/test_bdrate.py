@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from isorate.reports.bdrate import bd_rate, frontier, of_codec
-from isorate.reports.comparison import Comparison
-from isorate.reports.curves import Curve, Point, complete_images, of_dataset
-from isorate.store import Run
+from isorate.reports.curves import Curve, CurvePoint, complete_images, of_dataset
+from isorate.reports.results import Comparison
+from isorate.runs.folder import Run
 
 
 def curve(name: str, rates: list[float], quality: list[float], ms_ssim: float | None = None) -> Curve:
-    return Curve(name, tuple(Point(r, q, ms_ssim) for r, q in zip(rates, quality, strict=True)))
+    return Curve(name, tuple(CurvePoint(r, q, ms_ssim) for r, q in zip(rates, quality, strict=True)))
 
 
 RATES = [0.1, 0.2, 0.4, 0.8]

@@ -16,10 +16,10 @@ from PIL import Image as PillowImage
 
 from isorate.metrics import psnr
 from isorate.reports import page as pages
-from isorate.reports.comparison import Comparison
 from isorate.reports.crops import Box, boxes, pins
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.reports.results import Comparison
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 from .conftest import HOSTILE
 

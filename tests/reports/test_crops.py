@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from isorate.errors import ReportError
-from isorate.reports.comparison import Comparison, ImageInfo
 from isorate.reports.crops import Box, boxes, pins, propose, read_pins
-from isorate.store import Run
+from isorate.reports.results import Comparison, ImageInfo
+from isorate.runs.folder import Run
 
 SIX = ["kodim02", "kodim04", "kodim15", "kodim19", "kodim20", "kodim23"]
 

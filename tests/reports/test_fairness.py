@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from isorate.reports.comparison import Comparison
 from isorate.reports.fairness import check
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.reports.results import Comparison
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 
 class Fake(Run):

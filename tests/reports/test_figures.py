@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from isorate.errors import ReportError
 from isorate.reports import figures
-from isorate.store import Run
+from isorate.runs.folder import Run
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from isorate.errors import ReportError, RunError
 from isorate.reports import assets, figures, frames, page, tables
-from isorate.store import Run
+from isorate.runs.folder import Run
 
 from .conftest import HOSTILE
 

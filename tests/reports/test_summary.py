@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from isorate.reports.comparison import Comparison
+from isorate.reports.results import Comparison
 from isorate.reports.summary import difference, mean, summarize, win_rate
-from isorate.store import Run
+from isorate.runs.folder import Run
 
 
 def test_means_are_of_the_images_values(run: Run) -> None:

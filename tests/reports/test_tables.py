@@ -9,8 +9,8 @@ import pytest
 
 from isorate.errors import ReportError
 from isorate.reports import curves, latex, tables
-from isorate.rows import Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 from .conftest import HOSTILE
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from isorate.reports import latex, tables, text
-from isorate.rows import Row
+from isorate.runs.row import Row
 
 ROW = Row(
     image="a", width=1, height=1, image_sha256="", codec="c", label="C", point="p", bpp=0.2, psnr=30.0, ms_ssim=0.9

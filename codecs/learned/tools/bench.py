@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isorate.codecs.base import Image
-from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.bits.latents import hyper_size, read_payload, settle_latents, to_symbols, write_payload
-from isorate.codecs.learned.config import ModelConfig
-from isorate.codecs.learned.model import ConditionalAutoencoder
-from isorate.codecs.learned.network import Network, load_network
-from isorate.codecs.learned.picture_encoder import PictureEncoder, read_picture
+from isorate.codecs.learned.bitstream.knobs import KnobCodes
+from isorate.codecs.learned.bitstream.latents import hyper_size, rdoq_latents, read_payload, to_symbols, write_payload
+from isorate.codecs.learned.bitstream.weights import weights_path
+from isorate.codecs.learned.coding.network import Network, load_network
+from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.tools.export import weights_of
-from isorate.codecs.learned.weights_io import weights_path
+from isorate.image import Image
 
 LMBDA = 10**-1.75
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -91,7 +91,7 @@ def profile(network: Network, image: Image, repeats: int = 5) -> dict[str, float
         at = timed("encode: analysis", at)
         w = to_symbols(network.hyper_analysis(to_symbols(y / step), image, codes) / step)
         at = timed("encode: hyper-analysis", at)
-        _, steps = settle_latents(w, y / step, network.conditioned(codes), network.tables)
+        _, steps = rdoq_latents(w, y / step, network.conditioned(codes), network.tables)
         at = timed("encode: integer priors and rounding by cost", at)
         payload = write_payload(steps, network.tables)
         at = timed("encode: range coder", at)

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from isorate.codecs.learned.bits.conv_weights import D_BITS, U_BITS, V_BITS, IntegerConvWeights
-from isorate.codecs.learned.bits.integer_conv import SCALE_LIMIT
-from isorate.codecs.learned.bits.numeric_tables import SOFTPLUS_OUTPUT_BITS, all_tables
-from isorate.codecs.learned.config import ModelConfig
-from isorate.codecs.learned.model import ConditionalAutoencoder
-from isorate.codecs.learned.prior import PriorConv2d
+from isorate.codecs.learned.bitstream.conv_weights import D_BITS, U_BITS, V_BITS, IntegerConvWeights
+from isorate.codecs.learned.bitstream.integer_conv import SCALE_LIMIT
+from isorate.codecs.learned.bitstream.tables import SOFTPLUS_OUTPUT_BITS, all_tables
+from isorate.codecs.learned.bitstream.weights import FOLDER, Weights, load_weights, save_weights
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.priors import PriorConv2d
 from isorate.codecs.learned.tools.measure_rates import measure_rates
 from isorate.codecs.learned.training.checkpoint import read_checkpoint, storage_dtype
 from isorate.codecs.learned.training.data import Pack
-from isorate.codecs.learned.weights_io import FOLDER, Weights, load_weights, save_weights
 from isorate.errors import IsorateError, UsageError
 
 LARGEST_WEIGHT = 2**15 - 1

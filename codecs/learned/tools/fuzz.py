@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isorate.codecs.learned.bits.stream_format import FIXED, TRAILER
+from isorate.codecs.learned.bitstream.header import FIXED, TRAILER
 from isorate.codecs.learned.codec import LearnedCodec
 from isorate.errors import BitstreamError
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from skimage import data as photographs
 
-from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.bits.latents import Latents
-from isorate.codecs.learned.network import Network, load_network
-from isorate.codecs.learned.picture_encoder import PictureEncoder, read_stream, write_stream
-from isorate.codecs.learned.weights_io import weights_path
+from isorate.codecs.learned.bitstream.knobs import KnobCodes
+from isorate.codecs.learned.bitstream.latents import Latents
+from isorate.codecs.learned.bitstream.weights import weights_path
+from isorate.codecs.learned.coding.network import Network, load_network
+from isorate.codecs.learned.coding.picture import PictureEncoder, read_stream, write_stream
 from isorate.errors import IsorateError
 
 INDEX = "golden.json"

@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from isorate.codecs.base import Image
-from isorate.codecs.learned import gaussian
-from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.bits.latents import run_priors
-from isorate.codecs.learned.bits.numeric_tables import PRECISION
-from isorate.codecs.learned.bits.stream_format import unpack
-from isorate.codecs.learned.bits.symbol_coder import ESCAPE_BITS
-from isorate.codecs.learned.model import ConditionalAutoencoder
-from isorate.codecs.learned.network import Network
-from isorate.codecs.learned.picture_encoder import PictureEncoder
-from isorate.codecs.learned.quantization import round_to_bins
+from isorate.codecs.learned.bitstream.header import unpack
+from isorate.codecs.learned.bitstream.knobs import KnobCodes
+from isorate.codecs.learned.bitstream.latents import run_priors
+from isorate.codecs.learned.bitstream.symbols import ESCAPE_BITS
+from isorate.codecs.learned.bitstream.tables import PRECISION
+from isorate.codecs.learned.coding.network import Network
+from isorate.codecs.learned.coding.picture import PictureEncoder
+from isorate.codecs.learned.model import density
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.quantization import round_to_bins
 from isorate.codecs.learned.tools.export import model_from_checkpoint, weights_of
 from isorate.codecs.learned.training.data import Pack
 from isorate.codecs.learned.training.validation import pad_to_stride
 from isorate.errors import IsorateError
+from isorate.image import Image
 
 LOG10_LMBDAS = (-1.5, -1.75, -2.0, -2.25, -2.5, -3.0, -3.5)
 DEAREST = PRECISION + ESCAPE_BITS
@@ -39,14 +39,14 @@ DEAREST = PRECISION + ESCAPE_BITS
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class RatePoint:
     """Mean bits per pixel and mean PSNR over the photographs at one λ."""
 
     bpp: float
     psnr: float
 
 
-def float_point(model: ConditionalAutoencoder, image: Image, lmbda: float) -> Point:
+def float_point(model: ConditionalAutoencoder, image: Image, lmbda: float) -> RatePoint:
     """Return the rate of float priors with ideal codes and the PSNR of the float decoder."""
     x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
     padded, knob, step = pad_to_stride(x), torch.tensor([lmbda]), torch.ones(1)
@@ -56,12 +56,12 @@ def float_point(model: ConditionalAutoencoder, image: Image, lmbda: float) -> Po
     features = model.hyper_synthesis(w, knob, step)
     bits = 0.0
     for latent, found in ((w, model.hyper_prior(w, condition)), (z, model.latent_prior(z, features, condition))):
-        bits += float(gaussian.bits(latent, found.mean, found.octaves).clamp(max=DEAREST).sum())
+        bits += float(density.bits(latent, found.mean, found.log2_scale).clamp(max=DEAREST).sum())
     picture = model.synthesis(z, features, knob)[..., : x.shape[2], : x.shape[3]].clamp(0, 1)
-    return Point(bits / (image.shape[0] * image.shape[1]), _psnr((picture * 255).round() / 255 - x))
+    return RatePoint(bits / (image.shape[0] * image.shape[1]), _psnr((picture * 255).round() / 255 - x))
 
 
-def integer_point(network: Network, image: Image, lmbda: float) -> Point:
+def integer_point(network: Network, image: Image, lmbda: float) -> RatePoint:
     """Return the rate of the real payload and the PSNR of the decoded picture."""
     codes = KnobCodes.nearest(lmbda, 1.0, network.config.knots)
     encoder = PictureEncoder(network, image)
@@ -69,10 +69,12 @@ def integer_point(network: Network, image: Image, lmbda: float) -> Point:
     _, features = run_priors(coded.latents, network.conditioned(codes))
     picture = network.synthesis(coded.latents.z, features, codes, *image.shape[:2])
     difference = torch.from_numpy(picture.astype(np.float32) - image) / 255
-    return Point(8 * len(unpack(coded.data)[1]) / (image.shape[0] * image.shape[1]), _psnr(difference))
+    return RatePoint(8 * len(unpack(coded.data)[1]) / (image.shape[0] * image.shape[1]), _psnr(difference))
 
 
-def integer_cost(model: ConditionalAutoencoder, images: Sequence[Image]) -> tuple[float, list[tuple[Point, Point]]]:
+def integer_cost(
+    model: ConditionalAutoencoder, images: Sequence[Image]
+) -> tuple[float, list[tuple[RatePoint, RatePoint]]]:
     """Return the BD-rate of integer against float priors in percent, and both curves point by point."""
     network = Network(weights_of(model, {}, {}))
     curve = []
@@ -91,8 +93,8 @@ def _psnr(difference: torch.Tensor) -> float:
     return -10 * math.log10(max(float(difference.square().mean()), 1e-10))
 
 
-def _mean(points: Sequence[Point]) -> Point:
-    return Point(float(np.mean([p.bpp for p in points])), float(np.mean([p.psnr for p in points])))
+def _mean(points: Sequence[RatePoint]) -> RatePoint:
+    return RatePoint(float(np.mean([p.bpp for p in points])), float(np.mean([p.psnr for p in points])))
 
 
 def main(arguments: list[str] | None = None) -> int:

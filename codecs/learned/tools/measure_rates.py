@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from isorate.codecs.base import Image
-from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.network import Network
-from isorate.codecs.learned.picture_encoder import PictureEncoder
-from isorate.codecs.learned.rate_prediction import Activity, RateLine, fit_line
-from isorate.codecs.learned.weights_io import Weights
+from isorate.codecs.learned.bitstream.knobs import KnobCodes
+from isorate.codecs.learned.bitstream.weights import Weights
+from isorate.codecs.learned.coding.network import Network
+from isorate.codecs.learned.coding.picture import PictureEncoder
+from isorate.codecs.learned.coding.rate_prediction import Activity, RateLine, fit_line
+from isorate.image import Image
 
 STEPS_A_KNOT = 2
 BIN_SIZES = (1.0, 0.75, 1.4)

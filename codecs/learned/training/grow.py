@@ -10,14 +10,14 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from isorate.codecs.learned.conditioning import ConditionalConv2d, inverse_softplus
-from isorate.codecs.learned.config import ModelConfig
-from isorate.codecs.learned.layers import unshuffle
-from isorate.codecs.learned.model import ConditionalAutoencoder
-from isorate.codecs.learned.partition import STEPS
-from isorate.codecs.learned.prior import StepNet
-from isorate.codecs.learned.transforms import MID_GREY, PATCH
-from isorate.codecs.learned.warm_start import BIN_PER_ROOT_LMBDA, WHITENING, principal_components
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.conditioning import ConditionalConv2d, inverse_softplus
+from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.layers import unshuffle
+from isorate.codecs.learned.model.partition import STEPS
+from isorate.codecs.learned.model.priors import StepNet
+from isorate.codecs.learned.model.transforms import MID_GREY, PATCH
+from isorate.codecs.learned.training.klt_init import BIN_PER_ROOT_LMBDA, WHITENING, principal_components
 from isorate.errors import UsageError
 
 REFERENCE_LMBDA = 10.0**-2.5
@@ -35,7 +35,7 @@ DEFAULTS = {"coarse_hidden": "coarse_channels", "step_channels": "prior_channels
 """Widths for which 0 stands for another one."""
 RIDGE = 1e-3
 POSITIONS = 4
-"""Of a step's elements: the 2×2 neighbourhood (:mod:`~isorate.codecs.learned.partition`)."""
+"""Of a step's elements: the 2×2 neighbourhood (:mod:`~isorate.codecs.learned.model.partition`)."""
 
 
 @torch.no_grad()
@@ -97,12 +97,12 @@ def _add_latents(small: ConditionalAutoencoder, large: ConditionalAutoencoder, i
     large.synthesis_net.from_latent.weight[rows, latent, 0, 0] = (1 / scale).float()
     large.synthesis_net.from_latent.u[rows] = inverse_softplus(bins).float()
 
-    octaves = torch.log2(deviation[:, None] / bins).float()
+    log2_scale = torch.log2(deviation[:, None] / bins).float()
     width, old = large.config.latent_channels, small.config.latent_channels // STEPS
     for net in large.latent_prior.nets:
         assert isinstance(net, StepNet)
         by_position = net.leave.v[width:].view(POSITIONS, width // STEPS, -1)
-        by_position[:, old:] = octaves.view(-1, STEPS, len(bins)).mean(1)
+        by_position[:, old:] = log2_scale.view(-1, STEPS, len(bins)).mean(1)
 
 
 def _copy(small: ConditionalAutoencoder, large: ConditionalAutoencoder) -> None:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from isorate.codecs.learned.config import ModelConfig
-from isorate.codecs.learned.model import ConditionalAutoencoder
-from isorate.codecs.learned.network import load_network
-from isorate.codecs.learned.precision import in_bfloat16
-from isorate.codecs.learned.prior import set_fake_quantize
-from isorate.codecs.learned.quantization import QuantizationMode
+from isorate.codecs.learned.coding.network import load_network
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.precision import in_bfloat16
+from isorate.codecs.learned.model.priors import set_fake_quantize
+from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.codecs.learned.training.checkpoint import (
     newest_checkpoint,
     read_checkpoint,
@@ -30,13 +30,13 @@ from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
 from isorate.codecs.learned.training.grow import grow
+from isorate.codecs.learned.training.klt_init import klt_warm_start
 from isorate.codecs.learned.training.loader import batches
 from isorate.codecs.learned.training.loss import draw_conditions, objective, rate_distortion
 from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import validate
-from isorate.codecs.learned.warm_start import klt_warm_start
 from isorate.errors import UsageError
 
 WARM_START_NUMBER = 10**12
@@ -185,7 +185,7 @@ class Trainer:
             return
         model = copy.deepcopy(self.model)
         model.load_state_dict(self.average.shadow)
-        mode: QuantizationMode = "rate-aware" if self.recipe.quantization == "rate-aware" else "round"
+        mode: QuantizationMode = "rdoq" if self.recipe.quantization == "rdoq" else "round"
         points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images, mode)
         rows = [(self.step, round(self.seconds, 1), p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4)) for p in points]
         append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)

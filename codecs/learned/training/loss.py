@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from isorate.codecs.learned.model import Coded
+from isorate.codecs.learned.model.autoencoder import Coded
 from isorate.codecs.learned.training.settings import TrainSettings
 
 MIDDLE_LMBDA = 10.0**-2.5

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isorate.codecs.learned.model import ConditionalAutoencoder
-from isorate.codecs.learned.precision import in_bfloat16
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.training.settings import TrainSettings
 from isorate.codecs.learned.training.soap import Soap
 

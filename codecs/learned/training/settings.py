@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from isorate.codecs.learned.config import ModelConfig
-from isorate.codecs.learned.precision import Precision
-from isorate.codecs.learned.quantization import QuantizationMode
+from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.precision import Precision
+from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.errors import UsageError
 
 PHASE_KEYS = frozenset(
@@ -78,7 +78,7 @@ class TrainSettings:
     quantization
         Training's stand-in for rounding.
     precision
-        Of the convolutions, see :data:`~isorate.codecs.learned.precision.Precision`; latents, the priors'
+        Of the convolutions, see :data:`~isorate.codecs.learned.model.precision.Precision`; latents, the priors'
         parameters, likelihoods and losses are in fp32 always.
     fake_quantize
         Whether the priors are put on the integers' grids.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from isorate.codecs.learned.model import STRIDE, ConditionalAutoencoder
-from isorate.codecs.learned.quantization import QuantizationMode
+from isorate.codecs.learned.model.autoencoder import STRIDE, ConditionalAutoencoder
+from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.codecs.learned.training.data import Pack
 
 

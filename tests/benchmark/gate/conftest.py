@@ -8,8 +8,8 @@ import pytest
 from isorate.gate.accept import make_baseline
 from isorate.gate.check import check
 from isorate.gate.tolerances import Tolerances
-from isorate.rows import ANCHOR, MATCHED, Row
-from isorate.store import Run
+from isorate.runs.folder import Run
+from isorate.runs.row import ANCHOR, MATCHED, Row
 
 CODECS = {"bpg": "x265 4.2 via PyAV 18", "jpeg2000": "OpenJPEG 2.5.4", "jpeg": "libjpeg-turbo 3.2.0", "learned": "1"}
 POINT = "bpg-qp37"

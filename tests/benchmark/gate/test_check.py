@@ -2,10 +2,10 @@ import math
 
 import pytest
 
+from isorate.files.toml import TomlFile
 from isorate.gate.findings import Kind, Verdict
 from isorate.gate.outputs import correction
 from isorate.gate.tolerances import read_tolerances
-from isorate.toml_file import TomlFile
 
 
 def kinds(checked):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from isorate.codecs.learned import LearnedCodec
-from isorate.codecs.learned.network import Network, load_network
-from isorate.codecs.learned.weights_io import load_weights
+from isorate.codecs.learned.bitstream.weights import load_weights
+from isorate.codecs.learned.coding.network import Network, load_network
 
 DATA = Path(__file__).parents[2] / "data" / "learned"
 TINY = DATA / "tiny.safetensors"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from isorate.codecs.learned.network import Network
+from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
+from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.tools.golden import INDEX, failures
-from isorate.codecs.learned.weights_io import load_weights, weights_path
 
 DATA = Path(__file__).parents[2] / "data" / "learned"
 FOLDERS = {"tiny": DATA / "tiny.safetensors", "small": weights_path("small")}

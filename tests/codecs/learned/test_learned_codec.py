@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from isorate.codecs.base import TwoKnobCodec
 from isorate.codecs.learned import LearnedCodec
-from isorate.codecs.learned.bits.knob_codes import KnobCodes
-from isorate.codecs.learned.bits.latents import Latents, estimated_bits, run_priors, to_symbols
-from isorate.codecs.learned.bits.stream_format import Header, pack, unpack
-from isorate.codecs.learned.picture_encoder import PictureEncoder, read_picture
+from isorate.codecs.learned.bitstream.header import Header, pack, unpack
+from isorate.codecs.learned.bitstream.knobs import KnobCodes
+from isorate.codecs.learned.bitstream.latents import Latents, estimated_bits, run_priors, to_symbols
+from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 
 TINY = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
@@ -183,7 +183,7 @@ def test_strips_of_a_tall_picture_join_without_a_seam(codec, monkeypatch):
     image = np.ascontiguousarray(np.tile(image, (10, 3, 1))[:391, :100])
     whole = codec.encode(image, 0.003)
     picture = codec.decode(whole)
-    monkeypatch.setattr("isorate.codecs.learned.strips.STRIP_PIXELS", 100 * 64)
+    monkeypatch.setattr("isorate.codecs.learned.coding.strips.STRIP_PIXELS", 100 * 64)
     cut = LearnedCodec(str(TINY), threads=1).encode(image, 0.003)
     assert abs(len(cut) - len(whole)) <= 0.01 * len(whole) + 4
     assert np.abs(codec.decode(whole).astype(int) - picture).max() <= 1

@@ -1,0 +1,1 @@
+"""From a plan to rows: points, cells, workers, cache, reproduce."""

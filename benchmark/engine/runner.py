@@ -1,0 +1,170 @@
+"""Running a plan: cells in worker processes, resumable, one failure never takes the rest along."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from isorate.engine.cell import Cell, run_cell
+from isorate.engine.plan import Plan, describe
+from isorate.engine.workers import worker_pool
+from isorate.errors import ImageError, RunError
+from isorate.runs.folder import Run
+from isorate.runs.provenance import usable_cores
+from isorate.runs.row import OK, Row
+
+DECIDES = ("dataset", "anchor", "codecs", "points", "policy", "tolerance_pct")
+"""What makes two runs the same: a folder is continued only when all of it is equal."""
+
+Progress = Callable[[Counter[str], int, int], None]
+
+
+def run_plan(
+    plan: Plan,
+    path: Path,
+    *,
+    cache_path: Path | None,
+    command: list[str] | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run `plan` into the folder `path`, continuing what is there.
+
+    Parameters
+    ----------
+    plan
+        What to run.
+    path
+        The run folder; made when missing.
+    cache_path
+        Folder of the encode cache, or None.
+    command
+        For the manifest.
+    workers
+        Processes; as many as usable cores by default.
+    executor
+        Any executor of ``concurrent.futures``' interface whose workers see the same files, in place of local processes.
+    overwrite
+        Start anew when the folder holds another run.
+    progress
+        Called after each cell with the counts of rows by ``ok``/``failed``, cells done, and cells in all.
+
+    Raises
+    ------
+    RunError
+        When the folder holds another run, or cannot be written.
+    """
+    run = _open(plan, path, command or [], overwrite=overwrite)
+    cells = [cell for cell in plan.cells(path, cache_path) if not _finished(run, cell)]
+    counts: Counter[str] = Counter()
+    total = len(plan.dataset.sources) * len(plan.points)
+    done = total - len(cells)
+    if progress:
+        progress(counts, done, total)
+    for statuses in _statuses(run, cells, workers or usable_cores(), executor):
+        counts.update("ok" if status == OK else "failed" for status in statuses)
+        done += 1
+        if progress:
+            progress(counts, done, total)
+    return run
+
+
+def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run:
+    manifest = {
+        "title": plan.dataset.title or plan.dataset.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        **describe(plan),
+    }
+    if (path / "manifest.json").exists():
+        before = Run.open(path)
+        different = [key for key in DECIDES if before.manifest.get(key) != manifest[key]]
+        if not different:
+            return before
+        if not overwrite:
+            raise RunError(
+                f"{path}: holds another run: {', '.join(_differences(before.manifest, manifest, different))}. "
+                "Give another folder (-o), or --overwrite to start anew (encodes are cached)"
+            )
+        for folder in ("rows", "streams", "decoded", "originals"):
+            shutil.rmtree(path / folder, ignore_errors=True)
+    elif path.exists() and any(path.iterdir()):
+        raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
+    return Run.create(path, manifest)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], keys: list[str]) -> Iterator[str]:
+    for key in keys:
+        if key == "codecs":
+            old = {c["name"]: (c["backend"], c["options"]) for c in before[key]}
+            new = {c["name"]: (c["backend"], c["options"]) for c in now[key]}
+            for name in [*old, *(n for n in new if n not in old)]:
+                if old.get(name) != new.get(name):
+                    yield f"codec {name} was {old.get(name, 'not in it')}, is {new.get(name, 'not in it')}"
+        elif key == "dataset":
+            yield "the images differ"
+        else:
+            yield f"{key} was {before.get(key)}, is {now[key]}"
+
+
+def _finished(run: Run, cell: Cell) -> bool:
+    rows = [run.row(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs]
+    if not all(row is not None and row.ok for row in rows):
+        return False
+    return all((run.path / file).exists() for row in rows if row for file in (row.stream, row.decoded))
+
+
+def _statuses(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[str]]:
+    if not cells:
+        return
+    if executor is not None:
+        yield from _collect(run, {executor.submit(run_cell, cell): cell for cell in cells}, [])
+        return
+    crashed: list[Cell] = []
+    with worker_pool(min(workers, len(cells))) as pool:
+        yield from _collect(run, {pool.submit(run_cell, cell): cell for cell in cells}, crashed)
+    # A worker that died takes its whole pool along: what was left is run again, each cell in a pool of its own.
+    for cell in crashed:
+        again: list[Cell] = []
+        with worker_pool(1) as pool:
+            yield from _collect(run, {pool.submit(run_cell, cell): cell}, again)
+        if again:
+            yield _fail(run, cell, "the worker process died (out of memory, or a crash in a codec's library)")
+
+
+def _collect(run: Run, futures: dict[Future[list[str]], Cell], crashed: list[Cell]) -> Iterator[list[str]]:
+    for future in as_completed(futures):
+        try:
+            yield future.result()
+        except BrokenProcessPool:
+            crashed.append(futures[future])
+        except ImageError as error:
+            yield _fail(run, futures[future], str(error))
+
+
+def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
+    """Write a failed row for every codec of the cell that has none that is good."""
+    statuses = []
+    for entry in cell.codecs:
+        row = run.row(cell.source.name, cell.point.name, entry.name)
+        if row is None or not row.ok:
+            image = next(i for i in run.manifest["dataset"]["images"] if i["name"] == cell.source.name)
+            row = Row(
+                image=cell.source.name,
+                width=image.get("width", 0),
+                height=image.get("height", 0),
+                image_sha256=image.get("sha256", ""),
+                codec=entry.name,
+                label=entry.label,
+                point=cell.point.name,
+                status=f"failed: {reason}",
+            )
+            run.write_row(row)
+        statuses.append(row.status)
+    return statuses

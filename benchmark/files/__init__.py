@@ -1,0 +1,1 @@
+"""Atomic writes, TOML files, schemas."""

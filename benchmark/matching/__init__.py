@@ -1,0 +1,1 @@
+"""Driving a codec to a size."""

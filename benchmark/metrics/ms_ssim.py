@@ -1,0 +1,43 @@
+"""MS-SSIM, between 8-bit RGB images, the second one decoded from the file."""
+
+import numpy as np
+
+from isorate.image import Image
+from isorate.metrics.shapes import same_shape
+
+MS_SSIM_MIN_SIDE = 161
+"""Five scales, an 11-pixel window: a side of 160 pixels or less leaves the coarsest scale smaller than the window."""
+
+
+def ms_ssim(reference: Image, decoded: Image) -> float | None:
+    """Return the multi-scale structural similarity (Wang, Simoncelli & Bovik 2003) of RGB images, data range 255.
+
+    Computed by pytorch-msssim in single precision, a channel at a time (the mean over channels is the same, the
+    memory a third).
+
+    Parameters
+    ----------
+    reference, decoded
+        Shape ``(height, width, 3)``, dtype uint8.
+
+    Returns
+    -------
+    0..1, or None where it is not defined: a side of 160 pixels or less.
+
+    Raises
+    ------
+    ImageError
+        When the shapes differ.
+    """
+    same_shape(reference, decoded)
+    if min(reference.shape[:2]) < MS_SSIM_MIN_SIDE:
+        return None
+    import torch
+    from pytorch_msssim import ms_ssim as pytorch_ms_ssim
+
+    def plane(image: Image, channel: int) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image[..., channel])).float()[None, None]
+
+    with torch.inference_mode():
+        values = [float(pytorch_ms_ssim(plane(reference, c), plane(decoded, c), data_range=255)) for c in range(3)]
+    return sum(values) / 3

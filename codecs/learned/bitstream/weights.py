@@ -1,0 +1,175 @@
+"""Weights files: one safetensors file with everything that encoding and decoding need.
+
+====================== ============== ==========================================================================
+tensor                 dtype          content
+====================== ============== ==========================================================================
+``transform.<name>``   float16 or     parameters of analysis, hyper-analysis and synthesis (scales and biases of λ
+                       float32        in float32)
+``prior.<conv>.<part>``int16, int32   :class:`~isorate.codecs.learned.bitstream.conv_weights.IntegerConvWeights`
+``table.<name>``       int32          :func:`~isorate.codecs.learned.bitstream.tables.all_tables`
+====================== ============== ==========================================================================
+
+The file's metadata are strings: ``format`` (this layout's version), ``config`` (JSON of the model's shape), ``digest``
+(SHA-256 of configuration and tensors; its first two bytes are the model id in streams), ``rates`` (JSON of the rate
+curve measured on validation photographs) and ``training`` (JSON of where the weights come from).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from isorate.codecs.learned.bitstream.conv_weights import IntegerConvWeights
+from isorate.codecs.learned.model.config import ModelConfig
+from isorate.errors import CodecUnavailableError
+
+FORMAT = "isorate-learned-1"
+FOLDER = Path(__file__).parents[1] / "weights"
+TRANSFORM, PRIOR, TABLE = "transform.", "prior.", "table."
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The content of a weights file.
+
+    Attributes
+    ----------
+    config
+        The model's shape.
+    transforms
+        Parameters of the transforms by their names in the model, float16 or float32.
+    priors
+        The integer convolutions by their names in the model.
+    tables
+        The numeric tables by name, int32.
+    rates, training
+        See the module; free-form.
+    """
+
+    config: ModelConfig
+    transforms: Mapping[str, NDArray[Any]]
+    priors: Mapping[str, IntegerConvWeights]
+    tables: Mapping[str, NDArray[np.int32]]
+    rates: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return every tensor by its name in the file."""
+        parts = [field.name for field in fields(IntegerConvWeights)]
+        found = {TRANSFORM + name: value for name, value in self.transforms.items()}
+        found |= {f"{PRIOR}{name}.{part}": getattr(conv, part) for name, conv in self.priors.items() for part in parts}
+        found |= {TABLE + name: value for name, value in self.tables.items()}
+        return found
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the configuration and of every tensor's name, type, shape and bytes, in hexadecimal."""
+        sha = hashlib.sha256(self.config.to_json().encode())
+        for name, value in sorted(self.tensors().items()):
+            sha.update(f"{name} {value.dtype.str} {value.shape}".encode())
+            sha.update(np.ascontiguousarray(value).data)
+        return sha.hexdigest()
+
+    @property
+    def model_id(self) -> int:
+        """What streams name these weights by: the digest's first 16 bits."""
+        return int(self.digest[:4], 16)
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Write `weights` to `path`."""
+    metadata = {
+        "format": FORMAT,
+        "config": weights.config.to_json(),
+        "digest": weights.digest,
+        "rates": json.dumps(weights.rates, sort_keys=True),
+        "training": json.dumps(weights.training, sort_keys=True),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: np.ascontiguousarray(value) for name, value in weights.tensors().items()}, path, metadata)
+    path.chmod(0o644)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of the weights file at `path`, without its tensors.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When the file is missing, damaged or of another layout.
+    """
+    if not path.is_file():
+        raise CodecUnavailableError(
+            f"learned: no weights at {path}; there are: {', '.join(known_models()) or 'none'}. Weights come from "
+            "'isorate train' and 'python -m isorate.codecs.learned.tools.export CHECKPOINT'"
+        )
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except SafetensorError as error:
+        raise CodecUnavailableError(f"learned: {path} is damaged ({error}); fetch it again") from error
+    if metadata.get("format") != FORMAT:
+        raise CodecUnavailableError(f"learned: {path} is no weights file of layout {FORMAT}; export it again")
+    return metadata
+
+
+def load_weights(path: Path) -> Weights:
+    """Return the content of the weights file at `path`, verified against its digest.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When the file is missing, damaged or of another layout.
+    """
+    metadata = read_metadata(path)
+    with safe_open(path, "numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    weights = Weights(
+        ModelConfig.from_dict(json.loads(metadata["config"])),
+        _under(tensors, TRANSFORM),
+        _convs(_under(tensors, PRIOR)),
+        _under(tensors, TABLE),
+        json.loads(metadata["rates"]),
+        json.loads(metadata["training"]),
+    )
+    if weights.digest != metadata["digest"]:
+        raise CodecUnavailableError(f"learned: {path} is damaged, its checksum does not hold; fetch it again")
+    return weights
+
+
+def weights_path(model: str, objective: str = "mse") -> Path:
+    """Return where the weights of `model` are: a path as it is, a name in this package's folder."""
+    if model.endswith(".safetensors"):
+        return Path(model)
+    return FOLDER / f"{model}{'' if objective == 'mse' else '-' + objective}.safetensors"
+
+
+def known_models() -> list[str]:
+    """Return the names of the weights files in this package's folder."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def path_by_id(model_id: int) -> Path | None:
+    """Return the file in this package's folder whose weights streams call `model_id`, or None."""
+    for path in sorted(FOLDER.glob("*.safetensors")):
+        if int(read_metadata(path)["digest"][:4], 16) == model_id:
+            return path
+    return None
+
+
+def _under(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _convs(tensors: Mapping[str, NDArray[Any]]) -> dict[str, IntegerConvWeights]:
+    names = sorted({name.rpartition(".")[0] for name in tensors})
+    parts = [field.name for field in fields(IntegerConvWeights)]
+    return {name: IntegerConvWeights(**{part: tensors[f"{name}.{part}"] for part in parts}) for name in names}

@@ -1,0 +1,1 @@
+"""From a picture to a file and back: the network at work, rate control, refinement."""

@@ -1,0 +1,143 @@
+"""Effort 2: the latents of one picture, improved by gradient descent on D + λ R with the network held fixed.
+
+Stochastic Gumbel annealing (Yang, Bamler & Mandt 2020): each latent is a random choice between its two neighbouring
+whole numbers, the choice hardens as the temperature falls, and at the end every latent is rounded. The decoder does not
+know of it.
+
+The weight of the rate is led so that every file keeps the plain one's size, near which the descent stays by itself: a
+search for a size then needs one descent, not one a probe. What is left at the end the last rounding makes up for.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isorate.codecs.learned.bitstream.knobs import BIN_STEPS, KnobCodes
+from isorate.codecs.learned.bitstream.latents import to_symbols
+from isorate.codecs.learned.coding.picture import CodedPicture, PictureEncoder, read_picture
+from isorate.codecs.learned.model import density
+from isorate.codecs.learned.model.precision import in_bfloat16
+from isorate.codecs.learned.model.quantization import RDOQ_WEIGHT
+from isorate.errors import CodecError
+
+STEPS = 200
+LEARNING_RATE = 0.01
+"""Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
+HOTTEST, COLDEST = 0.3, 0.05
+LOOK_EVERY = 5
+"""Steps between looks at the size of the file."""
+MOST_PIXELS = 4_000_000
+TOLERANCE = 0.002
+CODER_WORD = 4
+"""Bytes by which the size of a file moves; smaller files cannot meet the tolerance."""
+LOWEST_WEIGHT, HIGHEST_WEIGHT = 4.0, 400.0
+"""Between these lies the weight of an error in the last rounding."""
+MOST_ROUNDINGS = 10
+SEED = 0
+
+
+def refine(encoder: PictureEncoder, codes: KnobCodes) -> CodedPicture:
+    """Return a better file of `encoder`'s picture at `codes`, of the plain file's size.
+
+    It is the plain file where none of that size is better.
+
+    Raises
+    ------
+    CodecError
+        For a picture of more than 4 megapixels, whose gradients would take too much memory.
+    """
+    if encoder.image.shape[0] * encoder.image.shape[1] > MOST_PIXELS:
+        raise CodecError(f"learned: effort 2 takes pictures of up to {MOST_PIXELS} pixels; use effort 1")
+    plain = encoder.code(codes)
+    descent = _Descent(encoder, plain)
+    for step in range(STEPS):
+        descent.step(HOTTEST * (COLDEST / HOTTEST) ** (step / (STEPS - 1)))
+        if step % LOOK_EVERY == LOOK_EVERY - 1:
+            descent.rate_weight *= len(descent.coded(RDOQ_WEIGHT).data) / len(plain.data)
+    found = descent.of_size(len(plain.data))
+    near = abs(len(found.data) - len(plain.data)) <= max(CODER_WORD, TOLERANCE * len(plain.data))
+    return found if near and descent.distortion(found) < descent.distortion(plain) else plain
+
+
+class _Descent:
+    """The latents in units of Δ, as variables."""
+
+    def __init__(self, encoder: PictureEncoder, start: CodedPicture) -> None:
+        network, image = encoder.network, encoder.image
+        self.encoder, self.network, self.model, self.image = encoder, network, network.model, image
+        self.codes = start.codes
+        self.bin_size = network.bin_size(start.codes)
+        self.generator = torch.Generator(network.device).manual_seed(SEED)
+        self.fast = in_bfloat16("auto", network.device, fake_quantize=False)
+        self.x = torch.from_numpy(image).to(network.device).permute(2, 0, 1)[None].float() / 255
+        self.rate_weight = start.codes.values(network.config.knots)[0]
+        y = encoder.latent(start.codes) / self.bin_size
+        w = network.hyper_analysis(start.latents.z, image, start.codes) / self.bin_size
+        with torch.enable_grad():
+            self.variables = [value[None].clone().requires_grad_(True) for value in (w, y)]
+        self.optimizer = torch.optim.Adam(self.variables, LEARNING_RATE)
+
+    def step(self, temperature: float) -> None:
+        """Take one step of Adam at this temperature."""
+        with torch.enable_grad():
+            w, z = (annealed(value, temperature, self.generator) for value in self.variables)
+            loss = self.loss(w, z)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+
+    def loss(self, w: Tensor, z: Tensor) -> Tensor:
+        """Return D / λ + R of latents in units of Δ."""
+        h = self.network.h(self.codes)
+        condition = (h, torch.full_like(h[:, 0], self.codes.log2_bin / BIN_STEPS))
+        w_value, z_value = w * self.bin_size, z * self.bin_size
+        with torch.autocast(self.x.device.type, torch.bfloat16, enabled=self.fast):
+            features = self.model.hyper_synthesis_net(w_value, condition)
+            bits = self.bits(w, self.model.hyper_prior(w_value, condition))
+            bits = bits + self.bits(z, self.model.latent_prior(z_value, features, condition))
+            picture = self.model.synthesis_net(z_value, features, h).float()
+        height, width = self.x.shape[2:]
+        distortion: Tensor = (picture[..., :height, :width] - self.x).square().mean()
+        return distortion / self.rate_weight + bits / (height * width)
+
+    def bits(self, symbols: Tensor, parameters: tuple[Tensor, Tensor]) -> Tensor:
+        mean, log2_scale = (value.float() for value in parameters)
+        cost = density.bits(symbols, mean / self.bin_size, log2_scale - math.log2(self.bin_size))
+        return cost.sum()
+
+    def coded(self, weight: float) -> CodedPicture:
+        """Return the file of the latents as they are now, rounded with that weight of an error."""
+        w, y = (value.detach()[0] for value in self.variables)
+        return self.encoder.rdoq(to_symbols(w), y, self.codes, weight)
+
+    def of_size(self, target: int) -> CodedPicture:
+        """Return the file nearest to `target` bytes: a heavier weight of an error makes it larger."""
+        low, high = LOWEST_WEIGHT, HIGHEST_WEIGHT
+        weight = RDOQ_WEIGHT
+        nearest = coded = self.coded(weight)
+        for _ in range(MOST_ROUNDINGS):
+            if len(coded.data) < target:
+                low = weight
+            else:
+                high = weight
+            weight = math.sqrt(low * high)
+            coded = self.coded(weight)
+            nearest = min(nearest, coded, key=lambda one: abs(len(one.data) - target))
+        return nearest
+
+    def distortion(self, coded: CodedPicture) -> float:
+        """Return the mean squared error of the decoded picture in 0..1."""
+        picture = read_picture(self.network, coded.data)
+        return float(np.square(picture.astype(np.float32) - self.image).mean()) / 255**2
+
+
+def annealed(value: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Return a random mixture of floor and ceiling of `value` that hardens as `temperature` falls."""
+    floor = torch.floor(value.detach())
+    share = (value - floor).clamp(1e-4, 1 - 1e-4)
+    logit = (torch.atanh(1 - share) - torch.atanh(share)) / temperature
+    uniform = torch.rand(value.shape, generator=generator, device=value.device).clamp(1e-6, 1 - 1e-6)
+    noise = torch.log(uniform) - torch.log1p(-uniform)
+    return floor + torch.sigmoid((noise - logit) / temperature)

@@ -1,0 +1,161 @@
+"""The comparison of two runs as text, as HTML and as JSON."""
+
+import json
+from dataclasses import asdict
+from html import escape
+
+from isorate.reports.bdrate import BDRate
+from isorate.reports.compare_runs import CodecChange, RunsCompared
+from isorate.reports.summary import Interval
+from isorate.reports.text import DASH, number
+
+HEAD = (
+    "codec",
+    "cells",
+    "size %",
+    "ΔPSNR dB (95 %)",
+    "wins",
+    "ΔMS-SSIM (95 %)",
+    "wins",
+    "BD-rate PSNR",
+    "BD-rate MS-SSIM",
+)
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
+    "table{border-collapse:collapse;display:block;overflow-x:auto}"
+    "th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid #8886;font-variant-numeric:tabular-nums}"
+    "th:first-child,td:first-child{text-align:left}.better{color:#0a7d33}.worse{color:#c0262d}"
+)
+
+
+def _cells(change: CodecChange) -> list[str]:
+    return [
+        change.label,
+        str(len(change.pairs)),
+        number(change.rate_pct, 2, sign=True),
+        _interval(change.psnr, 3),
+        _share(change.wins_psnr),
+        _interval(change.ms_ssim, 5),
+        _share(change.wins_ms_ssim),
+        _rate(change.bd_psnr),
+        _rate(change.bd_ms_ssim),
+    ]
+
+
+def _interval(interval: Interval | None, digits: int) -> str:
+    if interval is None:
+        return DASH
+    text = number(interval.mean, digits, sign=True)
+    if interval.low is None or interval.high is None:
+        return text
+    return f"{text} ({number(interval.low, digits, sign=True)} … {number(interval.high, digits, sign=True)})"
+
+
+def _share(share: float | None) -> str:
+    return DASH if share is None else f"{share:.0%}"
+
+
+def _rate(rate: BDRate) -> str:
+    return DASH if rate.percent is None else f"{number(rate.percent, 2, sign=True)} %"
+
+
+def notes(compared: RunsCompared) -> list[str]:
+    """Return what a reader must know besides the table."""
+    found = [f"A is {compared.first}, B is {compared.second}; differences are B minus A, a negative BD-rate favours B."]
+    if reasons := [change.bd_psnr.reason for change in compared.codecs if change.bd_psnr.reason]:
+        found.append(f"No BD-rate: {'. '.join(dict.fromkeys(reasons))}.")
+    for change in compared.codecs:
+        if change.other_rate:
+            found.append(
+                f"{change.label}: {change.other_rate} of {len(change.pairs)} cells differ in file size by more than "
+                "0.5 %; part of their difference is rate."
+            )
+        if any(change.failed):
+            found.append(f"{change.label}: {change.failed[0]} cells failed in A, {change.failed[1]} in B.")
+    for side, missing in ((compared.first, compared.only_first), (compared.second, compared.only_second)):
+        if missing:
+            found.append(f"{len(missing)} cells are in {side} only; the first: {missing[0]}.")
+    if compared.different_images:
+        found.append(f"Other pictures under the same name, not compared: {', '.join(compared.different_images)}.")
+    if compared.versions:
+        found.append(f"Recorded differences: {'; '.join(compared.versions)}.")
+    return found
+
+
+def text(compared: RunsCompared) -> str:
+    """Return the comparison for a terminal."""
+    rows = [list(HEAD), *(_cells(change) for change in compared.codecs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    lines = [
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
+        for first, *cells in rows
+    ]
+    return "\n".join([*lines, "", *notes(compared)]) + "\n"
+
+
+def html(compared: RunsCompared) -> str:
+    """Return the comparison as one HTML file: the means, and every cell."""
+    title = f"{compared.second} against {compared.first}"
+    parts = [
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>',
+        f"<h1>{escape(title)}</h1>",
+        _table(list(HEAD), [_cells(change) for change in compared.codecs]),
+        "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes(compared)) + "</ul>",
+    ]
+    for change in compared.codecs:
+        head = ["image", "point", "bytes A", "B", "size %", "PSNR A", "B", "ΔPSNR dB", "MS-SSIM A", "B"]
+        rows = [
+            [
+                pair.first.image, pair.first.point, str(pair.first.num_bytes), str(pair.second.num_bytes),
+                number(pair.rate_pct, 2, sign=True), number(pair.first.psnr, 4), number(pair.second.psnr, 4),
+                _difference(pair.first.psnr, pair.second.psnr), number(pair.first.ms_ssim, 4),
+                number(pair.second.ms_ssim, 4),
+            ]
+            for pair in change.pairs
+        ]  # fmt: skip
+        parts += [f"<h2>{escape(change.label)}</h2>", _table(head, rows, mark=7)]
+    return "\n".join([*parts, "</body></html>"]) + "\n"
+
+
+def _difference(first: float | None, second: float | None) -> str:
+    if first is None or second is None:
+        return DASH
+    return number(0.0 if first == second else second - first, 4, sign=True)
+
+
+def _table(head: list[str], rows: list[list[str]], mark: int | None = None) -> str:
+    def cell(column: int, value: str) -> str:
+        kind = {"+": "better", "−": "worse"}.get(value[:1], "") if column == mark else ""
+        return f'<td class="{kind}">{escape(value)}</td>' if kind else f"<td>{escape(value)}</td>"
+
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(cell(c, value) for c, value in enumerate(row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def to_json(compared: RunsCompared) -> str:
+    """Return the comparison as JSON: the means, and each cell's place and differences."""
+    codecs = []
+    for change in compared.codecs:
+        data = {key: value for key, value in asdict(change).items() if key != "pairs"}
+        data["cells"] = [
+            {"image": p.first.image, "point": p.first.point, "rate_pct": p.rate_pct,
+             "psnr": _difference_value(p.first.psnr, p.second.psnr),
+             "ms_ssim": _difference_value(p.first.ms_ssim, p.second.ms_ssim)}
+            for p in change.pairs
+        ]  # fmt: skip
+        codecs.append(data)
+    data = {
+        "first": compared.first, "second": compared.second, "codecs": codecs, "only_first": compared.only_first,
+        "only_second": compared.only_second, "different_images": compared.different_images,
+        "versions": compared.versions,
+    }  # fmt: skip
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _difference_value(first: float | None, second: float | None) -> float | None:
+    if first is None or second is None or first == second:
+        return None if first is None or second is None else 0.0
+    change = second - first
+    return change if abs(change) != float("inf") else None

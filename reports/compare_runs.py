@@ -1,0 +1,175 @@
+"""Two runs side by side: what the second one changed, codec by codec."""
+
+from dataclasses import dataclass
+
+from isorate.errors import RunError
+from isorate.reports.bdrate import BDRate, Metric, bd_rate
+from isorate.reports.curves import Curve, CurvePoint
+from isorate.reports.results import Column, Comparison
+from isorate.reports.summary import Interval, difference, mean, win_rate
+from isorate.runs.folder import Run
+from isorate.runs.manifest import check_manifest, version_differences
+from isorate.runs.row import Row
+
+RATE_STEP_PCT = 0.5
+"""Where two rows' rates differ by more than this, the difference of their quality is mostly rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One cell in both runs."""
+
+    first: Row
+    second: Row
+
+    @property
+    def rate_pct(self) -> float:
+        """By how many percent the second file is larger."""
+        assert self.first.num_bytes is not None
+        assert self.second.num_bytes is not None
+        return 100 * (self.second.num_bytes / self.first.num_bytes - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecChange:
+    """What changed for one codec.
+
+    Attributes
+    ----------
+    codec, label
+        The codec.
+    pairs
+        The cells that succeeded in both runs.
+    psnr, ms_ssim
+        Mean of second minus first with its 95 % interval, None without pairs.
+    wins_psnr, wins_ms_ssim
+        The share of cells in which the second run is better; a tie counts one half.
+    rate_pct
+        Mean change of the file size.
+    other_rate
+        How many pairs differ in rate by more than :data:`RATE_STEP_PCT`.
+    bd_psnr, bd_ms_ssim
+        The second run's BD-rate against the first's, or why there is none.
+    failed
+        Cells that failed in the first and in the second run.
+    """
+
+    codec: str
+    label: str
+    pairs: tuple[Pair, ...]
+    psnr: Interval | None
+    ms_ssim: Interval | None
+    wins_psnr: float | None
+    wins_ms_ssim: float | None
+    rate_pct: float | None
+    other_rate: int
+    bd_psnr: BDRate
+    bd_ms_ssim: BDRate
+    failed: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsCompared:
+    """Two runs.
+
+    Attributes
+    ----------
+    first, second
+        Their folders.
+    codecs
+        The codecs of both.
+    only_first, only_second
+        Cells that one run lacks, as "image, codec, point".
+    different_images
+        Images of the same name that are other pictures; their cells are not compared.
+    versions
+        What the manifests record differently.
+    """
+
+    first: str
+    second: str
+    codecs: tuple[CodecChange, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    different_images: tuple[str, ...]
+    versions: tuple[str, ...]
+
+
+def compare_runs(first: Run, second: Run) -> RunsCompared:
+    """Return what `second` changed against `first`.
+
+    Raises
+    ------
+    RunError
+        When they have no cell in common, or one of them is damaged.
+    ReportError
+        When one of them holds no rows.
+    """
+    for run in (first, second):
+        check_manifest(run)
+    sides = Comparison(first), Comparison(second)
+    rows = tuple({(row.image, row.point, row.codec): row for row in side.rows} for side in sides)
+    other = sorted(
+        {key[0] for key in rows[0].keys() & rows[1] if rows[0][key].image_sha256 != rows[1][key].image_sha256}
+    )
+    common = [key for key in rows[0] if key in rows[1] and key[0] not in other]
+    if not common:
+        raise RunError(
+            f"{first.path} and {second.path} have no cell in common (image, operating point, codec); "
+            "compare runs over the same images at the same points"
+        )
+    codecs = []
+    for column in sides[0].columns:
+        match = next((c for c in sides[1].columns if c.codec == column.codec), None)
+        cells = [(rows[0][key], rows[1][key]) for key in common if key[2] == column.codec]
+        if match is not None and cells:
+            codecs.append(_change(sides, column, match, cells))
+    return RunsCompared(
+        str(first.path),
+        str(second.path),
+        tuple(codecs),
+        tuple(_name(key) for key in rows[0] if key not in rows[1]),
+        tuple(_name(key) for key in rows[1] if key not in rows[0]),
+        tuple(other),
+        tuple(text for _, text in version_differences(first.manifest, second.manifest)),
+    )
+
+
+def _name(key: tuple[str, str, str]) -> str:
+    return f"{key[0]}, {key[2]}, {key[1]}"
+
+
+def _change(
+    sides: tuple[Comparison, Comparison], first: Column, second: Column, cells: list[tuple[Row, Row]]
+) -> CodecChange:
+    pairs = tuple(Pair(a, b) for a, b in cells if a.ok and b.ok)
+    psnr = [(pair.second.psnr, pair.first.psnr) for pair in pairs]
+    ms_ssim = [(pair.second.ms_ssim, pair.first.ms_ssim) for pair in pairs]
+    images = {a.image for a, _ in cells}
+    curves = _curve(sides[0], first, images), _curve(sides[1], second, images)
+    rates: dict[Metric, BDRate] = {metric: bd_rate(*curves, metric) for metric in ("psnr", "ms_ssim")}
+    return CodecChange(
+        codec=first.codec,
+        label=first.label,
+        pairs=pairs,
+        psnr=difference(psnr),
+        ms_ssim=difference(ms_ssim),
+        wins_psnr=win_rate(psnr),
+        wins_ms_ssim=win_rate(ms_ssim),
+        rate_pct=sum(pair.rate_pct for pair in pairs) / len(pairs) if pairs else None,
+        other_rate=sum(abs(pair.rate_pct) > RATE_STEP_PCT for pair in pairs),
+        bd_psnr=rates["psnr"],
+        bd_ms_ssim=rates["ms_ssim"],
+        failed=(sum(not a.ok for a, _ in cells), sum(not b.ok for _, b in cells)),
+    )
+
+
+def _curve(side: Comparison, column: Column, images: set[str]) -> Curve:
+    """Return the means over `images` at the points where all of them succeeded: both curves are of the same images."""
+    found = []
+    for name in dict.fromkeys(row.point for row in side.rows):
+        rows = [r for r in side.rows if r.codec == column.codec and r.point == name and r.image in images and r.ok]
+        rate = mean([row.bpp for row in rows])
+        if rate is not None and len(rows) == len(images):
+            found.append(CurvePoint(rate, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), name))
+    return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))

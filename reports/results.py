@@ -1,0 +1,171 @@
+"""A run as a reader sees it: images down, codecs across, one operating point at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isorate.errors import ReportError
+from isorate.runs.folder import Run
+from isorate.runs.row import ANCHOR, Row
+
+GROUND_TRUTH = "Ground truth"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One codec of the comparison."""
+
+    codec: str
+    label: str
+    anchor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """One image of the comparison; `lossy` says that its source file was itself lossy."""
+
+    name: str
+    width: int
+    height: int
+    sha256: str
+    lossy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The cells that share an operating point, so that their mean over images means something.
+
+    Attributes
+    ----------
+    label
+        What a reader sees: the point's name, or its rank where every image has its own points.
+    point_of
+        The point of each image at this level.
+    """
+
+    label: str
+    point_of: dict[str, str]
+
+
+class Comparison:
+    """The cells of a run, indexed; columns start with the anchor and keep the run's order.
+
+    Raises
+    ------
+    ReportError
+        When the run holds no rows at all.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.manifest: dict[str, Any] = run.manifest
+        self.rows: list[Row] = run.rows()
+        if not self.rows:
+            raise ReportError(f"{run.path}: the run holds no rows yet; start or continue it with `isorate run`")
+        self._cells = {(row.image, row.point, row.codec): row for row in self.rows}
+        self.columns = _columns(self.rows, self.manifest)
+        self.images = _images(self.rows, self.manifest)
+        self._points = _points(self.rows)
+        self._levels = self._make_levels()
+
+    @property
+    def title(self) -> str:
+        """The run's title."""
+        return str(self.manifest.get("title") or "Image codecs at equal file size")
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name for a reader."""
+        about = self.manifest.get("dataset", {})
+        return str(about.get("title") or about.get("name") or "images")
+
+    @property
+    def tolerance_pct(self) -> float:
+        """The rate residual, in percent, that the run accepted as matched."""
+        return float(self.manifest.get("tolerance_pct", 0.5))
+
+    @property
+    def anchor(self) -> Column | None:
+        """The column whose files set the rates; None where its rows are missing."""
+        return next((column for column in self.columns if column.anchor), None)
+
+    def cell(self, image: str, point: str, codec: str) -> Row | None:
+        """Return the row of one cell, or None where the run has none (unfinished)."""
+        return self._cells.get((image, point, codec))
+
+    def row_line(self, image: str, point: str) -> list[Row | None]:
+        """Return the cells of one image at one point, in the columns' order."""
+        return [self.cell(image, point, column.codec) for column in self.columns]
+
+    def points(self, image: str) -> list[str]:
+        """Return the operating points of an image, from the lowest rate to the highest."""
+        return self._points.get(image, [])
+
+    def figures(self) -> Iterator[tuple[ImageInfo, str]]:
+        """Iterate over every image and operating point."""
+        for image in self.images:
+            for point in self.points(image.name):
+                yield image, point
+
+    def levels(self) -> list[Level]:
+        """Return the operating points over which means are taken.
+
+        Where all images share their points, a level is a point. Where every image has as many points of its own
+        (the anchor's knob was chosen per image), a level is the rank of the rate. Otherwise there is one level for
+        each point's name, with the images that have it.
+        """
+        return self._levels
+
+    def _make_levels(self) -> list[Level]:
+        points = {image.name: self.points(image.name) for image in self.images}
+        lists = list(points.values())
+        if any(sorted(some) != sorted(lists[0]) for some in lists) and len({len(some) for some in lists}) == 1:
+            count = len(lists[0])
+            label = "every image at its own point" if count == 1 else "rate {} of {}"
+            return [
+                Level(label.format(rank + 1, count), {image: some[rank] for image, some in points.items()})
+                for rank in range(count)
+            ]
+        names = list(dict.fromkeys(point for some in lists for point in some))
+        levels = [Level(name, {image: name for image, some in points.items() if name in some}) for name in names]
+        return sorted(levels, key=self._mean_rate)
+
+    def at(self, level: Level, codec: str) -> list[Row]:
+        """Return the rows of one codec at one level, in the images' order."""
+        rows = (self.cell(image, point, codec) for image, point in level.point_of.items())
+        return [row for row in rows if row is not None]
+
+    def _mean_rate(self, level: Level) -> float:
+        codec = self.columns[0].codec
+        rates = [row.bpp for row in self.at(level, codec) if row.bpp is not None]
+        return sum(rates) / len(rates) if rates else float("inf")
+
+
+def _columns(rows: Sequence[Row], manifest: dict[str, Any]) -> list[Column]:
+    anchors = {row.codec for row in rows if row.role == ANCHOR} or {str(manifest.get("anchor", ""))}
+    order = [str(codec["name"]) for codec in manifest.get("codecs", [])]
+    labels = {row.codec: row.label or row.codec for row in rows}
+    codecs = sorted(labels, key=lambda name: (name not in anchors, order.index(name) if name in order else len(order)))
+    twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
+    return [
+        Column(name, f"{labels[name]} ({name})" if labels[name] in twice else labels[name], name in anchors)
+        for name in codecs
+    ]
+
+
+def _points(rows: Sequence[Row]) -> dict[str, list[str]]:
+    rates: dict[str, dict[str, float]] = {}
+    for row in rows:
+        of_image = rates.setdefault(row.image, {})
+        of_image[row.point] = min(row.target_bpp or row.bpp or float("inf"), of_image.get(row.point, float("inf")))
+    return {image: sorted(some, key=lambda point: (some[point], point)) for image, some in rates.items()}
+
+
+def _images(rows: Sequence[Row], manifest: dict[str, Any]) -> list[ImageInfo]:
+    lossy = {str(item["name"]): bool(item.get("lossy")) for item in manifest.get("dataset", {}).get("images", [])}
+    found = {row.image: row for row in rows}
+    order = [name for name in lossy if name in found] + sorted(name for name in found if name not in lossy)
+    return [
+        ImageInfo(name, found[name].width, found[name].height, found[name].image_sha256, lossy.get(name, False))
+        for name in order
+    ]

@@ -1,0 +1,108 @@
+import json
+import shutil
+
+import pytest
+
+from isorate import api
+from isorate.cli import main
+from isorate.codecs.jpeg import Jpeg
+from isorate.engine.reproduce import Outcome, compare_rows, reproduce
+from isorate.errors import RunError
+from isorate.runs.folder import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, astronaut):
+    """Return a run of two codecs at two kinds of points."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("reproduce")
+    (folder / "photos").mkdir()
+    Image.fromarray(astronaut[20:195, 130:321]).save(folder / "photos" / "astronaut.png")
+    with ThreadPoolExecutor(1) as executor:
+        return api.run(
+            folder / "photos", folder / "run", anchor="jpeg:mode=integer", codecs=["jpeg:chroma=444"],
+            points=["quality=20", "bpp=0.7512345678"], executor=executor,
+        )  # fmt: skip
+
+
+def test_a_run_is_reproduced_to_the_bit_without_its_images_or_the_cache(run, tmp_path, in_process):
+    found = reproduce(run, tmp_path / "again", executor=in_process)
+    assert [item.outcome for item in found] == [Outcome.SAME_FILE] * 4
+    assert Run.open(tmp_path / "again").manifest["points"] == run.manifest["points"]
+
+
+def test_other_figures_are_different_and_an_unchanged_tool_chain_explains_nothing(
+    run, tmp_path, in_process, monkeypatch
+):
+    encode = Jpeg.encode
+    monkeypatch.setattr(Jpeg, "encode", lambda self, image, knob: encode(self, image // 2, knob))
+    found = reproduce(run, tmp_path / "again", executor=in_process)
+    assert {item.outcome for item in found} == {Outcome.DIFFERENT}
+
+
+def copied(run, path, change):
+    shutil.copytree(run.path, path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    rows = {file: json.loads(file.read_text()) for file in (path / "rows").glob("*.json")}
+    change(manifest, rows.values())
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    for file, row in rows.items():
+        file.write_text(json.dumps(row))
+    return Run.open(path)
+
+
+def test_other_files_of_the_same_figures_and_the_version_that_explains_them(run, tmp_path):
+    def upgrade(manifest, rows):
+        manifest["codecs"][0]["backend"] = "libjpeg-turbo 9"
+        for row in rows:
+            row["stream_sha256"] = "other"
+
+    found = compare_rows(run, copied(run, tmp_path / "again", upgrade))
+    assert {item.outcome for item in found} == {Outcome.SAME_FIGURES}
+    assert all("libjpeg-turbo 9" in item.explained for item in found)
+
+
+def test_a_library_or_the_machine_may_explain_what_no_back_end_does(run, tmp_path):
+    def change(manifest, rows):
+        manifest["versions"]["torch"] = "9.9"
+        manifest["platform"]["processor"] = "abacus"
+        for row in rows:
+            row["ms_ssim"] += 0.001
+            row["stream_sha256"] = "other"
+
+    found = compare_rows(run, copied(run, tmp_path / "again", change))
+    assert {item.outcome for item in found} == {Outcome.DIFFERENT}
+    assert all("torch" in item.explained and "abacus" in item.explained for item in found)
+
+
+def test_a_run_without_its_pictures_is_told(run, tmp_path, in_process):
+    broken = copied(run, tmp_path / "broken", lambda manifest, rows: None)
+    shutil.rmtree(broken.path / "originals")
+    with pytest.raises(RunError, match="no original"):
+        reproduce(broken, tmp_path / "again", executor=in_process)
+
+    def other(manifest, rows):
+        manifest["dataset"]["images"][0]["sha256"] = "another"
+
+    with pytest.raises(RunError, match="not the picture of the manifest"):
+        reproduce(copied(run, tmp_path / "other", other), tmp_path / "again", executor=in_process)
+
+
+def test_from_the_command_line(run, capsys, monkeypatch):
+    from isorate.engine import reproduce as module
+
+    real = module.compare_rows
+    monkeypatch.setattr(module, "run_plan", lambda *args, **more: run)  # the same run: no worker processes
+    assert main(["reproduce", str(run.path)]) == 0
+    assert "4 rows bit-equal" in capsys.readouterr().out
+    monkeypatch.setattr(
+        module, "compare_rows",
+        lambda a, b: [module.Reproduced(i.before, i.after, Outcome.DIFFERENT, "x 1 → 2") for i in real(a, b)],
+    )  # fmt: skip
+    assert main(["reproduce", str(run.path)]) == 1
+    assert "different (x 1 → 2)" in capsys.readouterr().out
+    assert main(["reproduce", str(run.path), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["counts"] == {"different": 4}

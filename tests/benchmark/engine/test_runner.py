@@ -1,0 +1,298 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isorate import api
+from isorate.codecs.jpeg import Jpeg
+from isorate.datasets.images import pixels_sha256
+from isorate.errors import CodecError, RunError, UsageError
+from isorate.metrics import ms_ssim, psnr
+from isorate.runs.folder import Run
+
+
+def run(two_photos, out, in_process, **more):
+    options = {"anchor": "jpeg", "codecs": ["jpeg2000"], "points": ["quality=20"], **more}
+    return api.run(str(two_photos), out, executor=in_process, **options)
+
+
+def test_every_number_comes_from_the_files(two_photos, tmp_path, in_process):
+    done = run(two_photos, tmp_path / "run", in_process, points=["quality=20", "bpp=0.6"])
+    rows = done.rows()
+    assert [(row.image, row.point, row.codec) for row in rows] == [
+        (image, point, codec)
+        for image in ("astronaut", "coffee")
+        for point in ("jpeg-quality20", "jpeg-bpp0.6")
+        for codec in ("jpeg", "jpeg2000")
+    ]
+    for row in rows:
+        source = np.asarray(Image.open(two_photos / f"{row.image}.png"))
+        data = (done.path / row.stream).read_bytes()
+        decoded = np.asarray(Image.open(done.path / row.decoded).convert("RGB"))
+        assert row.ok
+        assert np.array_equal(done.original(row.image), source)
+        assert row.image_sha256 == pixels_sha256(source)
+        assert row.num_bytes == len(data)
+        assert row.bpp == 8 * len(data) / (row.width * row.height)
+        assert row.residual_pct == pytest.approx(100 * (row.bpp / row.target_bpp - 1), abs=1e-9)
+        assert row.psnr == pytest.approx(psnr(source, decoded))
+        assert row.ms_ssim == pytest.approx(ms_ssim(source, decoded))
+        assert row.decoded_sha256 == pixels_sha256(decoded)
+        assert row.probes == len(row.trace) >= 1
+        assert [row.knob, row.num_bytes] in row.trace
+    anchor, matched = rows[0], rows[1]
+    assert (anchor.role, anchor.knob, anchor.residual_pct) == ("anchor", 20, 0)
+    assert matched.target_bpp == anchor.bpp
+    assert abs(matched.residual_pct) < 1
+
+
+def test_the_manifest_says_what_was_compared(two_photos, tmp_path, in_process):
+    manifest = run(two_photos, tmp_path / "run", in_process, command=["isorate", "run"]).manifest
+    assert manifest["anchor"] == "jpeg"
+    assert [codec["name"] for codec in manifest["codecs"]] == ["jpeg", "jpeg2000"]
+    assert "OpenJPEG" in manifest["codecs"][1]["backend"]
+    assert manifest["versions"]["pillow"]
+    assert manifest["platform"]["cores"] >= 1
+    assert manifest["command"] == ["isorate", "run"]
+    assert {image["name"] for image in manifest["dataset"]["images"]} == {"astronaut", "coffee"}
+
+
+def test_the_same_call_continues_and_restores_what_is_missing(two_photos, tmp_path, in_process, monkeypatch):
+    out = tmp_path / "run"
+    before = run(two_photos, out, in_process)
+    rows = before.rows()
+    (out / "rows").joinpath("coffee--jpeg-quality20--jpeg2000.json").unlink()
+    shutil.rmtree(out / "decoded")
+    encoded = []
+    monkeypatch.setattr(Jpeg, "encode", lambda *_: encoded.append(1))
+    again = run(two_photos, out, in_process)
+    assert again.rows() == rows
+    assert encoded == []
+    assert again.manifest == before.manifest
+
+
+def test_another_configuration_is_refused_unless_told_to_overwrite(two_photos, tmp_path, in_process):
+    out = tmp_path / "run"
+    first = run(two_photos, out, in_process).rows()
+    with pytest.raises(RunError, match=r"points was \['jpeg-quality20'\], is \['jpeg-quality30'\]"):
+        run(two_photos, out, in_process, points=["quality=30"])
+    with pytest.raises(RunError, match=r"codec jpeg2000 was .*9/7.*, is .*5/3"):
+        run(two_photos, out, in_process, codecs=["jpeg2000:wavelet=5/3"])
+    assert Run.open(out).rows() == first
+    assert {row.point for row in run(two_photos, out, in_process, points=["quality=30"], overwrite=True).rows()} == {
+        "jpeg-quality30"
+    }
+
+
+def test_changed_images_are_another_run(two_photos, tmp_path, in_process):
+    run(two_photos, tmp_path / "run", in_process)
+    Image.open(two_photos / "coffee.png").transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(two_photos / "coffee.png")
+    with pytest.raises(RunError, match="the images differ"):
+        run(two_photos, tmp_path / "run", in_process)
+
+
+def test_a_folder_that_is_something_else_is_left_alone(two_photos, tmp_path, in_process):
+    with pytest.raises(RunError, match="not empty and not a run"):
+        run(two_photos, two_photos, in_process)
+    assert sorted(file.name for file in two_photos.iterdir()) == ["astronaut.png", "coffee.png"]
+
+
+def test_a_failing_codec_is_a_row_and_is_tried_again(two_photos, tmp_path, in_process, monkeypatch):
+    from isorate.codecs.jpeg2000 import Jpeg2000
+
+    def fail(*_):
+        raise CodecError("jpeg2000: no luck today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Jpeg2000, "encode", fail)
+        rows = run(two_photos, tmp_path / "run", in_process, use_cache=False).rows()
+    assert [row.status for row in rows] == ["ok", "failed: jpeg2000: no luck today"] * 2
+    assert [row.ok for row in run(two_photos, tmp_path / "run", in_process).rows()] == [True] * 4
+
+
+def test_an_unexpected_error_is_a_row_that_says_where(two_photos, tmp_path, in_process, monkeypatch):
+    monkeypatch.setattr(Jpeg, "decode", lambda *_: 1 / 0)
+    rows = run(two_photos, tmp_path / "run", in_process, use_cache=False).rows()
+    assert rows[0].status.startswith("failed: unexpected ZeroDivisionError: division by zero (test_runner.py:")
+    assert rows[1].status == "failed: the anchor failed on this image, so there is no rate to match"
+
+
+def test_one_damaged_image_fails_its_cells_only(two_photos, tmp_path, in_process):
+    (two_photos / "broken.png").write_text("this is no picture")
+    rows = run(two_photos, tmp_path / "run", in_process).rows()
+    assert {row.image: row.ok for row in rows} == {"astronaut": True, "broken": False, "coffee": True}
+    assert all("not an image" in row.status for row in rows if not row.ok)
+
+
+def test_the_same_codec_twice_gets_two_names(two_photos, tmp_path, in_process):
+    rows = run(two_photos, tmp_path / "run", in_process, codecs=["jpeg:chroma=444"]).rows()
+    assert [(row.codec, row.label) for row in rows[:2]] == [
+        ("jpeg", "JPEG"),
+        ("jpeg:chroma=444", "JPEG (chroma=444)"),
+    ]
+
+
+def test_an_unreachable_rate_is_the_nearest_and_marked(two_photos, tmp_path, in_process):
+    low = run(two_photos, tmp_path / "low", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["bpp=0.02"]).rows()[
+        1
+    ]
+    high = run(
+        two_photos, tmp_path / "high", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["cratio=1"]
+    ).rows()[1]
+    assert low.note == "unreachable: this is the smallest file the knob can give"
+    assert low.residual_pct > 100
+    assert high.note.startswith("unreachable: this is the largest file")
+    assert low.ok
+    assert high.ok
+
+
+def test_strict_fails_the_cell_outside_the_tolerance(two_photos, tmp_path, in_process):
+    rows = run(two_photos, tmp_path / "run", in_process, anchor="jpeg2000", codecs=["jpeg:mode=integer"],
+               points=["bpp=0.5"], policy="strict", tolerance_pct=0.01).rows()  # fmt: skip
+    assert any(row.status.startswith("failed: nearest size") for row in rows)
+
+
+def test_lossless_results_and_tiny_images_are_rows_too(tmp_path, in_process, astronaut):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    Image.fromarray(np.full((9, 5, 3), 128, np.uint8)).save(folder / "grey.png")
+    Image.fromarray(astronaut[:1, :1]).save(folder / "pixel.png")
+    done = run(folder, tmp_path / "run", in_process, points=["quality=100"])
+    for row in done.rows():
+        assert row.ok, row.status
+        assert row.ms_ssim is None
+    assert done.rows()[0].psnr == float("inf")
+    assert json.loads((done.path / "rows" / "grey--jpeg-quality100--jpeg.json").read_text())["psnr"] == "inf"
+
+
+def test_hostile_names_stay_inside_the_run_folder(tmp_path, in_process, photo):
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    names = ["<script>alert(1)<", "ünï ₡ode 図", "a'b\"c", "x" * 200, "..dots"]
+    for name in names:
+        Image.fromarray(photo[:40, :40]).save(folder / f"{name}.png")
+    done = run(folder, tmp_path / "run", in_process)
+    assert sorted({row.image for row in done.rows()}) == sorted(names)
+    assert all(row.ok and (done.path / row.stream).is_file() for row in done.rows())
+
+
+@pytest.mark.parametrize("what", [{"anchor": "jpg"}, {"codecs": ["nope"]}, {"points": ["qp=3"]}, {"tolerance_pct": 0}])
+def test_unusable_words_are_refused_before_anything_is_written(two_photos, tmp_path, in_process, what):
+    with pytest.raises(UsageError):
+        run(two_photos, tmp_path / "run", in_process, **what)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(two_photos, tmp_path, in_process, monkeypatch):
+    out = tmp_path / "run"
+    rows = run(two_photos, out, in_process).rows()
+    real = os.fdopen
+
+    def full(handle, mode):
+        os.close(handle)
+        return real(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr("isorate.files.atomic.os.fdopen", full)
+    (out / "rows" / "coffee--jpeg-quality20--jpeg.json").unlink()
+    with pytest.raises(RunError, match="No space left on device; choose a folder"):
+        run(two_photos, out, in_process, use_cache=False)
+    assert len(Run.open(out).rows()) == len(rows) - 1
+    assert not list(out.rglob("*.part"))
+
+
+def test_a_read_only_folder_is_one_clear_error(two_photos, tmp_path, in_process):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        run(two_photos, tmp_path / "file" / "run", in_process)
+
+
+PLUGIN = '''
+import os, time
+from isorate.codecs.jpeg import Jpeg
+
+class Crashing(Jpeg):
+    """Dies on one of the images, like a C library with a bad pointer."""
+    name, label = "crashing", "Crashing"
+    def encode(self, image, knob):
+        if image.shape[1] == 200:
+            os._exit(11)
+        return super().encode(image, knob)
+
+class Slow(Jpeg):
+    name, label = "slow", "Slow"
+    def encode(self, image, knob):
+        time.sleep(0.4)
+        return super().encode(image, knob)
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """An installed package with two codecs, as the environment of a child process."""
+    folder = tmp_path / "site"
+    info = folder / "isorate_tests-1.dist-info"
+    info.mkdir(parents=True)
+    (folder / "isorate_tests.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: isorate-tests\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[isorate.codecs]\ncrashing = isorate_tests:Crashing\nslow = isorate_tests:Slow\n"
+    )
+    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+
+
+def isorate(*words):
+    return [sys.executable, "-m", "isorate", *map(str, words)]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_its_cell_only(two_photos, tmp_path, plugin):
+    words = isorate("run", "--data", two_photos, "--anchor", "jpeg", "--point", "quality=30", "--codec", "crashing",
+                    "-o", tmp_path / "run", "--no-cache", "--workers", 2)  # fmt: skip
+    done = subprocess.run(words, env=plugin, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    rows = {(row.image, row.codec): row.status for row in Run.open(tmp_path / "run").rows()}
+    assert rows[("astronaut", "crashing")] == "ok"
+    assert rows[("coffee", "jpeg")] == "ok"
+    assert "the worker process died" in rows[("coffee", "crashing")]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_kill_loses_at_most_the_cell_in_work(tmp_path, plugin, coffee, how):
+    folder, out = tmp_path / "photos", tmp_path / "run"
+    folder.mkdir()
+    for row in range(6):
+        Image.fromarray(coffee[row * 50 : row * 50 + 50, :64]).save(folder / f"{row}.png")
+    words = isorate("run", "--data", folder, "--anchor", "slow", "--point", "quality=30", "--codec", "jpeg",
+                    "-o", out, "--no-cache", "--workers", 1)  # fmt: skip
+    # A shell's background job ignores Ctrl-C and hands that down; a user's command does not.
+    child = subprocess.Popen(
+        words, env=plugin, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (one call, no lock)
+    )  # fmt: skip
+    while len(list((out / "rows").glob("*.json"))) < 4:
+        time.sleep(0.05)
+        assert child.poll() is None
+    os.killpg(child.pid, how) if how == signal.SIGKILL else child.send_signal(how)
+    said = child.communicate(timeout=20)[1]
+    if how == signal.SIGINT:
+        assert child.returncode == 130
+        assert "the same command continues" in said
+        assert "Traceback" not in said
+    kept = {file.name: file.stat().st_mtime_ns for file in (out / "rows").glob("*.json")}
+    assert 4 <= len(kept) < 12
+    subprocess.run(words, env=plugin, check=True, capture_output=True)
+    after = {file.name: file.stat().st_mtime_ns for file in (out / "rows").glob("*.json")}
+    assert len(after) == 12
+    assert kept.items() <= after.items()
+    assert all(row.ok for row in Run.open(out).rows())

@@ -1,0 +1,67 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from isorate.codecs.learned.bitstream.weights import load_weights, save_weights
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.priors import PriorConv2d
+from isorate.codecs.learned.tools.export import integer_conv, weights_of
+from isorate.errors import CodecUnavailableError, UsageError
+
+
+def test_what_is_saved_is_loaded(tiny, tmp_path):
+    path = tmp_path / "again.safetensors"
+    save_weights(tiny.weights, path)
+    again = load_weights(path)
+    assert again.digest == tiny.weights.digest
+    assert again.config == tiny.config
+    assert again.rates == tiny.weights.rates
+    for name, value in tiny.weights.tensors().items():
+        np.testing.assert_array_equal(again.tensors()[name], value)
+
+
+def test_every_number_is_in_the_digest(tiny):
+    for name in ("bin_size", "frequencies", "softplus"):
+        tables = dict(tiny.weights.tables)
+        tables[name] = tables[name].copy()
+        tables[name][-1] += 1
+        assert replace(tiny.weights, tables=tables).digest != tiny.weights.digest
+    assert replace(tiny.weights, rates={}).digest == tiny.weights.digest
+
+
+def test_another_layout_is_refused(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("isorate.codecs.learned.bitstream.weights.FORMAT", "isorate-learned-0")
+    path = tmp_path / "old.safetensors"
+    save_weights(tiny.weights, path)
+    monkeypatch.undo()
+    with pytest.raises(CodecUnavailableError, match="export it again"):
+        load_weights(path)
+
+
+def test_integers_are_the_nearest(tiny):
+    torch.manual_seed(0)
+    conv = PriorConv2d(4, 3, 3, 6)
+    torch.nn.init.normal_(conv.v)
+    found = integer_conv(conv)
+    weight = np.ldexp(found.weight.astype(float), -found.point[:, None, None, None])
+    assert np.abs(weight - conv.weight.detach().numpy()).max() <= np.abs(conv.weight.detach().numpy()).max() / 2**15
+    assert np.abs(found.v / 2**20 - conv.v.detach().numpy()).max() <= 2**-20
+    assert found.weight.max() <= 32767
+    assert np.abs(found.weight).reshape(3, -1).max(1).min() >= 2**14 - 1
+
+
+def test_scales_beyond_the_integers_are_refused():
+    conv = PriorConv2d(1, 1, 1, 6)
+    torch.nn.init.constant_(conv.u, 20.0)
+    with pytest.raises(UsageError, match=r"at most 15\.9"):
+        integer_conv(conv)
+
+
+def test_an_exported_model_is_the_model(tiny):
+    """Export, load, export: the same integers, so that nothing drifts (tables are the export's own)."""
+    model = ConditionalAutoencoder(tiny.config)
+    model.load_state_dict(tiny.model.state_dict())
+    again = weights_of(model, {}, {})
+    assert replace(again, tables=tiny.weights.tables).digest == tiny.weights.digest

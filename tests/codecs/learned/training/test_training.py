@@ -1,0 +1,450 @@
+"""Training: settings, data, optimizer, schedule, checkpoints, and a tiny run that is killed and resumed."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+from skimage import data as photographs
+
+from isorate.codecs.learned.bitstream.weights import weights_path
+from isorate.codecs.learned.coding.network import load_network
+from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
+from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.precision import in_bfloat16
+from isorate.codecs.learned.tools.budget import measure
+from isorate.codecs.learned.tools.card import model_card
+from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
+from isorate.codecs.learned.training.data import CropSampler, Pack
+from isorate.codecs.learned.training.grow import grow
+from isorate.codecs.learned.training.loop import Trainer
+from isorate.codecs.learned.training.loss import rate_distortion
+from isorate.codecs.learned.training.pack import pack
+from isorate.codecs.learned.training.schedule import wsd
+from isorate.codecs.learned.training.settings import TrainSettings, read_settings
+from isorate.codecs.learned.training.soap import Soap
+from isorate.errors import DatasetError, UsageError
+
+CONFIGS = Path(sys.modules["isorate.codecs.learned"].__path__[0]) / "configs"
+CONFIG = """
+[model]
+name = "tiny"
+fine_channels = 24
+coarse_channels = 32
+latent_channels = 32
+hyper_channels = 8
+encoder_coarse_blocks = 0
+decoder_coarse_blocks = 1
+prior_channels = 16
+
+[train]
+total_steps = {steps}
+batch_size = 4
+crop_size = 64
+curve_steps = 15
+warmup_steps = 5
+precondition_every = 5
+ema = 0.95
+validate_lmbda = [-2.0]
+checkpoint_seconds = 1
+warm_start_crops = 32
+
+[[train.phases]]
+start = 0.8
+crop_size = 128
+batch_size = 2
+quantization = "round"
+frozen_encoder = true
+fake_quantize = true
+
+[data]
+train = "{train}"
+validation = "{validation}"
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    sources = folder / "sources"
+    sources.mkdir()
+    for name in ("astronaut", "coffee"):
+        PillowImage.fromarray(getattr(photographs, name)()).save(sources / f"{name}.png")
+    assert pack(folder / "train", [sources]) == 2
+    archive = folder / "valid.tar"
+    with tarfile.open(archive, "w") as tar:
+        buffer = io.BytesIO()
+        PillowImage.fromarray(photographs.chelsea()[:100, :90]).save(buffer, "PNG")
+        member = tarfile.TarInfo("chelsea.png")
+        member.size = len(buffer.getvalue())
+        tar.addfile(member, io.BytesIO(buffer.getvalue()))
+    assert pack(folder / "valid", [archive]) == 1
+    path = folder / "tiny.toml"
+    path.write_text(CONFIG.format(steps=60, train=folder / "train", validation=folder / "valid"))
+    return path
+
+
+def start(config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "isorate.codecs.learned.training", str(config), "--out", str(out), *more]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_a_killed_and_resumed_run_gives_the_weights_of_the_uninterrupted_one(config: Path, tmp_path: Path) -> None:
+    whole = start(config, tmp_path / "whole")
+    killed = start(config, tmp_path / "killed", "--max-file-mb", "1")
+    deadline = time.monotonic() + 120
+    while newest_checkpoint(tmp_path / "killed") is None:
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    interrupted_at = read_checkpoint(tmp_path / "killed")[1]["step"]
+    assert 0 < interrupted_at < 60
+    resumed = start(config, tmp_path / "killed", "--max-file-mb", "1")
+    for process in (whole, resumed):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+
+    expected, state = read_checkpoint(tmp_path / "whole")
+    tensors, resumed_state = read_checkpoint(tmp_path / "killed")
+    assert state["step"] == resumed_state["step"] == 60
+    assert expected.keys() == tensors.keys()
+    assert all(torch.equal(expected[name], tensors[name]) for name in expected)
+
+    with (tmp_path / "whole" / "curve.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert losses[-1] < losses[0]
+    with (tmp_path / "whole" / "validation.csv").open() as file:
+        assert float(next(iter(csv.DictReader(file)))["psnr"]) > 20
+
+
+def test_a_compact_checkpoint_resumes_with_a_new_warm_up(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path, compact=True)
+    trainer.warm_start()
+    trainer.run(steps=3)
+    tensors, _ = read_checkpoint(tmp_path)
+    assert all(name.startswith("ema.") for name in tensors)
+    assert sum(t.nbytes for t in tensors.values()) < 2.5 * sum(p.numel() for p in trainer.model.parameters())
+    other = Trainer(read_settings(config), tmp_path)
+    other.resume(tmp_path)
+    assert (other.step, other.warm_from) == (3, 3)
+    for name, parameter in other.model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), trainer.average.shadow[name], rtol=1e-3, atol=1e-6)
+    other.run(steps=1)
+    assert other.step == 4
+
+
+def test_the_model_card_states_digest_steps_and_operating_points(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 2, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+    weights = tmp_path / "tiny.safetensors"
+    weights.write_bytes(b"weights")
+    card = model_card(weights, [tmp_path], "two photographs", "one core", "abcdef")
+    assert hashlib.sha256(b"weights").hexdigest() in card
+    assert "2 of 4 crops of 64² in" in card
+    assert "| 1 | -2.0 | " in card
+    assert card.count("\n| 1 | 1 |") == 1
+
+
+def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path / "shallow")
+    trainer.warm_start()
+    trainer.save()
+    text = config.read_text()
+    deeper, wider = tmp_path / "deeper.toml", tmp_path / "wider.toml"
+    deeper.write_text(text.replace("decoder_coarse_blocks = 1", "decoder_coarse_blocks = 3"))
+    wider.write_text(text.replace("prior_channels = 16", "prior_channels = 32"))
+    other = Trainer(read_settings(deeper), tmp_path / "deeper")
+    other.start_from(tmp_path / "shallow")
+    x, lmbda = torch.rand(1, 3, 64, 64), torch.tensor([0.01])
+    with torch.no_grad():
+        one, two = (t.model(x, lmbda, torch.ones(1)) for t in (trainer, other))
+    torch.testing.assert_close(one.picture, two.picture)
+    with pytest.raises(UsageError, match="another model"):
+        Trainer(read_settings(wider), tmp_path / "wider").start_from(tmp_path / "shallow")
+
+
+def grown(config: Path, folder: Path, **channels: int) -> Path:
+    text = config.read_text()
+    for key, value in channels.items():
+        text = re.sub(rf"{key} = \d+\n", "", text).replace("[model]\n", f"[model]\n{key} = {value}\n")
+    path = folder / "grown.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_grown_model_makes_the_same_picture_and_sees_more(config: Path, tmp_path: Path) -> None:
+    small = Trainer(read_settings(config), tmp_path / "small")
+    small.warm_start()
+    small.run(steps=8)
+    path = grown(config, tmp_path, coarse_channels=64, latent_channels=64, coarse_hidden=32, step_channels=24)
+    large = Trainer(read_settings(path), tmp_path / "large")
+    large.start_from(tmp_path / "small")
+    small.model.load_state_dict(small.average.shadow)
+    crops = np.stack([small.sampler.crop(number) for number in range(4)])
+    x = torch.from_numpy(crops).permute(0, 3, 1, 2) / 255
+    lmbda, bin_size = torch.tensor([0.03, 0.01, 0.003, 0.001]), torch.ones(4)
+    with torch.no_grad():
+        one, two = (t.model(x, lmbda, bin_size) for t in (small, large))
+        old, new = small.model.analysis(x, lmbda), large.model.analysis(x, lmbda)
+    torch.testing.assert_close(two.picture, one.picture, atol=1e-5, rtol=0)
+    torch.testing.assert_close(two.hyper_bits, one.hyper_bits, rtol=1e-3, atol=0)
+    assert (two.latent_bits >= one.latent_bits - 0.01).all()
+    kept = torch.arange(64).view(4, 16)[:, :8].flatten()
+    torch.testing.assert_close(new[:, kept], old, atol=1e-4, rtol=1e-4)
+    added = new[:, torch.arange(64).view(4, 16)[:, 8:].flatten()]
+    assert added.std(dim=(0, 2, 3)).min() > 0
+    large.run(steps=2)
+    with torch.no_grad():
+        assert large.model.synthesis_net.up.weight[:, 32:].abs().max() > 0, "what reads the new channels must learn"
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        ({"step_channels": 8}, "its step_channels is 16, here it is 8"),
+        ({"latent_channels": 16}, "its latent_channels is 32, here it is 16"),
+        ({"coarse_channels": 64, "latent_channels": 48, "coarse_hidden": 32}, "as many coarse channels as latent"),
+        ({"coarse_channels": 64, "latent_channels": 64}, "its coarse_hidden is 32, here it is 64"),
+        ({"fine_channels": 32}, "its fine_channels is 24, here it is 32"),
+    ],
+)
+def test_a_model_grows_in_certain_ways_only(
+    config: Path, tmp_path: Path, channels: dict[str, int], message: str
+) -> None:
+    small = Trainer(read_settings(config), tmp_path / "small")
+    small.save()
+    large = Trainer(read_settings(grown(config, tmp_path, **channels)), tmp_path / "large")
+    with pytest.raises(UsageError, match=message):
+        large.start_from(tmp_path / "small")
+
+
+@pytest.mark.parametrize("name", ["small", "base"])
+def test_a_finish_is_of_its_models_shape(name: str) -> None:
+    run, finish = (read_settings(CONFIGS / f"{name}{suffix}.toml") for suffix in ("", "-finish"))
+    assert run.model == finish.model
+    assert finish.train.frozen_encoder
+    assert finish.train.quantization == "rdoq"
+
+
+def test_base_starts_from_the_landed_weights_of_small() -> None:
+    table = tomllib.loads((CONFIGS / "base.toml").read_text())["model"]
+    small, base = load_network(weights_path("small")).model, ConditionalAutoencoder(ModelConfig.from_dict(table))
+    photo = torch.from_numpy(photographs.astronaut()).permute(2, 0, 1)[None] / 255
+    crops = torch.cat([photo[..., top : top + 128, left : left + 128] for top in (0, 200) for left in (0, 150, 300)])
+    grow(small, base, crops)
+    with torch.no_grad():
+        one, two = (model(crops[:1], torch.tensor([0.003]), torch.ones(1)).picture for model in (small, base))
+    torch.testing.assert_close(two, one, atol=1e-3, rtol=0)
+
+
+def test_a_wider_latent_prior_says_the_same_at_first_and_learns(config: Path, tmp_path: Path) -> None:
+    small = Trainer(read_settings(config), tmp_path / "small")
+    small.warm_start()
+    small.run(steps=4)
+    wide = Trainer(read_settings(grown(config, tmp_path, step_channels=40)), tmp_path / "wide")
+    wide.start_from(tmp_path / "small")
+    small.model.load_state_dict(small.average.shadow)
+    x, lmbda = torch.rand(1, 3, 64, 64), torch.tensor([0.003])
+    with torch.no_grad():
+        one, two = (t.model(x, lmbda, torch.ones(1)) for t in (small, wide))
+    torch.testing.assert_close(two.bits, one.bits)
+    leaving = wide.model.latent_prior.get_submodule("nets.0.leave").get_parameter("weight")
+    assert not leaving[:, 16:].any()
+    wide.run(steps=2)
+    assert leaving[:, 16:].abs().max() > 0
+
+
+def test_rdoq_training_lowers_the_cost_of_the_same_latents(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path)
+    trainer.warm_start()
+    trainer.run(steps=8)
+    x = torch.from_numpy(np.stack([trainer.sampler.crop(number) for number in range(4)])).permute(0, 3, 1, 2) / 255
+    lmbda, bin_size = torch.tensor([0.03, 0.01, 0.003, 0.001]), torch.ones(4)
+    with torch.no_grad():
+        plain, chosen = (trainer.model(x, lmbda, bin_size, mode) for mode in ("round", "rdoq"))
+    assert chosen.bits.sum() < plain.bits.sum()
+    trainer.model(x, lmbda, bin_size, "rdoq").bits.sum().backward()
+    gradient = trainer.model.analysis_net.down.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+
+
+def test_a_run_starts_from_a_weights_file(tmp_path: Path, config: Path) -> None:
+    weights = Path(__file__).parents[3] / "data" / "learned" / "tiny.safetensors"
+    network = load_network(weights)
+    model = "\n".join(f"{key} = {json.dumps(value)}" for key, value in asdict(network.config).items())
+    path = tmp_path / "again.toml"
+    recipe = config.read_text()
+    path.write_text(f"[model]\n{model}\n{recipe[recipe.index('[train]') :]}")
+    trainer = Trainer(read_settings(path), tmp_path / "again")
+    trainer.start_from(weights)
+    for name, parameter in trainer.model.named_parameters():
+        torch.testing.assert_close(parameter.detach(), network.model.state_dict()[name], rtol=0, atol=0)
+    assert trainer.prior_steps == 0, "trained priors need no steps of their own"
+    trainer.run(steps=2)
+    assert trainer.skipped == 0
+
+
+def test_bfloat16_convolutions_change_a_pass_only_slightly(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path)
+    trainer.warm_start()
+    x = torch.from_numpy(np.stack([trainer.sampler.crop(number) for number in range(4)])).permute(0, 3, 1, 2) / 255
+    lmbda, bin_size = torch.tensor([0.03, 0.01, 0.003, 0.001]), torch.ones(4)
+    results = []
+    for fast in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            results.append(rate_distortion(trainer.model(x, lmbda, bin_size), x))
+    for exact, near in zip(*results, strict=True):
+        torch.testing.assert_close(near, exact, rtol=0.03, atol=0)
+
+
+def test_the_integers_grids_are_not_trained_in_bfloat16() -> None:
+    assert in_bfloat16("bf16", torch.device("cpu"), fake_quantize=False)
+    assert not in_bfloat16("fp32", torch.device("cpu"), fake_quantize=False)
+    assert not in_bfloat16("auto", torch.device("cpu"), fake_quantize=True)
+    with pytest.raises(UsageError, match="fake_quantize needs"):
+        TrainSettings(total_steps=1, precision="bf16", fake_quantize=True)
+
+
+def test_a_step_with_a_non_finite_loss_changes_nothing(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config), tmp_path)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    with torch.no_grad():
+        trainer.model.synthesis_net.leave.v[0, 0] = torch.nan
+        before["synthesis_net.leave.v"][0, 0] = torch.nan
+    trainer._train_step(trainer.model, torch.rand(4, 3, 64, 64))
+    assert trainer.skipped == 1
+    for name, parameter in trainer.model.named_parameters():
+        torch.testing.assert_close(parameter, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[train", "not valid TOML"),
+        ("[trains]", "unknown keys trains"),
+        ("[train]\ntotal_steps = 1\nspeed = 2\n[data]\ntrain = 'x'", "unknown keys speed"),
+        ("[train]\n[data]\ntrain = 'x'", "exactly one of total_steps and total_seconds"),
+        ("[train]\ntotal_steps = 1", "must name the pack"),
+        ("[train]\ntotal_steps = 1\ncrop_size = 100\n[data]\ntrain = 'x'", "multiple of 64"),
+        ("[train]\ntotal_steps = 1\n[[train.phases]]\ncrop_size = 64\n[data]\ntrain = 'x'", "start is missing"),
+        ("[train]\ntotal_steps = 1\n[[train.phases]]\nstart = 0\nseed = 1\n[data]\ntrain = 'x'", "unknown keys seed"),
+        ("[train]\ntotal_steps = 1\noptimizer = 'sgd'\n[data]\ntrain = 'x'", "known are soap and adam"),
+    ],
+)
+def test_impossible_configurations_are_usage_errors(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_settings(path)
+
+
+def test_a_missing_configuration_or_pack_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such configuration"):
+        read_settings(tmp_path / "none.toml")
+    with pytest.raises(DatasetError, match="pack the photographs first"):
+        Pack(tmp_path / "none")
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        read_checkpoint(tmp_path)
+
+
+def test_crops_depend_on_seed_and_number_alone(config: Path) -> None:
+    settings = read_settings(config)
+    one, two = (CropSampler(Pack(settings.train_data), 64, 0.5, seed=7) for _ in range(2))
+    two.batch(0, 5)
+    assert np.array_equal(one.batch(3, 4), two.batch(3, 4))
+    assert not np.array_equal(one.batch(3, 4), one.batch(4, 4))
+    halves = [one.batch(3, 2, rank, 2) for rank in range(2)]
+    assert np.array_equal(np.concatenate(halves), one.batch(3, 4))
+
+
+def test_a_checkpoint_is_cut_into_small_files_and_joined_again(tmp_path: Path) -> None:
+    tensors = {"large": torch.randn(1000, 700), "small": torch.randn(5), "counter": torch.tensor(3)}
+    for step in (1, 2, 3):
+        write_checkpoint(tmp_path, step, tensors, {"step": step}, max_bytes=2**20, kept=2)
+    found, state = read_checkpoint(tmp_path)
+    assert state["step"] == 3
+    assert len(list(tmp_path.iterdir())) == 2
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) <= 2**20
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_schedule_warms_up_holds_and_decays_to_zero() -> None:
+    assert wsd(0.0, 0, 10, 0.4) == pytest.approx(0.1)
+    assert wsd(0.5, 100, 10, 0.4) == 1.0
+    assert 0 < wsd(0.9, 100, 10, 0.4) < wsd(0.7, 100, 10, 0.4) < 1
+    assert wsd(1.0, 100, 10, 0.4) == 0.0
+
+
+def test_phases_change_the_recipe_from_their_start_on(config: Path, tmp_path: Path) -> None:
+    recipe = read_settings(config).train
+    assert recipe.at(0.79) == recipe
+    assert (recipe.at(0.8).crop_size, recipe.at(1.0).quantization) == (128, "round")
+    trainer = Trainer(read_settings(config, {"total_steps": 5}), tmp_path)
+    trainer.run()
+    assert trainer.recipe.frozen_encoder
+    assert not any(p.requires_grad for p in trainer.model.analysis_net.parameters())
+
+
+def test_the_budget_counts_crops_and_names_operators(config: Path) -> None:
+    budget = measure(read_settings(config), steps=3)
+    assert budget.crops == pytest.approx(4 / budget.seconds)
+    assert budget.megapixels == pytest.approx(4 * 64**2 / 1e6 / budget.seconds)
+    assert "convolution_backward" in budget.operators
+
+
+def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
+    optimizer = Soap([weight], lr=1.0, precondition_every=5)
+    for step in range(60):
+        # Gradients of rank one, in a direction that jumps when the bases have just followed the last one.
+        before = weight.detach().clone()
+        direction = torch.randn(
+            12, 1, generator=generator if step % 7 == 0 else torch.Generator().manual_seed(step // 7)
+        )
+        weight.grad = (direction * torch.randn(1, 54, generator=generator)).view(12, 6, 3, 3) * 10.0 ** (step % 3 - 1)
+        optimizer.step()
+        correction = 1 - 0.95 ** (step + 1)
+        # A rotation keeps the norm: at most one for each element.
+        assert (weight.detach() - before).norm() <= 1.001 * weight.numel() ** 0.5 / correction
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_soap_descends_in_orthonormal_bases(bfloat16: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(12, 12, generator=generator)
+    target = torch.randn(12, 6, 3, 3, generator=generator)
+    weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
+    optimizer = Soap([weight], lr=0.03, precondition_every=5, bfloat16=bfloat16)
+    losses = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = torch.einsum("oi,ihwk->ohwk", mixing, weight - target).square().sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+    for mode, size in enumerate((12, 9, 6)):
+        basis = optimizer.state[weight][f"basis{mode}"]
+        torch.testing.assert_close(basis.t() @ basis, torch.eye(size), atol=1e-4, rtol=0)

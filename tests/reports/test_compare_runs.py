@@ -1,0 +1,97 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from isorate.cli import main
+from isorate.reports.compare_page import html, notes, text
+from isorate.reports.compare_runs import compare_runs
+from isorate.runs.folder import Run
+from isorate.runs.row import ANCHOR, MATCHED, Row
+
+POINTS = {"jpeg-quality10": 4000, "jpeg-quality20": 8000, "jpeg-quality40": 16000, "jpeg-quality80": 32000}
+
+
+def make_run(path, edit=lambda row: row, images=("a", "b", "<c>"), versions=None):
+    manifest = {
+        "title": "t",
+        "dataset": {"name": "d", "images": [{"name": i, "width": 256, "height": 256, "sha256": i} for i in images]},
+        "anchor": "jpeg",
+        "codecs": [
+            {"name": c, "backend": f"{c} 1", "spec": c, "options": {}, "available": True} for c in ("jpeg", "jpeg2000")
+        ],
+        "policy": "nearest",
+        "points": list(POINTS),
+        "versions": versions or {"python": "3.11"},
+        "platform": {},
+        "tolerance_pct": 0.5,
+    }
+    run = Run.create(path, manifest)
+    for number, image in enumerate(images):
+        for codec in ("jpeg", "jpeg2000"):
+            for rank, (point, size) in enumerate(POINTS.items()):
+                row = Row(
+                    image=image, width=256, height=256, image_sha256=image, codec=codec, label=codec.upper(),
+                    role=ANCHOR if codec == "jpeg" else MATCHED, point=point, knob=1.0, target_bpp=size / 8192,
+                    num_bytes=size, bpp=size / 8192, residual_pct=0.0, psnr=28.0 + 3 * rank + number,
+                    ms_ssim=0.9 + 0.02 * rank,
+                )  # fmt: skip
+                run.write_row(edit(row))
+    return run
+
+
+def better(row):
+    return replace(row, psnr=row.psnr + 0.5) if row.codec == "jpeg2000" else row
+
+
+def test_differences_wins_and_bd_rate(tmp_path):
+    compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", better))
+    jpeg, jpeg2000 = compared.codecs
+    assert (jpeg.psnr.mean, jpeg.wins_psnr, jpeg.bd_psnr.percent) == (0, 0.5, pytest.approx(0, abs=1e-6))
+    assert jpeg2000.psnr.mean == pytest.approx(0.5)
+    assert (jpeg2000.wins_psnr, jpeg2000.wins_ms_ssim) == (1, 0.5)
+    # 3 dB a doubling: 0.5 dB are worth 2 ** (-1/6) - 1 of the rate
+    assert jpeg2000.bd_psnr.percent == pytest.approx(100 * (2 ** (-1 / 6) - 1), abs=0.2)
+
+
+def test_text_and_page_say_the_same_and_escape(tmp_path):
+    compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", better))
+    printed, page = text(compared), html(compared)
+    for said in ("+0.500", "100%", "JPEG2000"):
+        assert said in printed
+        assert said in page
+    assert "&lt;c&gt;" in page
+    assert "<c>" not in page
+
+
+def test_what_cannot_be_compared_is_told(tmp_path):
+    def edit(row):
+        if row.image == "a":
+            return replace(row, image_sha256="other")
+        if row.codec == "jpeg":
+            return replace(row, num_bytes=row.num_bytes + 400, status="ok" if row.image == "b" else "failed: x")
+        return row
+
+    first = make_run(tmp_path / "a")
+    second = make_run(tmp_path / "b", edit, images=("a", "b", "<c>", "d"), versions={"python": "3.12"})
+    said = " ".join(notes(compare_runs(first, second)))
+    assert "not compared: a" in said
+    assert "8 cells are in" in said
+    assert "0 cells failed in A, 4 in B" in said
+    assert "4 of 4 cells differ in file size" in said
+    assert "python 3.11 → 3.12" in said
+
+
+def test_the_command_writes_text_json_and_html(tmp_path, capsys):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "b", better)
+    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main([*words, "--html", str(tmp_path / "page.html")]) == 0
+    assert "BD-rate" in capsys.readouterr().out
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert main([*words, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["codecs"][1]["cells"][0]["psnr"] == pytest.approx(0.5)
+    make_run(tmp_path / "z", images=("z",))
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "z")]) == 2
+    assert "no cell in common" in capsys.readouterr().err
