@@ -79,6 +79,11 @@ class Weights:
         return sha.hexdigest()
 
     @property
+    def ms_ssim_share(self) -> float:
+        """Share of MS-SSIM in the distortion that these weights were trained for: 0 for the mean squared error."""
+        return float(self.training.get("train", {}).get("ms_ssim_share", 0.0))
+
+    @property
     def model_id(self) -> int:
         """What streams name these weights by: the digest's first 16 bits."""
         return int(self.digest[:4], 16)

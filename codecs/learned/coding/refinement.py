@@ -10,7 +10,6 @@ search for a size then needs one descent, not one a probe. What is left at the e
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +17,11 @@ from isorate.codecs.learned.bitstream.knobs import BIN_STEPS, KnobCodes
 from isorate.codecs.learned.bitstream.latents import to_symbols
 from isorate.codecs.learned.coding.picture import CodedPicture, PictureEncoder, read_picture
 from isorate.codecs.learned.model import density
+from isorate.codecs.learned.model.distortion import distortion
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.model.quantization import RDOQ_WEIGHT
 from isorate.errors import CodecError
+from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
 STEPS = 200
 LEARNING_RATE = 0.01
@@ -72,6 +73,9 @@ class _Descent:
         self.generator = torch.Generator(network.device).manual_seed(SEED)
         self.fast = in_bfloat16("auto", network.device, fake_quantize=False)
         self.x = torch.from_numpy(image).to(network.device).permute(2, 0, 1)[None].float() / 255
+        # A picture too small for MS-SSIM is refined for the squared error.
+        small = min(image.shape[:2]) < MS_SSIM_MIN_SIDE
+        self.ms_ssim_share = 0.0 if small else network.weights.ms_ssim_share
         self.rate_weight = start.codes.values(network.config.knots)[0]
         y = encoder.latent(start.codes) / self.bin_size
         w = network.hyper_analysis(start.latents.z, image, start.codes) / self.bin_size
@@ -99,8 +103,8 @@ class _Descent:
             bits = bits + self.bits(z, self.model.latent_prior(z_value, features, condition))
             picture = self.model.synthesis_net(z_value, features, h).float()
         height, width = self.x.shape[2:]
-        distortion: Tensor = (picture[..., :height, :width] - self.x).square().mean()
-        return distortion / self.rate_weight + bits / (height * width)
+        error = distortion(picture[..., :height, :width], self.x, self.ms_ssim_share).mean()
+        return error / self.rate_weight + bits / (height * width)
 
     def bits(self, symbols: Tensor, parameters: tuple[Tensor, Tensor]) -> Tensor:
         mean, log2_scale = (value.float() for value in parameters)
@@ -128,9 +132,9 @@ class _Descent:
         return nearest
 
     def distortion(self, coded: CodedPicture) -> float:
-        """Return the mean squared error of the decoded picture in 0..1."""
-        picture = read_picture(self.network, coded.data)
-        return float(np.square(picture.astype(np.float32) - self.image).mean()) / 255**2
+        """Return D of the decoded picture."""
+        picture = torch.from_numpy(read_picture(self.network, coded.data)).to(self.x).permute(2, 0, 1)[None] / 255
+        return float(distortion(picture, self.x, self.ms_ssim_share))
 
 
 def annealed(value: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
 from isorate.errors import IsorateError, UsageError
 
@@ -44,19 +45,20 @@ def model_card(weights: Path, runs: Sequence[Path], data: str, hardware: str, co
         f"* **Steps** {_sum_up(states)}",
         f"* **Hardware** {hardware}",
         f"* **Trained by** commit `{commit}`",
-        "* **Objective** D + λR, D the mean squared error; λ and Δ drawn for every image (docs/training.md)",
+        f"* **Objective** D + λR, D {_distortion(states[-1])}; λ and Δ drawn for every image (docs/training.md)",
         f"* **Shape** {', '.join(f'{key} {value}' for key, value in model.items() if key != 'name')}",
         "",
         "Validation after each run: photographs never trained on, latents truly rounded, Δ = 1, estimated bits.",
         "",
-        "| run | log10 λ | bits per pixel | PSNR, dB |",
-        "|---|---|---|---|",
+        "| run | log10 λ | bits per pixel | PSNR, dB | MS-SSIM |",
+        "|---|---|---|---|---|",
     ]
     for number, run in enumerate(runs, 1):
         rows = _rows(run / "validation.csv")
         last = rows[-1]["step"]
         lines += [
-            f"| {number} | {row['log10_lmbda']} | {float(row['bpp']):.4f} | {float(row['psnr']):.2f} |"
+            f"| {number} | {row['log10_lmbda']} | {float(row['bpp']):.4f} | {float(row['psnr']):.2f} "
+            f"| {float(row['ms_ssim']):.4f} |"
             for row in rows
             if row["step"] == last
         ]
@@ -77,6 +79,13 @@ def _state(run: Path) -> dict[str, Any]:
         raise UsageError(f"{run} holds no checkpoint")
     state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
     return state
+
+
+def _distortion(state: dict[str, Any]) -> str:
+    share = state["train"].get("ms_ssim_share", 0.0)
+    if not share:
+        return "the mean squared error"
+    return f"{share:g} · {MS_SSIM_SCALE} · (1 - MS-SSIM) + {1 - share:g} · the mean squared error"
 
 
 def _sum_up(states: Sequence[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 CURVE_FIELDS = ("step", "seconds", "loss", "bpp", "psnr", "learning_rate", "steps_per_second", "skipped")
 """``curve.csv``: means over the steps since the last row; `psnr` in dB, `learning_rate` that of the transforms."""
-VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr")
+VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr", "ms_ssim")
 """``validation.csv``: one row for each λ of a validation."""
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.distortion import squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.model.priors import set_fake_quantize
 from isorate.codecs.learned.model.quantization import QuantizationMode
@@ -32,7 +33,7 @@ from isorate.codecs.learned.training.ema import WeightAverage
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.klt_init import klt_warm_start
 from isorate.codecs.learned.training.loader import batches
-from isorate.codecs.learned.training.loss import draw_conditions, objective, rate_distortion
+from isorate.codecs.learned.training.loss import bits_per_pixel, draw_conditions, objective
 from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
@@ -187,9 +188,10 @@ class Trainer:
         model.load_state_dict(self.average.shadow)
         mode: QuantizationMode = "rdoq" if self.recipe.quantization == "rdoq" else "round"
         points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images, mode)
-        rows = [(self.step, round(self.seconds, 1), p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4)) for p in points]
+        now = (self.step, round(self.seconds, 1))
+        rows = [(*now, p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4), round(p.ms_ssim, 5)) for p in points]
         append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
-        tqdm.write(" | ".join(f"{p.log10_lmbda:g}: {p.bpp:.4f} bpp {p.psnr:.3f} dB" for p in points))
+        tqdm.write(" | ".join(f"{p.log10_lmbda:g}: {p.bpp:.4f} bpp {p.psnr:.3f} dB {p.ms_ssim:.4f}" for p in points))
 
     def _enter_phase(self, recipe: TrainSettings) -> None:
         """Follow `recipe` from this step on."""
@@ -224,7 +226,7 @@ class Trainer:
         fast = in_bfloat16(recipe.precision, place.device, recipe.fake_quantize)
         with torch.autocast(place.device.type, torch.bfloat16, enabled=fast):
             coded = network(x, lmbda, bin_size, recipe.quantization, generator, reconstruct=whole)
-        loss = objective(coded, x, lmbda, recipe.rate_weight_power)
+        loss = objective(coded, x, lmbda, recipe)
         self.model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
@@ -237,9 +239,8 @@ class Trainer:
             self.average.update(self.model, self.step)
         else:
             self.skipped += 1
-        rate, distortion = rate_distortion(coded, x)
-        psnr = -10 * torch.log10(distortion.detach().clamp_min(1e-10))
-        return loss.item(), rate.mean().item(), psnr.mean().item()
+        psnr = -10 * torch.log10(squared_error(coded.picture, x).detach().clamp_min(1e-10))
+        return loss.item(), bits_per_pixel(coded, x).mean().item(), psnr.mean().item()
 
     def _record_curve(self, window: list[tuple[float, float, float]], pace: float, bar: "tqdm[Never]") -> None:
         if self.place.rank:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from isorate.codecs.learned.model.autoencoder import Coded
+from isorate.codecs.learned.model.distortion import distortion
 from isorate.codecs.learned.training.settings import TrainSettings
 
 MIDDLE_LMBDA = 10.0**-2.5
@@ -19,13 +20,12 @@ def draw_conditions(count: int, settings: TrainSettings, generator: torch.Genera
     return lmbda, 2.0 ** ((2 * octave - 1) * settings.bin_octaves)
 
 
-def rate_distortion(coded: Coded, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return R in bits per pixel and D, the mean squared error, of each image: both (N,), float32."""
-    distortion = (coded.picture.float() - x.float()).square().flatten(1).mean(1)
-    return coded.bits / (x.shape[-1] * x.shape[-2]), distortion
+def bits_per_pixel(coded: Coded, x: Tensor) -> Tensor:
+    """Return R of each image: (N,), float32."""
+    return coded.bits / (x.shape[-1] * x.shape[-2])
 
 
-def objective(coded: Coded, x: Tensor, lmbda: Tensor, rate_weight_power: float) -> Tensor:
+def objective(coded: Coded, x: Tensor, lmbda: Tensor, settings: TrainSettings) -> Tensor:
     """Return the batch's loss: the mean of (D + λR) / λ, weighted by a power of λ."""
-    rate, distortion = rate_distortion(coded, x)
-    return ((distortion / lmbda + rate) * (lmbda / MIDDLE_LMBDA) ** rate_weight_power).mean()
+    cost = distortion(coded.picture, x, settings.ms_ssim_share) / lmbda + bits_per_pixel(coded, x)
+    return (cost * (lmbda / MIDDLE_LMBDA) ** settings.rate_weight_power).mean()

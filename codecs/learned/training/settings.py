@@ -9,6 +9,7 @@ from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import Precision
 from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.errors import UsageError
+from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
 PHASE_KEYS = frozenset(
     {"batch_size", "crop_size", "smallest_scale", "quantization", "fake_quantize", "frozen_encoder", "focus_share"}
@@ -82,6 +83,9 @@ class TrainSettings:
         parameters, likelihoods and losses are in fp32 always.
     fake_quantize
         Whether the priors are put on the integers' grids.
+    ms_ssim_share
+        D is this share of :data:`~isorate.codecs.learned.model.distortion.MS_SSIM_SCALE` · (1 - MS-SSIM) and the rest
+        of the mean squared error.
     frozen_encoder
         Whether analysis and hyper-analysis keep still (to fine-tune decoder and priors on truly rounded latents).
     """
@@ -114,6 +118,7 @@ class TrainSettings:
     quantization: QuantizationMode = "mixed"
     precision: Precision = "auto"
     fake_quantize: bool = False
+    ms_ssim_share: float = 0.0
     frozen_encoder: bool = False
     curve_steps: int = 50
     checkpoint_seconds: float = 120.0
@@ -129,6 +134,10 @@ class TrainSettings:
             raise UsageError("[train] needs exactly one of total_steps and total_seconds to be positive")
         if self.crop_size % 64 or self.crop_size <= 0:
             raise UsageError(f"train.crop_size is {self.crop_size}; it must be a multiple of 64")
+        if not 0 <= self.ms_ssim_share <= 1:
+            raise UsageError(f"train.ms_ssim_share is {self.ms_ssim_share}; it must be in 0..1")
+        if self.ms_ssim_share and self.crop_size < MS_SSIM_MIN_SIDE:
+            raise UsageError(f"train.crop_size is {self.crop_size}; MS-SSIM needs {MS_SSIM_MIN_SIDE} at least")
         if self.optimizer not in ("soap", "adam"):
             raise UsageError(f"train.optimizer is {self.optimizer!r}; known are soap and adam")
         if self.precision not in get_args(Precision):

@@ -12,7 +12,7 @@ import sys
 import tarfile
 import time
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from isorate.codecs.learned.bitstream.weights import weights_path
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE, distortion, squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import measure
 from isorate.codecs.learned.tools.card import model_card
@@ -32,12 +33,13 @@ from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_c
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.loop import Trainer
-from isorate.codecs.learned.training.loss import rate_distortion
+from isorate.codecs.learned.training.loss import bits_per_pixel, objective
 from isorate.codecs.learned.training.pack import pack
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import TrainSettings, read_settings
 from isorate.codecs.learned.training.soap import Soap
 from isorate.errors import DatasetError, UsageError
+from isorate.metrics import ms_ssim
 
 CONFIGS = Path(sys.modules["isorate.codecs.learned"].__path__[0]) / "configs"
 CONFIG = """
@@ -132,7 +134,9 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_the_uninterrupted_one(con
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert losses[-1] < losses[0]
     with (tmp_path / "whole" / "validation.csv").open() as file:
-        assert float(next(iter(csv.DictReader(file)))["psnr"]) > 20
+        row = next(iter(csv.DictReader(file)))
+    assert float(row["psnr"]) > 20
+    assert row["ms_ssim"] == "nan"  # the photograph is too small for five scales
 
 
 def test_a_compact_checkpoint_resumes_with_a_new_warm_up(config: Path, tmp_path: Path) -> None:
@@ -288,6 +292,50 @@ def test_rdoq_training_lowers_the_cost_of_the_same_latents(config: Path, tmp_pat
     assert gradient.abs().sum() > 0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_distortion_is_a_mixture_of_both_measures(share: float) -> None:
+    original = photographs.chelsea()[:176, :192]
+    decoded = np.stack([original.clip(20, 220), original // 32 * 32 + 16])
+    x, picture = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 for pixels in (original[None], decoded))
+    expected = [
+        share * MS_SSIM_SCALE * (1 - ms_ssim(original, one))
+        + (1 - share) * np.square((original - 1.0 * one) / 255).mean()
+        for one in decoded
+    ]
+    found = distortion(picture, x.expand(2, -1, -1, -1), share)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32), rtol=2e-4, atol=1e-8)
+
+
+def test_training_for_ms_ssim_changes_the_objective_and_its_gradient(config: Path, tmp_path: Path) -> None:
+    settings = read_settings(config, {"crop_size": 192, "ms_ssim_share": 1.0, "batch_size": 2, "phases": []})
+    trainer = Trainer(settings, tmp_path)
+    trainer.warm_start()
+    x = torch.from_numpy(np.stack([trainer.sampler.crop(number) for number in range(2)])).permute(0, 3, 1, 2) / 255
+    coded = trainer.model(x, torch.tensor([0.01, 0.002]), torch.ones(2))
+    for recipe in (settings.train, replace(settings.train, ms_ssim_share=0.0)):
+        lmbda = torch.tensor([0.01, 0.002])
+        expected = distortion(coded.picture, x, recipe.ms_ssim_share) / lmbda + bits_per_pixel(coded, x)
+        weight = (lmbda / 10**-2.5) ** recipe.rate_weight_power
+        torch.testing.assert_close(objective(coded, x, lmbda, recipe), (expected * weight).mean())
+    trainer.run(steps=2)
+    assert trainer.skipped == 0
+
+
+@pytest.mark.parametrize(("share", "crop"), [(1.5, 192), (-0.1, 192), (1.0, 128)])
+def test_an_impossible_share_of_ms_ssim_is_refused(share: float, crop: int) -> None:
+    with pytest.raises(UsageError, match=r"ms_ssim_share is|MS-SSIM needs 161"):
+        TrainSettings(total_steps=1, ms_ssim_share=share, crop_size=crop)
+
+
+def test_validation_measures_ms_ssim_where_it_is_defined(config: Path, tmp_path: Path) -> None:
+    settings = read_settings(config)
+    trainer = Trainer(replace(settings, validation_data=settings.train_data), tmp_path)
+    trainer.warm_start()
+    trainer.record_validation()
+    with (tmp_path / "validation.csv").open() as file:
+        assert 0.5 < float(next(iter(csv.DictReader(file)))["ms_ssim"]) < 1
+
+
 def test_a_run_starts_from_a_weights_file(tmp_path: Path, config: Path) -> None:
     weights = Path(__file__).parents[3] / "data" / "learned" / "tiny.safetensors"
     network = load_network(weights)
@@ -312,7 +360,8 @@ def test_bfloat16_convolutions_change_a_pass_only_slightly(config: Path, tmp_pat
     results = []
     for fast in (False, True):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            results.append(rate_distortion(trainer.model(x, lmbda, bin_size), x))
+            coded = trainer.model(x, lmbda, bin_size)
+            results.append((bits_per_pixel(coded, x), squared_error(coded.picture, x)))
     for exact, near in zip(*results, strict=True):
         torch.testing.assert_close(near, exact, rtol=0.03, atol=0)
 
