@@ -5,7 +5,7 @@ points that another point of the same codec dominates each give numbers that loo
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from isorate.reports.curves import Curve, complete_images, of_dataset, of_image
@@ -38,6 +38,8 @@ class BDRate:
         The share of the narrower curve's range that this is.
     reason
         Why `percent` is None.
+    left_out
+        Images that are in neither curve: a codec failed on them, or decoded one without any error (infinite PSNR).
     images
         The same over single images: mean and interval, where at least two images allow it.
     """
@@ -47,6 +49,7 @@ class BDRate:
     high: float | None = None
     overlap: float | None = None
     reason: str = ""
+    left_out: tuple[str, ...] = ()
     images: Interval | None = None
 
 
@@ -98,10 +101,11 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
     images = complete_images(comparison, comparison.anchor, column)
     anchor = of_dataset(comparison, comparison.anchor, images)
     whole = bd_rate(anchor, of_dataset(comparison, column, images), metric)
+    left_out = tuple(image.name for image in comparison.images if image.name not in images)
     if whole.percent is None:
-        return whole
+        return replace(whole, left_out=left_out)
     each = []
     for image in comparison.images:
         theirs = of_image(comparison, image.name, comparison.anchor)
         each.append((bd_rate(theirs, of_image(comparison, image.name, column), metric).percent, 0.0))
-    return BDRate(whole.percent, whole.low, whole.high, whole.overlap, images=difference(each))
+    return replace(whole, left_out=left_out, images=difference(each))

@@ -6,7 +6,7 @@ from isorate.errors import RunError
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.curves import Curve, CurvePoint
 from isorate.reports.results import Column, Comparison
-from isorate.reports.summary import Interval, difference, mean, win_rate
+from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
 from isorate.runs.folder import Run
 from isorate.runs.manifest import check_manifest, version_differences
 from isorate.runs.row import Row
@@ -145,7 +145,7 @@ def _change(
     pairs = tuple(Pair(a, b) for a, b in cells if a.ok and b.ok)
     psnr = [(pair.second.psnr, pair.first.psnr) for pair in pairs]
     ms_ssim = [(pair.second.ms_ssim, pair.first.ms_ssim) for pair in pairs]
-    images = {a.image for a, _ in cells}
+    images = {a.image for a, _ in cells} - _partly_identical(cells)
     curves = _curve(sides[0], first, images), _curve(sides[1], second, images)
     rates: dict[Metric, BDRate] = {metric: bd_rate(*curves, metric) for metric in ("psnr", "ms_ssim")}
     return CodecChange(
@@ -162,6 +162,15 @@ def _change(
         bd_ms_ssim=rates["ms_ssim"],
         failed=(sum(not a.ok for a, _ in cells), sum(not b.ok for _, b in cells)),
     )
+
+
+def _partly_identical(cells: list[tuple[Row, Row]]) -> set[str]:
+    """Return the images that a run decodes without any error at a point where others have a finite PSNR."""
+    found: set[str] = set()
+    for side in zip(*cells, strict=True):
+        for point in {row.point for row in side}:
+            found.update(identical_among([row for row in side if row.point == point and row.ok]))
+    return found
 
 
 def _curve(side: Comparison, column: Column, images: set[str]) -> Curve:

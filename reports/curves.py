@@ -1,15 +1,12 @@
-"""Rate-distortion curves: from a run, from published tables, and in the JSON layout that CompressAI uses."""
+"""Rate-distortion curves: from a run, and in the JSON layout that CompressAI uses."""
 
-import csv
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from isorate.errors import ReportError
 from isorate.reports.results import Column, Comparison
-from isorate.reports.summary import mean
+from isorate.reports.summary import identical_among, mean
 from isorate.runs.row import Row
 
 
@@ -44,13 +41,21 @@ def _point(row: Row) -> CurvePoint:
 
 
 def complete_images(comparison: Comparison, *columns: Column) -> list[str]:
-    """Return the images on which every one of the codecs succeeded at every level."""
+    """Return the images on which every one of the codecs succeeded at every level, with a finite PSNR.
+
+    Where a codec's PSNR is infinite on all of them, the level has no point; no image is left out for it.
+    """
     levels = comparison.levels()
-    return [
+    good = [
         image.name
         for image in comparison.images
         if all(_good(comparison, image.name, level.point_of.get(image.name), c) for level in levels for c in columns)
     ]
+    identical: set[str] = set()
+    for level in levels:
+        for column in columns:
+            identical.update(identical_among([r for r in comparison.at(level, column.codec) if r.image in good]))
+    return [name for name in good if name not in identical]
 
 
 def of_dataset(comparison: Comparison, column: Column, images: Sequence[str] | None = None) -> Curve:
@@ -75,62 +80,12 @@ def _good(comparison: Comparison, image: str, point: str | None, column: Column)
 
 
 def to_compressai(curve: Curve, description: str) -> dict[str, Any]:
-    """Return a curve in the layout of CompressAI's result files, which its plotting tool reads."""
+    """Return a curve in the layout of CompressAI's result files, which its plotting tool reads.
+
+    An infinite PSNR, which strict JSON cannot hold, is null there.
+    """
     results: dict[str, list[float | None]] = {"bpp": [point.bpp for point in curve.points]}
-    results["psnr-rgb"] = [point.psnr for point in curve.points]
+    results["psnr-rgb"] = [None if p.psnr is None or math.isinf(p.psnr) else p.psnr for p in curve.points]
     if all(point.ms_ssim is not None for point in curve.points):
         results["ms-ssim-rgb"] = [point.ms_ssim for point in curve.points]
     return {"name": curve.name, "description": description, "results": results}
-
-
-def read(path: Path) -> list[Curve]:
-    """Return published curves from a CSV file, a CompressAI JSON file, or a folder of such JSON files.
-
-    The CSV has the columns ``codec``, ``bpp``, ``psnr_rgb`` (or ``psnr``), and may have ``ms_ssim`` and ``source``.
-
-    Raises
-    ------
-    ReportError
-        When the file is missing or has another layout.
-    """
-    if path.is_dir():
-        found = [curve for file in sorted(path.glob("*.json")) for curve in read(file)]
-        if not found:
-            raise ReportError(f"{path}: no .json files with published curves in this folder")
-        return found
-    try:
-        text = path.read_text("utf-8-sig")
-        return [_from_compressai(json.loads(text), path.name)] if path.suffix == ".json" else _from_csv(text)
-    except OSError as error:
-        raise ReportError(
-            f"{path}: {error.strerror}; give a CSV or a CompressAI JSON file of published curves"
-        ) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{path}: not a table of published curves: {error!r}") from None
-
-
-def _from_csv(text: str) -> list[Curve]:
-    curves: dict[str, list[CurvePoint]] = {}
-    sources: dict[str, str] = {}
-    for line in csv.DictReader(text.splitlines()):
-        psnr = line["psnr_rgb"] if "psnr_rgb" in line else line["psnr"]
-        point = CurvePoint(float(line["bpp"]), _optional(psnr), _optional(line.get("ms_ssim")))
-        curves.setdefault(line["codec"], []).append(point)
-        sources.setdefault(line["codec"], line.get("source") or "published")
-    return [_curve(name, points, sources[name]) for name, points in curves.items()]
-
-
-def _optional(text: str | None) -> float | None:
-    return float(text) if text else None
-
-
-def _from_compressai(data: dict[str, Any], file: str) -> Curve:
-    results = data["results"]
-    psnr = results.get("psnr-rgb") or results.get("psnr") or [None] * len(results["bpp"])
-    ms_ssim = results.get("ms-ssim-rgb") or results.get("ms-ssim") or [None] * len(results["bpp"])
-    points = [CurvePoint(*values) for values in zip(results["bpp"], psnr, ms_ssim, strict=True)]
-    return _curve(str(data["name"]), points, str(data.get("description") or file))
-
-
-def _curve(name: str, points: Sequence[CurvePoint], source: str) -> Curve:
-    return Curve(name, tuple(sorted(points, key=lambda point: point.bpp)), source)

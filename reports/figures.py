@@ -15,6 +15,7 @@ from isorate.errors import ReportError
 from isorate.image import Image
 from isorate.reports import crops, curves, paper, text
 from isorate.reports.paper import printable
+from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo
 from isorate.runs.folder import Run, safe_name
 
@@ -57,7 +58,7 @@ def render(
     style
         A bundle of tueplots, such as ``neurips2024``.
     published
-        Curves to draw beside the run's own; see :func:`isorate.reports.curves.read`.
+        Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def render(
                     made += paper.save(figure, out / f"crops-{safe_name(image.name)}-{safe_name(point)}", formats, dpi)
                 places.append((image, boxes))
             made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
-            others = curves.read(published) if published else []
+            others = read_published(published) if published else []
             for metric in ("psnr", "ms_ssim"):
                 made += paper.save(rd_figure(comparison, metric, others, width), out / f"rd-{metric}", formats, dpi)
     except OSError as error:

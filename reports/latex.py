@@ -1,7 +1,7 @@
 """Booktabs tables: for each image as in the paper's supplementary, and the data set's means."""
 
 from isorate.reports.results import Comparison
-from isorate.reports.summary import AVERAGING, CodecSummary, summarize
+from isorate.reports.summary import AVERAGING, CodecSummary, exclusions, summarize
 from isorate.reports.text import METRICS, metric, number, rank, ranks
 
 _SPECIAL = {
@@ -90,5 +90,6 @@ def _means(comparison: Comparison, label: str, summaries: list[CodecSummary]) ->
             str(some.cells - some.failed),
         ])  # fmt: skip
     head = ["", "BPP", r"$|$residual$|$ (\%)", "PSNR (dB)", "MS-SSIM", r"$\Delta$PSNR", "$n$"]
-    caption = f"{escape(comparison.dataset)}, {escape(label)}. {escape(AVERAGING)}"
+    notes = " ".join(["", *exclusions(summaries)])
+    caption = f"{escape(comparison.dataset)}, {escape(label)}. {escape(AVERAGING)}{escape(notes)}"
     return _table(caption, "lrrrrrr", head, lines)

@@ -13,8 +13,9 @@ from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, text
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.frames import Frames
+from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Column, Comparison, ImageInfo
-from isorate.reports.summary import AVERAGING, summarize
+from isorate.reports.summary import AVERAGING, exclusions, some_names, summarize
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -35,7 +36,7 @@ def render(
     single_file
         Whether the full frames stand inside the page instead of beside it.
     published
-        Curves to draw beside the run's own; see :func:`isorate.reports.curves.read`.
+        Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def render(
     comparison = Comparison(Run.open(run_path))
     folder = run_path / "report" if out is None else out
     frames = Frames(single_file)
-    html = _html(comparison, frames, curves.read(published) if published else [])
+    html = _html(comparison, frames, read_published(published) if published else [])
     try:
         frames.write(folder)
     except OSError as error:
@@ -64,7 +65,9 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=text.number, percent=text.percent, seconds=text.seconds, knob=text.knob)
+    environment.filters.update(
+        number=text.number, names=some_names, percent=text.percent, seconds=text.seconds, knob=text.knob
+    )
     images = _images(comparison, frames)
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
@@ -77,6 +80,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         levels=levels,
         summaries=[(level, summarize(comparison, level)) for level in levels],
         averaging=AVERAGING,
+        exclusions=exclusions,
         rates=rates,
         good_overlap=bdrate.GOOD_OVERLAP,
         no_rates=_one_reason(rates),

@@ -1,6 +1,7 @@
 """Means per codec, wins against the anchor and bootstrap intervals of the differences.
 
-A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), as in papers on Kodak.
+A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), as in papers on Kodak. A picture
+that is decoded without any error has an infinite one: such images are left out of the means, by name.
 """
 
 import math
@@ -42,7 +43,8 @@ class CodecSummary:
     """What one codec did at one level.
 
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
-    `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them.
+    `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
+    images that `psnr` leaves out, being infinite where others are not.
     """
 
     column: Column
@@ -52,6 +54,7 @@ class CodecSummary:
     residual_pct: float | None
     residual_worst: float | None
     psnr: float | None
+    identical: tuple[str, ...]
     ms_ssim: float | None
     difference_psnr: Interval | None
     difference_ms_ssim: Interval | None
@@ -82,6 +85,7 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         residual_pct=mean(residuals),
         residual_worst=max(residuals, default=None),
         psnr=mean([row.psnr for row in good]),
+        identical=identical_among(good),
         ms_ssim=mean([row.ms_ssim for row in good]),
         difference_psnr=difference(psnr),
         difference_ms_ssim=difference(ms_ssim),
@@ -101,9 +105,37 @@ def _pairs(comparison: Comparison, rows: Sequence[Row]) -> list[tuple[Row, Row]]
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are there."""
+    """Return the mean of the values that are there; an infinite one counts only where there is no other."""
     there = [value for value in values if value is not None]
+    there = [value for value in there if math.isfinite(value)] or there
     return sum(there) / len(there) if there else None
+
+
+def identical_among(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the images whose PSNR is infinite, if that of others among `rows` is not."""
+    infinite = tuple(row.image for row in rows if row.psnr is not None and math.isinf(row.psnr))
+    return infinite if len(infinite) < len([row for row in rows if row.psnr is not None]) else ()
+
+
+def exclusions(summaries: Sequence[CodecSummary]) -> list[str]:
+    """Return a sentence for each codec whose mean PSNR leaves images out."""
+    return [
+        f"{some.column.label}: mean PSNR over {some.cells - some.failed - len(some.identical)} of {some.cells} images; "
+        f"decoded without any error, thus of infinite PSNR: {some_names(some.identical)}."
+        for some in summaries
+        if some.identical
+    ]
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return the names, of many only the first.
+
+    >>> some_names(["a", "b"]), some_names(list("abcdefgh"))
+    ('a, b', 'a, b, c, d, e and 3 more')
+    """
+    most = 5
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def _median(values: Sequence[float | None]) -> float | None:
@@ -127,11 +159,13 @@ def win_rate(pairs: Sequence[tuple[float | None, float | None]]) -> float | None
 def difference(pairs: Sequence[tuple[float | None, float | None]]) -> Interval | None:
     """Return the mean paired difference and its percentile bootstrap interval over the images.
 
-    The resampling is seeded: equal input gives an equal interval.
+    Where some differences are finite, an infinite one (one picture of the pair is identical to the original) does not
+    count; `count` says how many do. The resampling is seeded: equal input gives an equal interval.
     """
     differences = _differences(pairs)
     if not differences:
         return None
+    differences = [value for value in differences if math.isfinite(value)] or differences
     average = sum(differences) / len(differences)
     if len(differences) < 2 or not math.isfinite(average):
         return Interval(average, None, None, len(differences))

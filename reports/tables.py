@@ -3,14 +3,15 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
 from isorate.reports import bdrate, curves, latex
 from isorate.reports.fairness import check
-from isorate.reports.results import Comparison, Level
-from isorate.reports.summary import AVERAGING, summarize
+from isorate.reports.results import Comparison
+from isorate.reports.summary import AVERAGING, CodecSummary, exclusions, some_names, summarize
 from isorate.reports.text import DASH, METRICS, metric, number, ranks, seconds
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
@@ -56,7 +57,7 @@ def render(run: Run, fmt: Format, *, residual: bool = False, document: bool = Tr
     if fmt == "latex":
         return latex.render(comparison, residual=residual, document=document)
     data = _compressai(comparison) if fmt == "compressai" else [row.to_json() for row in comparison.rows]
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _csv(rows: list[Row]) -> str:
@@ -95,7 +96,9 @@ def markdown_escape(text: str) -> str:
 def _markdown(comparison: Comparison) -> str:
     parts = [f"# {markdown_escape(comparison.title)}", ""]
     for level in comparison.levels():
-        parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(comparison, level), "", AVERAGING, ""]
+        summaries = summarize(comparison, level)
+        notes = [markdown_escape(note) for note in exclusions(summaries)]
+        parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries), "", AVERAGING, *notes, ""]
     rates = _rates(comparison)
     if rates:
         parts += ["## BD-rate against the anchor", "", *rates, ""]
@@ -121,7 +124,7 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _means(comparison: Comparison, level: Level) -> list[str]:
+def _means(summaries: Sequence[CodecSummary]) -> list[str]:
     head = [
         "codec",
         "bpp",
@@ -135,7 +138,7 @@ def _means(comparison: Comparison, level: Level) -> list[str]:
         "failed",
     ]
     lines = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
-    for some in summarize(comparison, level):
+    for some in summaries:
         gap = some.difference_psnr
         text = DASH
         if gap is not None:
@@ -166,7 +169,8 @@ def _rate(rate: bdrate.BDRate) -> str:
     if rate.percent is None:
         return f"none: {markdown_escape(rate.reason)}"
     over = f"{number(rate.low, 1)}–{number(rate.high, 1)} dB, overlap {rate.overlap:.0%}"
-    return f"{number(rate.percent, 1, sign=True)} % ({over})"
+    without = f", without {markdown_escape(some_names(rate.left_out))}" if rate.left_out else ""
+    return f"{number(rate.percent, 1, sign=True)} % ({over}{without})"
 
 
 def _image(comparison: Comparison, image: str, point: str) -> list[str]:

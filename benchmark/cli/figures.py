@@ -44,7 +44,8 @@ def figures(
     style
         A bundle of tueplots, such as `icml2024` (pip install tueplots).
     published
-        CSV of published rate-distortion curves to draw beside the measured ones: codec, bpp, psnr_rgb, ms_ssim.
+        Published rate-distortion curves to draw beside the measured ones: a CSV with codec, bpp, psnr_rgb, ms_ssim
+        (or ms_ssim_db), or CompressAI's JSON.
     """
     from isorate.reports.figures import render
 

@@ -32,7 +32,8 @@ def report(
     single_file
         Put every image inside the page.
     published
-        CSV of published rate-distortion curves to draw beside the measured ones: codec, bpp, psnr_rgb, ms_ssim.
+        Published rate-distortion curves to draw beside the measured ones: a CSV with codec, bpp, psnr_rgb, ms_ssim
+        (or ms_ssim_db), or CompressAI's JSON.
     """
     from isorate.reports.page import render
 

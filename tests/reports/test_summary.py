@@ -1,9 +1,15 @@
 import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from isorate.reports import page, tables
+from isorate.reports.bdrate import of_codec
+from isorate.reports.curves import complete_images
 from isorate.reports.results import Comparison
-from isorate.reports.summary import difference, mean, summarize, win_rate
+from isorate.reports.summary import difference, exclusions, mean, summarize, win_rate
 from isorate.runs.folder import Run
 
 
@@ -62,6 +68,45 @@ def test_ties_count_half_and_two_identical_pictures_tie() -> None:
     assert difference([(math.inf, math.inf), (1.0, 1.0)]) is not None
     assert win_rate([(None, 1.0)]) is None
     assert mean([None]) is None
+
+
+def test_one_identical_picture_is_left_out_of_the_means_by_name(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    part = Run.open(tmp_path / "run")
+    before = next(row for row in part.rows() if row.image == "chelsea" and row.codec == "jpeg2000")
+    part.write_row(replace(before, psnr=math.inf, ms_ssim=1.0))
+    comparison = Comparison(part)
+    level = next(level for level in comparison.levels() if level.point_of["chelsea"] == before.point)
+    some = summarize(comparison, level)[1]
+    rest = [row.psnr or 0 for row in comparison.at(level, "jpeg2000") if row.image != "chelsea"]
+    assert some.psnr == pytest.approx(sum(rest) / 3)
+    assert some.identical == ("chelsea",)
+    assert some.difference_psnr is not None
+    assert some.difference_psnr.count == 3
+    assert some.difference_psnr.low is not None
+    note = "JPEG2000: mean PSNR over 3 of 4 images; decoded without any error, thus of infinite PSNR: chelsea."
+    assert exclusions([some]) == [note]
+    assert note in page.render(part.path, tmp_path / "page").read_text("utf-8")
+    assert note.replace(".", "") in tables.render(part, "markdown").replace("\\", "").replace(".", "")
+    assert "infinite PSNR: chelsea" in tables.render(part, "latex")
+
+    rate = of_codec(comparison, comparison.columns[1], "psnr")
+    assert rate.percent is not None
+    assert rate.left_out == ("chelsea",)
+    others = complete_images(comparison, *comparison.columns[:2])
+    assert others == [image.name for image in comparison.images if image.name != "chelsea"]
+    assert "without chelsea" in tables.render(part, "markdown")
+
+
+def test_a_level_that_is_lossless_throughout_costs_no_image(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    part = Run.open(tmp_path / "run")
+    for row in part.rows():
+        if row.codec == "jpeg2000" and row.point.endswith("80"):
+            part.write_row(replace(row, psnr=math.inf))
+    comparison = Comparison(part)
+    assert len(complete_images(comparison, *comparison.columns)) == 4
+    assert summarize(comparison, comparison.levels()[-1])[1].psnr == math.inf
 
 
 def test_levels_rank_the_rates_where_images_have_their_own_points(run: Run) -> None:

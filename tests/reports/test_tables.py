@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isorate.errors import ReportError
-from isorate.reports import curves, latex, tables
+from isorate.reports import latex, tables
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -61,34 +61,6 @@ def test_markdown_keeps_hostile_names_as_text(hostile_run: Run) -> None:
 def test_unknown_format_is_refused(run: Run) -> None:
     with pytest.raises(ReportError, match="csv, markdown, latex, json"):
         tables.render(run, "xlsx")  # type: ignore[arg-type]
-
-
-def test_compressai_layout_survives_a_round_trip(run: Run, tmp_path: Path) -> None:
-    objects = json.loads(tables.render(run, "compressai"))
-    assert [item["name"] for item in objects] == ["WebP", "JPEG2000", "JPEG"]
-    for item in objects:
-        file = tmp_path / f"{item['name']}.json"
-        file.write_text(json.dumps(item))
-        (curve,) = curves.read(file)
-        assert [point.bpp for point in curve.points] == item["results"]["bpp"]
-        assert [point.psnr for point in curve.points] == item["results"]["psnr-rgb"]
-    assert len(curves.read(tmp_path)) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("a.json", "{}"), ("a.json", "no json"), ("a.csv", "codec,bpp\nx,1\n"), ("a.csv", "codec,bpp,psnr\nx,much,1\n")],
-)
-def test_published_curves_of_another_layout_are_refused(tmp_path: Path, name: str, text: str) -> None:
-    file = tmp_path / name
-    file.write_text(text)
-    with pytest.raises(ReportError, match="not a table of published curves"):
-        curves.read(file)
-
-
-def test_missing_published_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"nowhere\.csv"):
-        curves.read(tmp_path / "nowhere.csv")
 
 
 def test_latex_marks_best_and_second(run: Run) -> None:
