@@ -1,11 +1,13 @@
 """The Python way to what ``isorate run`` does."""
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.registry import open_dataset
+from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
 from isorate.engine.runner import Progress, run_plan
@@ -70,6 +72,8 @@ def run(
     for spec in specs:
         spec.adapter()  # a misspelt codec is said before a data set is downloaded
     cache = cache_dir()
+    if use_cache and cache is None:
+        warnings.warn(f"going on without a cache: no home folder; name one in {CACHE_FOLDER}", stacklevel=2)
     dataset = open_dataset(str(data), cache)
     if images:
         dataset = dataset.only(list(images))
@@ -77,7 +81,7 @@ def run(
     return run_plan(
         plan,
         Path(out),
-        cache_path=cache / "encodes" if use_cache else None,
+        cache_path=cache / "encodes" if use_cache and cache else None,
         command=list(command),
         workers=workers,
         executor=executor,

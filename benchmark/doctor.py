@@ -14,6 +14,7 @@ from isorate.datasets.kodak import kodak_folder
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import NAMES
 from isorate.datasets.samples import samples
+from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.errors import CodecError, DatasetError, ImageError, IsorateError
 from isorate.runs.provenance import PACKAGES, machine, usable_cores, versions
@@ -166,8 +167,13 @@ def _machine(out: Path) -> Iterator[Found]:
         said = f"{memory / (1 << 30):.1f} GiB available"
         advice = f"; use fewer processes: --workers {max(1, memory // MEMORY_PER_WORKER)}" if tight else ""
         yield Found("machine", "memory", State.WARNING if tight else State.OK, said + advice)
-    for name, folder in (("run folder", out), ("cache", cache_dir())):
-        yield _disk(name, folder, needed=name == "run folder")
+    yield _disk("run folder", out, needed=True)
+    cache = cache_dir()
+    if cache is None:
+        said = f"no home folder, thus no cache; name a folder in {CACHE_FOLDER}"
+        yield Found("machine", "cache", State.WARNING, said)
+    else:
+        yield _disk("cache", cache, needed=False)
 
 
 def _disk(name: str, folder: Path, *, needed: bool) -> Found:

@@ -118,7 +118,12 @@ class CompressAI(Codec):
             raise CodecUnavailableError(
                 "compressai: name a model and your checkpoints: compressai:model=mbt2018-mean,checkpoints=FOLDER"
             )
-        path = Path(self.checkpoints).expanduser()
+        try:
+            path = Path(self.checkpoints).expanduser()
+        except RuntimeError:
+            raise CodecUnavailableError(
+                f"compressai: checkpoints={self.checkpoints}: there is no such home folder; write the path out"
+            ) from None
         files = [path] if path.is_file() else [f for f in path.glob("*") if f.name.endswith(ENDINGS)]
         if not files:
             raise CodecUnavailableError(f"compressai: {path} is no checkpoint and no folder with {', '.join(ENDINGS)}")

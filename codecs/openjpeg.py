@@ -1,14 +1,14 @@
 """Finding OpenJPEG for glymur, also on a machine where nobody installed it.
 
-glymur reads one configuration file, once, while it is imported. In this order: the user's choice
-(``ISORATE_OPENJPEG``, or a glymurrc of their own), the copy inside Pillow's wheel, the system's ``libopenjp2``.
+glymur reads one configuration file, once, while it is imported, and would take one from the current folder first. Here,
+in this order: the user's choice (``ISORATE_OPENJPEG``, or a glymurrc of their own), the copy inside Pillow's wheel, the
+system's ``libopenjp2``.
 """
 
+import importlib.util
 import os
-import tempfile
+import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -37,30 +37,35 @@ def _library() -> Path | None:
         if not path.is_file():
             raise CodecUnavailableError(f"ISORATE_OPENJPEG names {path}, which is no file; {REMEDIES}")
         return path.resolve()
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    if (home / "glymur" / "glymurrc").exists() or Path("glymurrc").exists():
+    return None if _users_configuration() else _in_pillow()
+
+
+def _users_configuration() -> Path | None:
+    """Return the user's own glymurrc; never one in the current folder, which would choose what code is loaded."""
+    try:
+        home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    except RuntimeError:  # no HOME, and a user without an entry in the system's list
         return None
-    return _in_pillow()
+    path = home / "glymur" / "glymurrc"
+    return path if path.is_file() else None
 
 
-@contextmanager
-def _configuration(library: Path | None) -> Iterator[None]:
+def _configure(library: Path | None) -> None:
+    """Put glymur's ``config`` module in place, set to `library` or the user's glymurrc, before glymur itself."""
+    package = importlib.util.find_spec("glymur")
+    if package is None or package.submodule_search_locations is None:
+        raise ModuleNotFoundError("No module named 'glymur'")
+    file = Path(package.submodule_search_locations[0]) / "config.py"
+    spec = importlib.util.spec_from_file_location("glymur.config", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     if library is None:
-        yield
-        return
-    before = os.environ.get("XDG_CONFIG_HOME")
-    with tempfile.TemporaryDirectory(prefix="isorate-glymur-") as folder:
-        rc = Path(folder) / "glymur" / "glymurrc"
-        rc.parent.mkdir()
-        rc.write_text(f"[library]\nopenjp2: {library}\n", encoding="utf-8")
-        os.environ["XDG_CONFIG_HOME"] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["XDG_CONFIG_HOME"]
-            else:
-                os.environ["XDG_CONFIG_HOME"] = before
+        module.glymurrc_fname = _users_configuration  # type: ignore[attr-defined]
+    else:
+        module.read_config_file = {"openjp2": library}.get  # type: ignore[attr-defined]
+    sys.modules["glymur.config"] = module
 
 
 @cache
@@ -72,9 +77,10 @@ def load_glymur() -> ModuleType:
     CodecUnavailableError
         When glymur or OpenJPEG is missing; glymur alone would say nothing before its first encode.
     """
-    with _configuration(_library()), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            _configure(_library())
             import glymur
         except ImportError as error:
             raise CodecUnavailableError(f"jpeg2000: glymur is missing ({error}); pip install glymur") from None

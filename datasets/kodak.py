@@ -11,7 +11,7 @@ from isorate.errors import DatasetError
 ENVIRONMENT = "ISORATE_KODAK_DIR"
 
 
-def kodak(cache: Path) -> Dataset:
+def kodak(cache: Path | None) -> Dataset:
     """Return the data set, downloading it into `cache` when neither the user's folder nor the cache has it.
 
     Raises
@@ -31,10 +31,22 @@ def kodak(cache: Path) -> Dataset:
     return checked(manifest, folder)
 
 
-def kodak_folder(cache: Path) -> Path:
-    """Return where Kodak's files are looked for: the folder the user named, else one in the cache."""
-    chosen = os.environ.get(ENVIRONMENT)
-    return Path(chosen) if chosen else cache / "kodak"
+def kodak_folder(cache: Path | None) -> Path:
+    """Return where Kodak's files are looked for: the folder the user named, else one in the cache.
+
+    Raises
+    ------
+    DatasetError
+        When there is neither.
+    """
+    if chosen := os.environ.get(ENVIRONMENT):
+        return Path(chosen)
+    if cache is None:
+        raise DatasetError(
+            f"kodak: this user has no home for a cache; name the photographs' folder in {ENVIRONMENT}, "
+            "or a folder for downloads in ISORATE_CACHE_DIR"
+        )
+    return cache / "kodak"
 
 
 def checked(manifest: Manifest, folder: Path) -> Dataset:

@@ -8,7 +8,7 @@ from isorate.datasets.samples import samples
 from isorate.errors import DatasetError
 
 
-def whereabouts(name: str, cache: Path) -> str:
+def whereabouts(name: str, cache: Path | None) -> str:
     """Return one line: where the data set `name` lies and whether it is whole and as published."""
     manifest = load_manifest(name)
     try:

@@ -10,7 +10,7 @@ from isorate.datasets.samples import samples
 NAMES = ("kodak", "samples")
 
 
-def open_dataset(data: str, cache: Path) -> Dataset:
+def open_dataset(data: str, cache: Path | None) -> Dataset:
     """Return the data set `data`: ``kodak``, ``samples`` or a folder's path (``./kodak`` for a folder of that name).
 
     Raises

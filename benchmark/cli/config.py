@@ -162,7 +162,11 @@ def _data(file: TomlFile, key: str, value: object) -> str:
 
 
 def _path(file: TomlFile, key: str, value: object) -> Path:
-    return Path(file.where).parent / Path(_text(file, (key,), value)).expanduser()
+    path = Path(_text(file, (key,), value))
+    try:
+        return Path(file.where).parent / path.expanduser()
+    except RuntimeError:
+        raise file.error((key,), f"{key} is {value!r}: there is no such home folder; write the path out") from None
 
 
 def _texts(file: TomlFile, key: str, value: object) -> tuple[str, ...]:

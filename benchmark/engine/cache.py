@@ -21,10 +21,15 @@ from isorate.files.atomic import write_bytes, write_json
 ENVIRONMENT = "ISORATE_CACHE_DIR"
 
 
-def cache_dir() -> Path:
-    """Return the user's cache folder (``ISORATE_CACHE_DIR``, else the platform's)."""
-    chosen = os.environ.get(ENVIRONMENT)
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("isorate", appauthor=False))
+def cache_dir() -> Path | None:
+    """Return the cache folder (``ISORATE_CACHE_DIR``, else the platform's), or None for a user without a home."""
+    if chosen := os.environ.get(ENVIRONMENT):
+        return Path(chosen).absolute()
+    try:
+        folder = Path(platformdirs.user_cache_dir("isorate", appauthor=False))
+    except RuntimeError:  # no HOME, and a user without an entry in the system's list: a container, some CI runners
+        return None
+    return folder if folder.is_absolute() else None
 
 
 @dataclass(frozen=True, slots=True)

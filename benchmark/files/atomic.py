@@ -35,7 +35,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
                 if durable:
                     out.flush()
                     os.fsync(out.fileno())
-            Path(name).chmod(0o644)
+            Path(name).chmod(0o666 & ~_umask())
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -44,6 +44,17 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise RunError(
             f"{path}: cannot be written: {error.strerror or error}; choose a folder with room and rights"
         ) from None
+
+
+def _umask() -> int:
+    """Return the process's umask, which the system only tells by setting it; a temporary file ignores it."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+        return int(status.partition("Umask:")[2].split()[0], 8)
+    except (OSError, IndexError, ValueError):
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:

@@ -1,11 +1,14 @@
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.codecs.openjpeg import load_glymur
 from isorate.errors import BitstreamError, UsageError
 from isorate.metrics import psnr
 
@@ -52,11 +55,31 @@ def test_unusable_options_are_refused():
         Jpeg2000(container="mj2")
 
 
-def _in_fresh_process(**environment: str) -> subprocess.CompletedProcess[str]:
+def _in_fresh_process(cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     code = "from isorate.codecs.jpeg2000 import Jpeg2000; print(Jpeg2000().backend)"
+    variables = {**os.environ, **environment}
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env=variables, cwd=cwd, capture_output=True, text=True, check=False
     )
+
+
+def test_the_current_folder_chooses_no_library(tmp_path):
+    (tmp_path / "glymurrc").write_text("[library]\nopenjp2: None\n")
+    assert _in_fresh_process(cwd=tmp_path).stdout == _in_fresh_process().stdout != ""
+
+
+def test_a_users_configuration_is_honoured(tmp_path):
+    copy = tmp_path / "copy.so"
+    shutil.copy(load_glymur().lib.openjp2.OPENJP2._name, copy)
+    rc = tmp_path / "glymur" / "glymurrc"
+    rc.parent.mkdir()
+    rc.write_text(f"[library]\nopenjp2: {copy}\n")
+    code = "from isorate.codecs.openjpeg import load_glymur; print(load_glymur().lib.openjp2.OPENJP2._name)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(copy)
 
 
 def test_the_users_choice_of_library_comes_first_and_a_wrong_one_is_told():

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from isorate.codecs.learned.bitstream.conv_weights import IntegerConvWeights
 from isorate.codecs.learned.model.config import ModelConfig
@@ -99,8 +99,8 @@ def save_weights(weights: Weights, path: Path) -> None:
         "training": json.dumps(weights.training, sort_keys=True),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.ascontiguousarray(value) for name, value in weights.tensors().items()}, path, metadata)
-    path.chmod(0o644)
+    # Not save_file, which gives the owner alone the right to read, whatever the umask.
+    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in weights.tensors().items()}, metadata))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

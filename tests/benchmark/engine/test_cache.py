@@ -1,7 +1,11 @@
+import platformdirs
 import pytest
 
+from isorate import api
 from isorate.codecs.jpeg import Jpeg
-from isorate.engine.cache import Cache, Measured
+from isorate.datasets.kodak import kodak_folder
+from isorate.engine.cache import Cache, Measured, cache_dir
+from isorate.errors import DatasetError
 
 
 def test_the_key_depends_on_all_that_decides_the_bytes(tmp_path):
@@ -36,3 +40,31 @@ def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path):
     with pytest.warns(UserWarning, match="going on without the cache"):
         cache.keep_encode("k" * 64, b"stream", 0.5)
     assert cache.encode("k" * 64) is None
+
+
+@pytest.fixture
+def no_home(monkeypatch):
+    """A user without HOME and without an entry in the system's list of users."""
+
+    def nowhere(*_, **__):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("ISORATE_CACHE_DIR", raising=False)
+    monkeypatch.delenv("ISORATE_KODAK_DIR", raising=False)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", nowhere)
+
+
+def test_a_user_without_a_home_has_no_cache_and_is_told(no_home, two_photos, tmp_path, in_process):
+    assert cache_dir() is None
+    with pytest.warns(UserWarning, match="no home folder; name one in ISORATE_CACHE_DIR"):
+        run = api.run(
+            two_photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=in_process
+        )
+    assert all(row.ok for row in run.rows())
+    with pytest.raises(DatasetError, match="ISORATE_KODAK_DIR"):
+        kodak_folder(cache_dir())
+
+
+def test_the_users_folder_comes_first(no_home, monkeypatch, tmp_path):
+    monkeypatch.setenv("ISORATE_CACHE_DIR", str(tmp_path))
+    assert cache_dir() == tmp_path
