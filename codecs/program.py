@@ -4,12 +4,23 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from isorate.errors import CodecError, CodecUnavailableError
 
 SHOWN = 400
 """How many characters of what a program printed an error shows: the last ones say why it failed."""
+
+
+_running: set[int] = set()
+
+
+def kill_programs() -> None:
+    """Kill every program that :func:`run_program` is running, with its children."""
+    for group in tuple(_running):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def run_program(
@@ -46,6 +57,7 @@ def run_program(
         )
     except OSError as error:
         raise CodecUnavailableError(f"{codec}: {words[0]} cannot be run: {error.strerror or error}") from None
+    _running.add(process.pid)
     with process:
         try:
             printed = process.communicate(timeout=limit)[0].decode(errors="replace")
@@ -55,6 +67,8 @@ def run_program(
             if isinstance(error, subprocess.TimeoutExpired):
                 raise CodecError(f"{codec}: {name} was stopped after {limit:g} s ({limit_name})") from None
             raise
+        finally:
+            _running.discard(process.pid)
     status = process.returncode
     if not accept(status):
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"

@@ -3,19 +3,18 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from isorate.engine.cell import Cell, run_cell
+from isorate.engine.cell import Cell
+from isorate.engine.execution import execute
 from isorate.engine.plan import Plan, describe
-from isorate.engine.workers import worker_pool
-from isorate.errors import ImageError, RunError
+from isorate.errors import RunError
 from isorate.runs.folder import Run
 from isorate.runs.provenance import usable_cores
-from isorate.runs.row import OK, Row
+from isorate.runs.row import OK
 
 DECIDES = ("dataset", "anchor", "codecs", "points", "policy", "tolerance_pct")
 """What makes two runs the same: a folder is continued only when all of it is equal."""
@@ -67,7 +66,7 @@ def run_plan(
     done = total - len(cells)
     if progress:
         progress(counts, done, total)
-    for statuses in _statuses(run, cells, workers or usable_cores(), executor):
+    for statuses in execute(run, cells, workers or usable_cores(), executor):
         counts.update("ok" if status == OK else "failed" for status in statuses)
         done += 1
         if progress:
@@ -118,53 +117,3 @@ def _finished(run: Run, cell: Cell) -> bool:
     if not all(row is not None and row.ok for row in rows):
         return False
     return all((run.path / file).exists() for row in rows if row for file in (row.stream, row.decoded))
-
-
-def _statuses(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[str]]:
-    if not cells:
-        return
-    if executor is not None:
-        yield from _collect(run, {executor.submit(run_cell, cell): cell for cell in cells}, [])
-        return
-    crashed: list[Cell] = []
-    with worker_pool(min(workers, len(cells))) as pool:
-        yield from _collect(run, {pool.submit(run_cell, cell): cell for cell in cells}, crashed)
-    # A worker that died takes its whole pool along: what was left is run again, each cell in a pool of its own.
-    for cell in crashed:
-        again: list[Cell] = []
-        with worker_pool(1) as pool:
-            yield from _collect(run, {pool.submit(run_cell, cell): cell}, again)
-        if again:
-            yield _fail(run, cell, "the worker process died (out of memory, or a crash in a codec's library)")
-
-
-def _collect(run: Run, futures: dict[Future[list[str]], Cell], crashed: list[Cell]) -> Iterator[list[str]]:
-    for future in as_completed(futures):
-        try:
-            yield future.result()
-        except BrokenProcessPool:
-            crashed.append(futures[future])
-        except ImageError as error:
-            yield _fail(run, futures[future], str(error))
-
-
-def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
-    """Write a failed row for every codec of the cell that has none that is good."""
-    statuses = []
-    for entry in cell.codecs:
-        row = run.row(cell.source.name, cell.point.name, entry.name)
-        if row is None or not row.ok:
-            image = next(i for i in run.manifest["dataset"]["images"] if i["name"] == cell.source.name)
-            row = Row(
-                image=cell.source.name,
-                width=image.get("width", 0),
-                height=image.get("height", 0),
-                image_sha256=image.get("sha256", ""),
-                codec=entry.name,
-                label=entry.label,
-                point=cell.point.name,
-                status=f"failed: {reason}",
-            )
-            run.write_row(row)
-        statuses.append(row.status)
-    return statuses

@@ -1,32 +1,41 @@
-"""Worker processes: as many as there are cores, one thread each."""
+"""Worker processes: as many as there are cores, one thread each, none of them outliving its parent."""
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+
+from isorate.codecs.program import kill_programs
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPJ_NUM_THREADS")
 
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool of fresh processes with one thread each, gone at once when an exception leaves the body."""
+    """Give a pool of fresh processes with one thread each, gone at once when an exception leaves the body.
+
+    Every worker holds one end of a pipe whose other end is the parent's alone. It is closed when the parent gives the
+    pool up or dies of whatever (kill -9 included); a worker that sees this kills the programs it started, and itself.
+    """
+    context = multiprocessing.get_context("spawn")
+    lifeline, kept_open = context.Pipe(duplex=False)
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(lifeline,))
     try:
         yield pool
     except BaseException:
-        processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
         raise
     else:
         pool.shutdown()
     finally:
+        kept_open.close()
+        lifeline.close()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -34,6 +43,13 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ[name] = value
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which stops the workers."""
+def _begin(lifeline: Connection) -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    wait([lifeline])
+    kill_programs()
+    os._exit(1)

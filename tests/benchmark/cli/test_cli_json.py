@@ -29,7 +29,7 @@ def test_encode(printed, tmp_path, photo):
 
 
 def test_run(printed, tmp_path, two_photos, in_process, monkeypatch):
-    monkeypatch.setattr("isorate.engine.runner.worker_pool", lambda workers: nullcontext(in_process))
+    monkeypatch.setattr("isorate.engine.execution.worker_pool", lambda workers: nullcontext(in_process))
     words = [
         "run",
         "--data",

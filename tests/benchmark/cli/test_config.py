@@ -118,7 +118,7 @@ def test_the_command_line_counts_more_than_the_file(two_photos, tmp_path, monkey
         'images = ["coffee"]\nout = "from-file"\n[[crop]]\nname = "c"\nimage = "coffee"\nx = 0\ny = 0\n'
         "width = 20\nheight = 20\n"
     )
-    monkeypatch.setattr("isorate.engine.runner.worker_pool", lambda workers: nullcontext(in_process))
+    monkeypatch.setattr("isorate.engine.execution.worker_pool", lambda workers: nullcontext(in_process))
     assert main(["run"]) == 0
     run = Run.open(Path("from-file"))
     assert run.manifest["points"] == ["jpeg-quality30"]

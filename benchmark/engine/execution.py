@@ -1,0 +1,107 @@
+"""Cells through worker processes, or another executor: whatever happens to one, every cell ends with its rows."""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+
+from isorate.engine.cell import Cell, run_cell
+from isorate.engine.workers import worker_pool
+from isorate.errors import IsorateError
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
+
+DIED = "the worker process died (out of memory, or a crash in a codec's library)"
+
+
+def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[str]]:
+    """Run the cells; give the statuses of each one's rows as it ends.
+
+    A worker that dies takes its pool along. The cells in it at that moment, one more than workers, are run again, each
+    in a process of its own, and the others go on in a new pool; so the cell at fault costs itself alone.
+
+    Parameters
+    ----------
+    run
+        Where the rows go.
+    cells
+        What is to be done.
+    workers
+        Local processes.
+    executor
+        Used in place of local processes. One that breaks cannot be made anew: what it still had is failed rows.
+
+    Raises
+    ------
+    RunError
+        When the run folder cannot be written.
+    """
+    waiting = deque(cells)
+    if executor is not None:
+        for cell in (yield from _through(run, executor, waiting, len(cells))) + list(waiting):
+            yield _fail(run, cell, "the executor broke before this cell was done; run the same command again")
+        return
+    while waiting:
+        with worker_pool(min(workers, len(waiting))) as pool:
+            suspects = yield from _through(run, pool, waiting, workers + 1)
+        for cell in suspects:
+            with worker_pool(1) as pool:
+                again = yield from _through(run, pool, deque([cell]), 1)
+            if again:
+                yield _fail(run, cell, DIED)
+
+
+def _through(run: Run, executor: Executor, waiting: deque[Cell], most: int) -> Generator[list[str], None, list[Cell]]:
+    """Take cells from `waiting`, at `most` so many at a time, until none is left or the executor breaks.
+
+    Returns
+    -------
+    The cells that were in the executor when it broke.
+    """
+    inside: dict[Future[list[str]], Cell] = {}
+    lost: list[Cell] = []
+    while inside or (waiting and not lost):
+        while waiting and not lost and len(inside) < most:
+            cell = waiting.popleft()
+            try:
+                inside[executor.submit(run_cell, cell)] = cell
+            except BrokenExecutor:
+                lost.append(cell)
+        for future in wait(inside, return_when=FIRST_COMPLETED).done:
+            cell = inside.pop(future)
+            try:
+                error = future.exception()
+            except CancelledError as cancelled:
+                error = cancelled
+            if error is None:
+                yield future.result()
+            elif isinstance(error, BrokenExecutor):
+                lost.append(cell)
+            else:
+                yield _fail(run, cell, _reason(error))
+    return lost
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
+
+
+def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
+    """Write a failed row for every codec of the cell that has none that is good."""
+    statuses = []
+    for entry in cell.codecs:
+        row = run.row(cell.source.name, cell.point.name, entry.name)
+        if row is None or not row.ok:
+            image = next(i for i in run.manifest["dataset"]["images"] if i["name"] == cell.source.name)
+            row = Row(
+                image=cell.source.name,
+                width=image.get("width", 0),
+                height=image.get("height", 0),
+                image_sha256=image.get("sha256", ""),
+                codec=entry.name,
+                label=entry.label,
+                point=cell.point.name,
+                status=f"failed: {reason}",
+            )
+            run.write_row(row)
+        statuses.append(row.status)
+    return statuses
