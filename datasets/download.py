@@ -25,7 +25,7 @@ def download(manifest: Manifest, names: list[str], folder: Path, remedy: str) ->
     pooch.get_logger().setLevel("WARNING")
     folder.mkdir(parents=True, exist_ok=True)
     mirrors = list(manifest.mirrors)
-    for name in tqdm(names, desc=f"downloading {manifest.title}", unit="file", leave=False):
+    for name in tqdm(names, desc=f"downloading {manifest.title}", unit="file", leave=False, disable=None):
         said = []
         for mirror in list(mirrors):
             url = mirror.format(file=name, number=int("".join(filter(str.isdigit, name)) or 0))

@@ -1,24 +1,36 @@
 """The command line: one file a command, nothing heavy imported before a command runs."""
 
+import io
+import os
 import sys
+import traceback
+import warnings
+from contextlib import suppress
 
 from cyclopts import CycloptsError
 
 from isorate.cli.commands import app
-from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, INTERRUPTED
+from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, FAULT, INPUT_OUTPUT, INTERRUPTED
 from isorate.errors import IsorateError
 
 
-def main(words: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> int:  # noqa: PLR0911  (one return an ending)
     """Run the command line and return the exit code.
 
-    0: done. 1: done, but cells failed or figures differ. 2: an error, told in one message. 130: interrupted.
-    For ``check``, 0, 1 and 2 are verdicts, and an error is 3.
+    0: done. 1: done, but cells failed or figures differ. 2: an error, told in one message. 70: a fault of isorate.
+    74: the system refused to read or write. 130: interrupted. For ``check``, 0, 1 and 2 are verdicts, an error is 3.
     """
     words = sys.argv[1:] if words is None else words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or a pipe that cannot show a sign gets its number, and the command its result.
+            stream.reconfigure(errors="backslashreplace")
     error_code = CHECK_UNUSABLE if words[:1] == ["check"] else ERROR
     try:
-        code = app(words, exit_on_error=False, result_action="return_value")
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            code = app(words, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()  # here, where a full disk can still be told
     except CycloptsError:
         return error_code  # the parser has printed what is wrong
     except IsorateError as error:
@@ -31,4 +43,23 @@ def main(words: list[str] | None = None) -> int:
         # the reader of our output is gone (`isorate table … | head`): nothing more to say to it
         sys.stderr.close()
         return DONE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"isorate: {where}{error.strerror or error}", file=sys.stderr)
+        _drop_output()
+        return INPUT_OUTPUT
+    except Exception:  # not 1, which is a verdict
+        traceback.print_exc()
+        print("isorate: this is a fault of isorate; please report it with the lines above", file=sys.stderr)
+        return FAULT
     return code if isinstance(code, int) else DONE
+
+
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"isorate: {message}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Forget what stdout could not take: Python would fail on it once more when it exits."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

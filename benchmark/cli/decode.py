@@ -41,6 +41,8 @@ def decode(
     file_format = LOSSLESS.get(out.suffix.lower())
     if file_format is None:
         raise UsageError(f"{out}: a decoded image is written as {', '.join(LOSSLESS)}")
+    if out.exists() and stream.exists() and out.samefile(stream):
+        raise UsageError(f"{out}: is the file to decode itself; name another file to write")
     adapter = codec_for(stream, codec)
     try:
         data = stream.read_bytes()

@@ -49,12 +49,18 @@ def encode(
     if (bpp is None) == (knob is None):
         raise UsageError("give --bpp or --knob, one of them")
     import json as json_module
+    import math
 
     from isorate.cli.by_suffix import codec_for
     from isorate.datasets.images import load_image
     from isorate.files.atomic import write_bytes
     from isorate.matching.codec import match
 
+    for name, value in (("--bpp", bpp), ("--tolerance", tolerance)):
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{name} {value:g}: a number above 0 is needed")
+    if out.exists() and image.exists() and out.samefile(image):
+        raise UsageError(f"{out}: is the source itself; name another file to write")
     adapter = codec_for(out, codec)
     pixels = load_image(image).pixels
     note = ""
@@ -64,7 +70,8 @@ def encode(
         knobs = found.best.knobs
         note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
     else:
-        value = adapter.knob.clip(knob or 0)
+        assert knob is not None
+        value = math.nan if math.isnan(knob) else adapter.knob.clip(knob)
         if value != knob:
             limits = adapter.knob
             raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")

@@ -44,14 +44,20 @@ def reproduce(
     """
     import json as json_module
 
+    from tqdm import tqdm
+
     from isorate.engine.reproduce import Outcome
     from isorate.engine.reproduce import reproduce as repeat
     from isorate.runs.folder import Run
 
-    with tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder,
+        tqdm(total=0, unit="cell", file=sys.stderr, disable=None) as bar,
+    ):
 
         def show(_: Counter[str], done: int, total: int) -> None:
-            print(f"\r{done} of {total} cells", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            bar.total = total
+            bar.update(done - bar.n)
 
         found = repeat(Run.open(run), out or Path(folder), workers=workers, progress=show)
     counts = Counter(item.outcome for item in found)

@@ -84,7 +84,7 @@ def run(
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
-    with tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr) as bar:
+    with tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=None) as bar:
 
         def show(counts: Counter[str], done: int, total: int) -> None:
             if bar.total != total:

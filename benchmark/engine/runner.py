@@ -11,9 +11,9 @@ from typing import Any
 from isorate.engine.cell import Cell
 from isorate.engine.execution import execute
 from isorate.engine.plan import Plan, describe
+from isorate.engine.workers import worker_count
 from isorate.errors import RunError
 from isorate.runs.folder import Run
-from isorate.runs.provenance import usable_cores
 from isorate.runs.row import OK
 
 DECIDES = ("dataset", "anchor", "codecs", "points", "policy", "tolerance_pct")
@@ -58,7 +58,10 @@ def run_plan(
     ------
     RunError
         When the folder holds another run, or cannot be written.
+    UsageError
+        When fewer than one worker is asked for.
     """
+    processes = worker_count(workers)
     run = _open(plan, path, command or [], overwrite=overwrite)
     cells = [cell for cell in plan.cells(path, cache_path) if not _finished(run, cell)]
     counts: Counter[str] = Counter()
@@ -66,7 +69,7 @@ def run_plan(
     done = total - len(cells)
     if progress:
         progress(counts, done, total)
-    for statuses in execute(run, cells, workers or usable_cores(), executor):
+    for statuses in execute(run, cells, processes, executor):
         counts.update("ok" if status == OK else "failed" for status in statuses)
         done += 1
         if progress:

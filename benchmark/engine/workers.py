@@ -10,8 +10,25 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 
 from isorate.codecs.program import kill_programs
+from isorate.errors import UsageError
+from isorate.runs.provenance import usable_cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPJ_NUM_THREADS")
+
+
+def worker_count(asked: int | None) -> int:
+    """Return how many workers there will be: what was asked for, else as many as usable cores.
+
+    Raises
+    ------
+    UsageError
+        When fewer than one was asked for.
+    """
+    if asked is None:
+        return usable_cores()
+    if asked < 1:
+        raise UsageError(f"{asked} workers: a whole number of 1 or more is needed")
+    return asked
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from isorate.engine.workers import worker_pool
+from isorate.engine.workers import worker_count, worker_pool
 from isorate.errors import RunError
 from isorate.gate.accept import make_baseline
 from isorate.gate.baseline import Baseline
 from isorate.runs.folder import Run
-from isorate.runs.provenance import usable_cores
 
 
 def write_baseline(run: Run, path: Path, *, probe: bool = True, workers: int | None = None) -> Baseline:
@@ -24,7 +23,7 @@ def write_baseline(run: Run, path: Path, *, probe: bool = True, workers: int | N
         before = None  # none there, or one of another version: there is nothing to keep
     made = make_baseline(run, before)
     if probe and any(not row.slope_from for row in made.rows):
-        with worker_pool(workers or usable_cores()) as pool:
+        with worker_pool(worker_count(workers)) as pool:
             made = make_baseline(run, made, pool)
     made.write(path)
     return made
