@@ -11,6 +11,7 @@ from isorate.errors import UsageError
 
 _TABLE = re.compile(r"\s*\[(\[)?\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PART = re.compile(r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'")
 
 Place = tuple[str | int, ...]
@@ -52,11 +53,13 @@ class TomlFile:
             When it cannot be read or is no TOML.
         """
         try:
-            return cls(path.read_text(encoding="utf-8"), str(path))
+            # Some editors begin a UTF-8 file with a byte order mark.
+            return cls(path.read_text(encoding="utf-8-sig"), str(path))
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError:
-            raise UsageError(f"{path}: is not text in UTF-8") from None
+            utf16 = path.read_bytes()[:2] in UTF16_MARKS
+            raise UsageError(f"{path}: is {'UTF-16' if utf16 else 'not UTF-8'}; save it as UTF-8 text") from None
 
     def error(self, place: Place, said: str) -> UsageError:
         """Return the error that says `said` of the value at `place`, with its line."""

@@ -177,7 +177,7 @@ def read_settings(path: Path, changes: dict[str, Any] | None = None) -> RunSetti
         When the file is missing, is not TOML, has unknown keys or impossible values.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such configuration") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,0 +1,39 @@
+import codecs
+
+import pytest
+
+from isorate.errors import UsageError
+from isorate.files.toml import TomlFile
+
+
+@pytest.mark.parametrize("data", [
+    b"anchor = 'jpeg'\nout = 'r'\n",
+    codecs.BOM_UTF8 + b"anchor = 'jpeg'\nout = 'r'\n",
+    b"anchor = 'jpeg'\r\nout = 'r'\r\n",
+    b"anchor = 'jpeg'\rout = 'r'\r",
+])  # fmt: skip
+def test_every_editors_line_ends_and_mark_are_read(tmp_path, data):
+    file = tmp_path / "isorate.toml"
+    file.write_bytes(data)
+    read = TomlFile.read(file)
+    assert read.data == {"anchor": "jpeg", "out": "r"}
+    assert ":2: wrong" in str(read.error(("out",), "wrong"))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("anchor = 'jpeg'".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("anchor = 'jpég'".encode("latin-1"), "is not UTF-8; save it as UTF-8"),
+    ],
+)
+def test_another_encoding_is_named(tmp_path, data, said):
+    file = tmp_path / "isorate.toml"
+    file.write_bytes(data)
+    with pytest.raises(UsageError, match=said):
+        TomlFile.read(file)
+
+
+def test_a_folder_in_its_place_is_told(tmp_path):
+    with pytest.raises(UsageError, match="Is a directory"):
+        TomlFile.read(tmp_path)
