@@ -1,12 +1,14 @@
 """The comparison of two runs as text, as HTML and as JSON."""
 
 import json
+import math
 from dataclasses import asdict
-from html import escape
+from typing import Any
 
 from isorate.reports.bdrate import BDRate
-from isorate.reports.compare_runs import CodecChange, RunsCompared
+from isorate.reports.compare_runs import CodecChange, Pair, RunsCompared
 from isorate.reports.summary import Interval
+from isorate.reports.templating import environment
 from isorate.reports.text import DASH, number
 
 HEAD = (
@@ -20,12 +22,8 @@ HEAD = (
     "BD-rate PSNR",
     "BD-rate MS-SSIM",
 )
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-    "table{border-collapse:collapse;display:block;overflow-x:auto}"
-    "th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid #8886;font-variant-numeric:tabular-nums}"
-    "th:first-child,td:first-child{text-align:left}.better{color:#0a7d33}.worse{color:#c0262d}"
-)
+CELL_HEAD = ("image", "point", "bytes A", "B", "size %", "PSNR A", "B", "ΔPSNR dB", "MS-SSIM A", "B")
+PSNR_CHANGE = CELL_HEAD.index("ΔPSNR dB")
 
 
 def _cells(change: CodecChange) -> list[str]:
@@ -95,43 +93,37 @@ def text(compared: RunsCompared) -> str:
 
 def html(compared: RunsCompared) -> str:
     """Return the comparison as one HTML file: the means, and every cell."""
-    title = f"{compared.second} against {compared.first}"
-    parts = [
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>',
-        f"<h1>{escape(title)}</h1>",
-        _table(list(HEAD), [_cells(change) for change in compared.codecs]),
-        "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes(compared)) + "</ul>",
+    template = environment().get_template("compare.html.j2")
+    return template.render(
+        title=f"{compared.second} against {compared.first}",
+        head=HEAD,
+        means=[_cells(change) for change in compared.codecs],
+        notes=notes(compared),
+        cell_head=CELL_HEAD,
+        codecs=[(change.label, [_pair_cells(pair) for pair in change.pairs]) for change in compared.codecs],
+        marked=PSNR_CHANGE,
+    )
+
+
+def _pair_cells(pair: Pair) -> list[str]:
+    return [
+        pair.first.image,
+        pair.first.point,
+        str(pair.first.num_bytes),
+        str(pair.second.num_bytes),
+        number(pair.rate_pct, 2, sign=True),
+        number(pair.first.psnr, 4),
+        number(pair.second.psnr, 4),
+        _difference(pair.first.psnr, pair.second.psnr),
+        number(pair.first.ms_ssim, 4),
+        number(pair.second.ms_ssim, 4),
     ]
-    for change in compared.codecs:
-        head = ["image", "point", "bytes A", "B", "size %", "PSNR A", "B", "ΔPSNR dB", "MS-SSIM A", "B"]
-        rows = [
-            [
-                pair.first.image, pair.first.point, str(pair.first.num_bytes), str(pair.second.num_bytes),
-                number(pair.rate_pct, 2, sign=True), number(pair.first.psnr, 4), number(pair.second.psnr, 4),
-                _difference(pair.first.psnr, pair.second.psnr), number(pair.first.ms_ssim, 4),
-                number(pair.second.ms_ssim, 4),
-            ]
-            for pair in change.pairs
-        ]  # fmt: skip
-        parts += [f"<h2>{escape(change.label)}</h2>", _table(head, rows, mark=7)]
-    return "\n".join([*parts, "</body></html>"]) + "\n"
 
 
 def _difference(first: float | None, second: float | None) -> str:
     if first is None or second is None:
         return DASH
     return number(0.0 if first == second else second - first, 4, sign=True)
-
-
-def _table(head: list[str], rows: list[list[str]], mark: int | None = None) -> str:
-    def cell(column: int, value: str) -> str:
-        kind = {"+": "better", "−": "worse"}.get(value[:1], "") if column == mark else ""
-        return f'<td class="{kind}">{escape(value)}</td>' if kind else f"<td>{escape(value)}</td>"
-
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(cell(c, value) for c, value in enumerate(row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def to_json(compared: RunsCompared) -> str:
@@ -151,7 +143,7 @@ def to_json(compared: RunsCompared) -> str:
         "only_second": compared.only_second, "different_images": compared.different_images,
         "versions": compared.versions,
     }  # fmt: skip
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _difference_value(first: float | None, second: float | None) -> float | None:
@@ -159,3 +151,12 @@ def _difference_value(first: float | None, second: float | None) -> float | None
         return None if first is None or second is None else 0.0
     change = second - first
     return change if abs(change) != float("inf") else None
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with None in place of what strict JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(some) for key, some in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(some) for some in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

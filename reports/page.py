@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from isorate.errors import ReportError
 from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, text
@@ -15,11 +13,10 @@ from isorate.reports.fairness import CHECKED, check
 from isorate.reports.frames import Frames
 from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Column, Comparison, ImageInfo
-from isorate.reports.summary import AVERAGING, exclusions, some_names, summarize
+from isorate.reports.summary import AVERAGING, exclusions, summarize
+from isorate.reports.templating import environment
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(
@@ -58,21 +55,11 @@ def render(
 
 
 def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=text.number, names=some_names, percent=text.percent, seconds=text.seconds, knob=text.knob
-    )
     images = _images(comparison, frames)
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
     rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in ("psnr", "ms_ssim")]) for c in others]
-    template = environment.get_template("page.html.j2")
+    template = environment().get_template("page.html.j2")
     return template.render(
         assets=assets,
         comparison=comparison,

@@ -1,10 +1,11 @@
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
 from isorate.cli import main
-from isorate.reports.compare_page import html, notes, text
+from isorate.reports.compare_page import html, notes, text, to_json
 from isorate.reports.compare_runs import compare_runs
 from isorate.runs.folder import Run
 from isorate.runs.row import ANCHOR, MATCHED, Row
@@ -62,6 +63,26 @@ def test_text_and_page_say_the_same_and_escape(tmp_path):
         assert said in page
     assert "&lt;c&gt;" in page
     assert "<c>" not in page
+
+
+def test_a_change_is_marked_by_its_sign(tmp_path):
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", better)
+    gained, lost = html(compare_runs(first, second)), html(compare_runs(second, first))
+    assert gained.count('<td class="better">+0.5000</td>') == lost.count('<td class="worse">−0.5000</td>') == 12
+    assert 'class="worse"' not in gained
+    assert 'class="better"' not in lost
+
+
+def test_an_identical_picture_leaves_the_json_strict_and_the_rest_its_mean(tmp_path):
+    def edit(row):
+        return replace(row, psnr=math.inf) if (row.image, row.codec) == ("a", "jpeg2000") else better(row)
+
+    compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", edit))
+    jpeg2000 = compared.codecs[1]
+    assert jpeg2000.psnr.mean == pytest.approx(0.5)
+    assert jpeg2000.psnr.count == 8
+    assert jpeg2000.bd_psnr.percent == pytest.approx(100 * (2 ** (-1 / 6) - 1), abs=0.2)
+    json.loads(to_json(compared), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def test_what_cannot_be_compared_is_told(tmp_path):

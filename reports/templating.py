@@ -1,0 +1,25 @@
+"""The templates' environment: everything escaped, nothing undefined."""
+
+from pathlib import Path
+
+import jinja2
+
+from isorate.reports import text
+from isorate.reports.summary import some_names
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def environment() -> jinja2.Environment:
+    """Return the environment of ``templates/``, with the filters that write numbers for a reader."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        number=text.number, names=some_names, percent=text.percent, seconds=text.seconds, knob=text.knob
+    )
+    return made
