@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from PIL import Image as PillowImage
 
+from isorate.errors import ReportError
+from isorate.files.atomic import write_bytes
 from isorate.image import Image
 
 INLINE_BUDGET = 4_000_000
@@ -62,11 +64,21 @@ class Frames:
         return f"crops/{quote(name)}.webp"
 
     def write(self, folder: Path) -> None:
-        """Write the files that lie beside the page into `folder`."""
+        """Write the files that lie beside the page into `folder`.
+
+        Raises
+        ------
+        ReportError
+            When a part of `folder` is a link that leads out of it.
+        RunError
+            When it cannot be written.
+        """
+        inside = folder.resolve()
         for name, data in self._files.items():
             file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
+            if not file.parent.resolve().is_relative_to(inside):
+                raise ReportError(f"{file.parent}: is a link that leads out of {folder}; remove it, or give another -o")
+            write_bytes(file, data, durable=False)
 
 
 def _data_url(data: bytes, suffix: str) -> str:

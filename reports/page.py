@@ -38,18 +38,17 @@ def render(
     Raises
     ------
     ReportError
-        When the run holds no rows or `out` cannot be written.
+        When the run holds no rows, or a link in the run would lead the report out of it.
+    RunError
+        When it cannot be written.
     """
     comparison = Comparison(Run.open(run_path))
     folder = run_path / "report" if out is None else out
+    if out is None and folder.is_symlink():
+        raise ReportError(f"{folder}: is a link that leads out of the run; remove it, or name a folder with -o")
     frames = Frames(single_file)
     html = _html(comparison, frames, read_published(published) if published else [])
-    try:
-        frames.write(folder)
-    except OSError as error:
-        raise ReportError(
-            f"{folder}: cannot be written: {error.strerror}; choose a folder with room and rights"
-        ) from None
+    frames.write(folder)
     write_bytes(folder / "index.html", html.encode())
     return folder / "index.html"
 

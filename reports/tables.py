@@ -24,6 +24,9 @@ STABLE = (
 )  # fmt: skip
 """The first columns of the CSV, on which scripts rely; the row's other fields follow."""
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A text that begins so is run as a formula by spreadsheet programs: it gets an apostrophe, which they do not show."""
+
 COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in STABLE)
 
 
@@ -72,6 +75,8 @@ def _csv(rows: list[Row]) -> str:
 def _csv_value(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
     return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else str(value)
 
 

@@ -122,6 +122,19 @@ def test_published_curves_are_in_the_page(run: Run, tmp_path: Path) -> None:
     assert '"name": "Other", "points": [[0.1, 28.0, null, null], [0.2, 30.0, null, null]], "source": "a paper"' in html
 
 
+@pytest.mark.parametrize("link", ["report", "report/frames", "report/pixels/frames"])
+def test_no_link_leads_out_of_the_report(run: Run, tmp_path: Path, link: str) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "run" / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "run" / link).symlink_to(outside)
+    with pytest.raises(ReportError, match="is a link that leads out"):
+        page.render(tmp_path / "run")
+    assert list(outside.iterdir()) == []
+    assert page.render(tmp_path / "run", tmp_path / "elsewhere").exists()
+
+
 def test_empty_run_and_unwritable_folder_are_refused(run: Run, tmp_path: Path) -> None:
     empty = Run.create(tmp_path / "empty", {**run.manifest})
     with pytest.raises(ReportError, match="holds no rows yet"):
@@ -129,7 +142,7 @@ def test_empty_run_and_unwritable_folder_are_refused(run: Run, tmp_path: Path) -
     with pytest.raises(RunError):
         page.render(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match="cannot be written"):
+    with pytest.raises(RunError, match="cannot be written"):
         page.render(run.path, tmp_path / "file")
 
 

@@ -3,6 +3,7 @@ import io
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_markdown_keeps_hostile_names_as_text(hostile_run: Run) -> None:
     text = tables.render(hostile_run, "markdown")
     assert "<script>" not in text
     assert "\\<script\\>" in text
+
+
+def test_a_text_in_a_csv_is_no_formula_and_a_number_stays_one(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    copy = Run.open(tmp_path / "run")
+    hostile = replace(copy.rows()[0], image='=HYPERLINK("x")', note="@SUM(1)", residual_pct=-0.5)
+    copy.write_row(hostile)
+    rows = list(csv.DictReader(io.StringIO(tables.render(copy, "csv"))))
+    found = next(row for row in rows if "HYPERLINK" in row["image"])
+    assert (found["image"], found["note"], found["residual_pct"]) == ('\'=HYPERLINK("x")', "'@SUM(1)", "-0.5")
+    assert all(not value.startswith(("=", "+", "@")) for row in rows for value in row.values())
 
 
 def test_unknown_format_is_refused(run: Run) -> None:
