@@ -94,6 +94,15 @@ def _wavelet(comparison: Comparison) -> Iterator[Finding]:
         yield Finding("warning", "No colour transform", text)
 
 
+def _objective(comparison: Comparison) -> Iterator[Finding]:
+    if similar := _with_option(comparison, "objective", "ms-ssim"):
+        text = (
+            f"{_names(similar)} was trained for MS-SSIM: it spends its bits where that measure looks, and its PSNR is "
+            "lower than that of a model of the same kind trained for the squared error."
+        )
+        yield Finding("warning", "Tuned for MS-SSIM", text)
+
+
 def _header(comparison: Comparison) -> Iterator[Finding]:
     for column in comparison.columns:
         shares = [
@@ -193,13 +202,13 @@ def _sample(comparison: Comparison) -> Iterator[Finding]:
 
 
 _RULES: tuple[Callable[[Comparison], Iterator[Finding]], ...] = (
-    _missing, _failures, _residual, _chroma, _entropy, _wavelet,
+    _missing, _failures, _residual, _chroma, _entropy, _wavelet, _objective,
     _backends, _sources, _header, _too_small, _notes, _sample,
 )  # fmt: skip
 
 CHECKED = (
     "missing and failed cells, rates against the tolerance, chroma sampling, entropy coding options, wavelet and "
-    "colour transform, back ends, lossy sources, header shares, images too small for MS-SSIM, notes of the matches, "
-    "sample size"
+    "colour transform, what a learned codec was trained for, back ends, lossy sources, header shares, images too small "
+    "for MS-SSIM, notes of the matches, sample size"
 )
 """What :func:`check` looks at, for a reader of an empty list."""

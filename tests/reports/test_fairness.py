@@ -63,6 +63,7 @@ def test_a_clean_run_has_nothing() -> None:
         ({"options": {"progressive": True}}, "Progressive files"),
         ({"options": {"wavelet": "5/3"}}, "Reversible wavelet"),
         ({"options": {"mct": False}}, "No colour transform"),
+        ({"options": {"objective": "ms-ssim"}}, "Tuned for MS-SSIM"),
         ({"header_bytes": 301}, "JPEG: header share"),
         ({"residual_pct": 0.6}, "JPEG: rate not met"),
         ({"status": "failed: no"}, "JPEG: failures"),
