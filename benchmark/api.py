@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
+from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.registry import open_dataset
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
@@ -19,8 +20,8 @@ def run(
     data: str | Path,
     out: str | Path,
     *,
-    anchor: str = DEFAULT_ANCHOR,
-    codecs: Sequence[str] = DEFAULT_CODECS,
+    anchor: Codec | str = DEFAULT_ANCHOR,
+    codecs: Sequence[Codec | str] = DEFAULT_CODECS,
     points: Sequence[str] = (),
     images: Sequence[str] = (),
     policy: Policy | str = Policy.NEAREST,
@@ -41,9 +42,10 @@ def run(
     out
         The run folder. The same call on the same folder continues it.
     anchor
-        The codec whose files set the rates, with options as in ``bpg:chroma=420``.
+        The codec whose files set the rates: an instance, or a name with options as in ``bpg:chroma=420``.
     codecs
-        The codecs that are driven to those rates; the anchor may be among them.
+        The codecs that are driven to those rates; the anchor may be among them. One whose class is not registered
+        travels to the workers by pickle, and ``isorate reproduce`` will not find it.
     points
         The anchor's operating points: ``qp=37``, ``bpp=0.2``, or ``paper``; its default when empty.
     images
@@ -67,8 +69,15 @@ def run(
     ------
     IsorateError
         When nothing could run; see the subclasses.
+
+    Examples
+    --------
+    >>> import isorate
+    >>> from isorate.codecs.bpg import Bpg
+    >>> from isorate.codecs.jpeg import Jpeg
+    >>> isorate.run("samples", "runs/jpeg", anchor=Bpg(chroma="420"), codecs=[Jpeg(mode="integer")])  # doctest: +SKIP
     """
-    specs = [CodecSpec.parse(text) for text in (anchor, *codecs)]
+    specs = [CodecSpec.of(codec) for codec in (anchor, *codecs)]
     for spec in specs:
         spec.adapter()  # a misspelt codec is said before a data set is downloaded
     cache = cache_dir()

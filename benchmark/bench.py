@@ -12,8 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from isorate.codecs.base import Codec
-from isorate.codecs.listing import list_codecs
-from isorate.codecs.registry import CodecSpec
+from isorate.codecs.registry import CodecSpec, list_codecs
 from isorate.image import Image
 from isorate.matching.codec import match
 from isorate.metrics import ms_ssim, psnr

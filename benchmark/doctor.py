@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from isorate.codecs.listing import ListedCodec, list_codecs
-from isorate.codecs.registry import CodecSpec
+from isorate.codecs.registry import CodecSpec, ListedCodec, list_codecs
 from isorate.datasets.kodak import ENVIRONMENT as KODAK_FOLDER
 from isorate.datasets.kodak import kodak_folder
 from isorate.datasets.manifest import load_manifest

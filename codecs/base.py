@@ -5,14 +5,14 @@ It knows nothing of data sets, targets or metrics.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import ClassVar
 
+from isorate.codecs.options import Option, check_fields, option, option_fields
 from isorate.image import Image
 
-__all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec"]
-
-Option: TypeAlias = str | int | float | bool
+__all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec", "option"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,38 @@ class Knob:
 class Codec(ABC):
     """A codec with fixed options and one rate knob.
 
-    Instances are cheap, hashable by `name`, `backend` and `options`, and are made anew in every worker process
-    from their name and options; heavy resources are loaded on first use.
+    A subclass is a frozen dataclass whose fields are its options, checked by their annotations: ``Literal`` names the
+    values allowed. Two codecs of equal options are equal. Instances are cheap and pickle, since worker processes make
+    them anew; heavy resources are loaded on first use. A class with properties of its own for all of this (`options`
+    above all) is a codec as well; it is compared by `options`.
+
+    Examples
+    --------
+    >>> from isorate.codecs.jpeg import Jpeg
+    >>> Jpeg(chroma="444").options
+    {'mode': 'continuous', 'chroma': '444', 'optimize': True, 'progressive': False}
+    >>> Jpeg() == Jpeg(chroma="420")
+    True
     """
 
     name: ClassVar[str]
     """The registry's name: ``jpeg2000``."""
     label: ClassVar[str]
     """The name that a reader sees: ``JPEG2000``."""
-    suffix: ClassVar[str]
+    suffix: str
     """The file extension of a stream, dot included."""
+    other_suffixes: ClassVar[Mapping[str, str]] = {}
+    """Further extensions of streams that it writes and reads, each with the options for them as a spec has them."""
+
+    def __post_init__(self) -> None:
+        """Check the options of a dataclass."""
+        check_fields(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Codec) and self.options == other.options
+
+    def __hash__(self) -> int:
+        return hash((type(self), frozenset(self.options.items())))
 
     @property
     @abstractmethod
@@ -84,9 +106,15 @@ class Codec(ABC):
         """
 
     @property
-    @abstractmethod
     def options(self) -> dict[str, Option]:
         """Every option that changes the bits (chroma subsampling, mode, ...), for the rows and the cache's key."""
+        if not is_dataclass(self):
+            raise TypeError(f"{type(self).__name__}: decorate it with @dataclass(frozen=True), or define options")
+        return {
+            key: getattr(self, item.name)
+            for key, item in option_fields(type(self)).items()
+            if item.metadata.get("changes_bits", True)
+        }
 
     @abstractmethod
     def encode(self, image: Image, knob: float) -> bytes:

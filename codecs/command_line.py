@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from PIL import Image as PillowImage
 
 from isorate.codecs.base import Codec, Knob, Option
+from isorate.codecs.options import refusal
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
@@ -73,7 +74,7 @@ class CommandLine:
         elif self.pillow_format is None:
             raise UsageError(f"codec {self.name}: Pillow decodes no {self.suffix} files; give a decode command")
         if self.picture not in PICTURE_FORMATS:
-            raise UsageError(f"codec {self.name}: picture={self.picture!r} is none of {', '.join(PICTURE_FORMATS)}")
+            raise refusal(self.name, "picture", self.picture, ", ".join(PICTURE_FORMATS))
 
     @property
     def pillow_format(self) -> str | None:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import struct
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Knob, Option
+from isorate.codecs.base import Codec, Knob, Option, option
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
 from isorate.image import Image
 
@@ -25,6 +26,7 @@ STRIDE = 64
 ENDINGS = (".pth", ".tar", ".pt", ".ckpt")
 
 
+@dataclass(frozen=True)
 class CompressAI(Codec):
     """A model of CompressAI's registry; the knob counts the checkpoints of a folder.
 
@@ -42,8 +44,8 @@ class CompressAI(Codec):
     label = "CompressAI"
     suffix = ".cai"
 
-    def __init__(self, model: str = "", checkpoints: str = "") -> None:
-        self.model, self.checkpoints = model, checkpoints
+    model: str = ""
+    checkpoints: str = option("", changes_bits=False)
 
     @property
     def knob(self) -> Knob:
@@ -66,7 +68,7 @@ class CompressAI(Codec):
     def options(self) -> dict[str, Option]:
         """The model, and a digest of its checkpoints in place of their path."""
         digests = "".join(_digest(file, file.stat().st_mtime_ns).hex() for file in self._files())
-        return {"model": self.model, "weights": hashlib.sha256(digests.encode()).hexdigest()[:12], "chroma": "444"}
+        return {**super().options, "weights": hashlib.sha256(digests.encode()).hexdigest()[:12], "chroma": "444"}
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a small header and the model's strings."""

@@ -2,15 +2,16 @@
 
 import io
 import math
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import PIL
 from PIL import Image as PillowImage
 from PIL import features
 
-from isorate.codecs.base import Codec, Knob, Option
+from isorate.codecs.base import Codec, Knob
 from isorate.codecs.pillow_decode import decode_with_pillow
-from isorate.errors import CodecError, UsageError
+from isorate.errors import CodecError
 from isorate.image import Image
 
 MAX_SIDE = 65535
@@ -54,6 +55,7 @@ def _percent(quality: int) -> int:
     return 5000 // quality if quality < 50 else 200 - 2 * quality
 
 
+@dataclass(frozen=True)
 class Jpeg(Codec):
     """JPEG with optimized Huffman tables.
 
@@ -73,19 +75,12 @@ class Jpeg(Codec):
     name = "jpeg"
     label = "JPEG"
     suffix = ".jpg"
+    other_suffixes: ClassVar = {".jpeg": ""}
 
-    def __init__(
-        self,
-        mode: Literal["continuous", "integer"] = "continuous",
-        chroma: Literal["420", "444"] = "420",
-        optimize: bool = True,
-        progressive: bool = False,
-    ) -> None:
-        if mode not in ("continuous", "integer"):
-            raise UsageError(f"jpeg: mode={mode!r} is neither 'continuous' nor 'integer'")
-        if chroma not in ("420", "444"):
-            raise UsageError(f"jpeg: chroma={chroma!r} is neither '420' nor '444'")
-        self.mode, self.chroma, self.optimize, self.progressive = mode, chroma, optimize, progressive
+    mode: Literal["continuous", "integer"] = "continuous"
+    chroma: Literal["420", "444"] = "420"
+    optimize: bool = True
+    progressive: bool = False
 
     @property
     def knob(self) -> Knob:
@@ -98,16 +93,6 @@ class Jpeg(Codec):
         library = "libjpeg-turbo" if features.check_feature("libjpeg_turbo") else "libjpeg"
         version = features.version_feature("libjpeg_turbo") or features.version_codec("jpg")
         return f"{library} {version} via Pillow {PIL.__version__}"
-
-    @property
-    def options(self) -> dict[str, Option]:
-        """Mode, chroma subsampling, Huffman optimization, scan order."""
-        return {
-            "mode": self.mode,
-            "chroma": self.chroma,
-            "optimize": self.optimize,
-            "progressive": self.progressive,
-        }
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a JFIF file at quality `knob`."""

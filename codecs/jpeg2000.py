@@ -2,14 +2,15 @@
 
 import tempfile
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Knob, Option
+from isorate.codecs.base import Codec, Knob
 from isorate.codecs.openjpeg import load_glymur
-from isorate.errors import BitstreamError, CodecError, UsageError
+from isorate.errors import BitstreamError, CodecError
 from isorate.image import Image
 
 SIGNATURES = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
@@ -18,6 +19,7 @@ MAX_RESOLUTIONS = 6
 TYPICAL_RATES = ((1, 6.0), (4, 5.6), (8, 3.0), (5000, 0.0048), (20000, 0.0037))
 
 
+@dataclass(frozen=True)
 class Jpeg2000(Codec):
     """JPEG 2000 with one quality layer; the knob is OpenJPEG's compression ratio.
 
@@ -34,13 +36,17 @@ class Jpeg2000(Codec):
     name = "jpeg2000"
     label = "JPEG2000"
 
-    def __init__(self, container: Literal["j2k", "jp2"] = "j2k", wavelet: Literal["9/7", "5/3"] = "9/7") -> None:
-        if container not in ("j2k", "jp2"):
-            raise UsageError(f"jpeg2000: container={container!r} is neither 'j2k' nor 'jp2'")
-        if wavelet not in ("9/7", "5/3"):
-            raise UsageError(f"jpeg2000: wavelet={wavelet!r} is neither '9/7' nor '5/3'")
-        self.container, self.wavelet = container, wavelet
-        self.suffix = f".{container}"  # type: ignore[misc]
+    other_suffixes: ClassVar = {".jp2": "container=jp2"}
+
+    container: Literal["j2k", "jp2"] = "j2k"
+    wavelet: Literal["9/7", "5/3"] = "9/7"
+    mct: bool = field(default=True, init=False)
+    chroma: str = field(default="444", init=False)
+    suffix: str = field(default=".j2k", init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "suffix", f".{self.container}")
 
     @property
     def knob(self) -> Knob:
@@ -52,11 +58,6 @@ class Jpeg2000(Codec):
         """OpenJPEG's and glymur's versions."""
         glymur = load_glymur()
         return f"OpenJPEG {glymur.version.openjpeg_version} via glymur {glymur.version.version}"
-
-    @property
-    def options(self) -> dict[str, Option]:
-        """Wavelet, multi-component transform, container."""
-        return {"wavelet": self.wavelet, "mct": True, "container": self.container, "chroma": "444"}
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a codestream (or JP2 file) of about ``3 * width * height / knob`` bytes."""
@@ -71,7 +72,7 @@ class Jpeg2000(Codec):
                     data=np.ascontiguousarray(image),
                     cratios=[float(knob)],
                     irreversible=self.wavelet == "9/7",
-                    mct=True,
+                    mct=self.mct,
                     numres=resolutions,
                 )
                 data = path.read_bytes()

@@ -7,13 +7,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 PACKAGE = Path(__file__).parent / "plugin_package"
 CHECK = """
 from isorate.codecs.registry import CodecSpec
 from isorate.testing import check_codec
 print(len(check_codec(CodecSpec.parse("sample-webp:method=4").create()).passed))
+"""
+
+INSTANCE = """
+import sys
+import isorate
+from isorate_sample_codec.webp import WebP
+
+if __name__ == "__main__":
+    run = isorate.run(sys.argv[1], "run", anchor="jpeg", codecs=[WebP(method=4)], images=["coffee"], workers=1)
+    print(run.manifest["codecs"][1]["spec"])
+    print(next(row.options for row in run.rows() if row.codec == "sample-webp"))
 """
 
 
@@ -46,6 +59,20 @@ def test_it_is_listed(environment, tmp_path):
 
 def test_it_conforms(environment, tmp_path):
     assert said([sys.executable, "-c", CHECK], environment, tmp_path).strip() == "11"
+
+
+def test_it_encodes_and_decodes_by_the_ending(environment, photo, tmp_path):
+    PillowImage.fromarray(photo).save(tmp_path / "photo.png")
+    for words in (["encode", "photo.png", "photo.webp", "--bpp", "0.8"], ["decode", "photo.webp", "again.png"]):
+        assert "libwebp" in said([sys.executable, "-m", "isorate", *words], environment, tmp_path)
+    assert np.asarray(PillowImage.open(tmp_path / "again.png")).shape == photo.shape
+
+
+@pytest.mark.slow
+def test_an_instance_of_it_reaches_the_workers(environment, two_photos, tmp_path):
+    (tmp_path / "script.py").write_text(INSTANCE)
+    printed = said([sys.executable, "script.py", str(two_photos)], environment, tmp_path)
+    assert printed.splitlines() == ["sample-webp:method=4", "{'method': 4, 'chroma': '420'}"]
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import json as json_module
 
-from isorate.codecs.listing import list_codecs
+from isorate.codecs.registry import list_codecs
 
 
 def codecs(*, json: bool = False) -> None:

@@ -35,7 +35,7 @@ def decode(
 
     from PIL import Image as PillowImage
 
-    from isorate.cli.by_suffix import codec_for
+    from isorate.codecs.registry import codec_for
     from isorate.files.atomic import write_bytes
 
     file_format = LOSSLESS.get(out.suffix.lower())

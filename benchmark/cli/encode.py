@@ -51,7 +51,7 @@ def encode(
     import json as json_module
     import math
 
-    from isorate.cli.by_suffix import codec_for
+    from isorate.codecs.registry import codec_for
     from isorate.datasets.images import load_image
     from isorate.files.atomic import write_bytes
     from isorate.matching.codec import match

@@ -65,7 +65,7 @@ def make_plan(
     Raises
     ------
     UsageError
-        For an unknown codec, option or point, or a tolerance that is not positive.
+        For an unknown codec, option or point, two codecs of one name, or a tolerance that is not positive.
     CodecUnavailableError
         When the anchor cannot run here.
     """
@@ -91,6 +91,8 @@ def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
             entries.append(PlannedCodec(spec, spec.name, label))
         else:
             entries.append(PlannedCodec(spec, f"{spec.name}:{extra}", f"{label} ({extra})"))
+    if twice := [name for name, number in Counter(entry.name for entry in entries).items() if number > 1]:
+        raise UsageError(f"two codecs are called {twice[0]}, and rows need different names; rename the class of one")
     return tuple(entries)
 
 

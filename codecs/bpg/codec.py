@@ -1,15 +1,19 @@
 """BPG as a codec: the knob is HEVC's quantization parameter; the back end stands in every result row."""
 
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Literal
 
-from isorate.codecs.base import Codec, Knob, Option
+from isorate.codecs.base import Codec, Knob, option
 from isorate.codecs.bpg import embedded, external, hevc
+from isorate.codecs.options import refusal, spelled
 from isorate.errors import CodecUnavailableError, UsageError
 from isorate.image import Image
 
 Backend = Literal["auto", "embedded", "bpgenc"]
 Encoder = Literal["x265", "jctvc"]
 Chroma = Literal["444", "422", "420"]
+Depth = Literal[8, 9, 10, 11, 12]
+Level = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 MAX_QP = 51
 # Geometric mean over photographs of half a megapixel, 4:4:4.
@@ -19,6 +23,7 @@ TYPICAL_RATES = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, init=False)
 class Bpg(Codec):
     """BPG in BT.601 YCbCr, full range, at integer quantization parameters.
 
@@ -41,29 +46,32 @@ class Bpg(Codec):
     label = "BPG"
     suffix = ".bpg"
 
-    def __init__(
+    program: Backend = option("auto", name="backend", changes_bits=False)
+    encoder: Encoder = "x265"
+    chroma: Chroma = "444"
+    bit_depth: Depth = 8
+    level: Level = 8
+
+    def __init__(  # written out: `backend` is an argument, and the attribute is what every codec says of its library
         self,
         backend: Backend = "auto",
         encoder: Encoder = "x265",
         chroma: Chroma = "444",
-        bit_depth: int = 8,
-        level: int = 8,
+        bit_depth: Depth = 8,
+        level: Level = 8,
     ) -> None:
-        chroma = str(chroma)  # type: ignore[assignment]
-        depths = hevc.CODED_DEPTHS if encoder == "x265" else tuple(range(8, 13))
-        for key, value, accepted in (
-            ("backend", backend, get_args(Backend)),
-            ("encoder", encoder, get_args(Encoder)),
-            ("chroma", chroma, get_args(Chroma)),
-            ("bit_depth", bit_depth, depths),
-            ("level", level, tuple(range(1, 10))),
-        ):
-            if value not in accepted:
-                raise UsageError(f"bpg: {key}={value!r} is not one of {', '.join(map(str, accepted))}")
-        if backend == "embedded" and encoder != "x265":
-            raise UsageError(f"bpg: encoder={encoder} needs backend=bpgenc; the embedded back end has x265 only")
-        self._backend, self._encoder, self._chroma = backend, encoder, chroma
-        self._bit_depth, self._level = bit_depth, level
+        given = {"program": backend, "encoder": encoder, "chroma": chroma, "bit_depth": bit_depth, "level": level}
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder == "x265" and self.bit_depth not in hevc.CODED_DEPTHS:
+            allowed = f"{', '.join(map(spelled, hevc.CODED_DEPTHS))} with encoder=x265"
+            raise refusal(self.name, "bit_depth", self.bit_depth, allowed)
+        if self.program == "embedded" and self.encoder != "x265":
+            raise refusal(self.name, "encoder", self.encoder, "x265 with backend=embedded; others need backend=bpgenc")
 
     @property
     def knob(self) -> Knob:
@@ -74,27 +82,17 @@ class Bpg(Codec):
     def backend(self) -> str:
         """``bpgenc``'s version and encoder, or x265's and PyAV's versions."""
         if self._external:
-            return f"bpgenc {external.version(external.encoder())} {self._encoder}"
+            return f"bpgenc {external.version(external.encoder())} {self.encoder}"
         return embedded.version()
-
-    @property
-    def options(self) -> dict[str, Option]:
-        """Encoder, chroma subsampling, bit depth, compression level."""
-        return {
-            "encoder": self._encoder,
-            "chroma": self._chroma,
-            "bit_depth": self._bit_depth,
-            "level": self._level,
-        }
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a BPG file at quantization parameter `knob`."""
         if not float(knob).is_integer() or not 0 <= knob <= MAX_QP:
             raise UsageError(f"bpg: qp {knob:g} is no whole number from 0 to {MAX_QP}")
-        chroma, bit_depth, level = self._chroma, self._bit_depth, self._level
+        chroma, bit_depth, level = self.chroma, self.bit_depth, self.level
         if self._external:
             return external.encode(
-                image, int(knob), encoder_name=self._encoder, chroma=chroma, bit_depth=bit_depth, level=level
+                image, int(knob), encoder_name=self.encoder, chroma=chroma, bit_depth=bit_depth, level=level
             )
         return embedded.encode(image, int(knob), chroma=chroma, bit_depth=bit_depth, level=level)
 
@@ -113,12 +111,12 @@ class Bpg(Codec):
     @property
     def _external(self) -> bool:
         """Whether bpgenc makes the bits."""
-        if self._backend != "auto":
-            return self._backend == "bpgenc"
+        if self.program != "auto":
+            return self.program == "bpgenc"
         if external.find("bpgenc", external.ENCODER_VARIABLE):
             return True
-        if self._encoder != "x265":
+        if self.encoder != "x265":
             raise CodecUnavailableError(
-                f"bpg: encoder={self._encoder} needs bpgenc on PATH or named by {external.ENCODER_VARIABLE}"
+                f"bpg: encoder={self.encoder} needs bpgenc on PATH or named by {external.ENCODER_VARIABLE}"
             )
         return False

@@ -5,14 +5,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from isorate.codecs.base import Knob, Option, TwoKnobCodec
+from isorate.codecs.base import Knob, TwoKnobCodec, option
 from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
 from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
@@ -30,6 +30,14 @@ TYPICAL_BIN_SLOPE = -0.8
 """d ln bpp / d log2 Δ for weights that do not say."""
 
 
+class _Memo(list[Any]):
+    """The last picture's checksum and its encoder; pickled without them."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Memo, ()
+
+
+@dataclass(frozen=True)
 class LearnedCodec(TwoKnobCodec):
     """The conditional autoencoder, with λ as the coarse and Δ as the fine knob.
 
@@ -59,21 +67,12 @@ class LearnedCodec(TwoKnobCodec):
     label = "Ours"
     suffix = ".iso"
 
-    def __init__(
-        self,
-        model: str = "small",
-        effort: Literal[0, 1, 2] = 0,
-        objective: Literal["mse", "ms-ssim"] = "mse",
-        threads: int = 0,
-        device: str = "cpu",
-    ) -> None:
-        if effort not in (0, 1, 2):
-            raise UsageError(f"learned: effort={effort!r} is none of 0, 1, 2")
-        if objective not in ("mse", "ms-ssim"):
-            raise UsageError(f"learned: objective={objective!r} is neither 'mse' nor 'ms-ssim'")
-        self.model, self.effort, self.objective = model, effort, objective
-        self.threads, self.device = threads, device
-        self._last: tuple[bytes, PictureEncoder] | None = None
+    model: str = "small"
+    effort: Literal[0, 1, 2] = 0
+    objective: Literal["mse", "ms-ssim"] = "mse"
+    threads: int = option(0, changes_bits=False)
+    device: str = option("cpu", changes_bits=False)
+    _last: list[Any] = field(default_factory=_Memo, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -130,11 +129,6 @@ class LearnedCodec(TwoKnobCodec):
         """The weights by name and fingerprint, and PyTorch's version."""
         digest = read_metadata(self.path)["digest"]
         return f"isorate {self.path.stem} {digest[:8]}, torch {version('torch')}"
-
-    @property
-    def options(self) -> dict[str, Option]:
-        """Model, effort, objective."""
-        return {"model": self.model, "effort": self.effort, "objective": self.objective}
 
     def encode(
         self, image: Image, knob: float | None = None, fine: float | None = None, *, bpp: float | None = None
@@ -254,9 +248,10 @@ class LearnedCodec(TwoKnobCodec):
             raise CodecError(f"learned: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
         image = np.array(image, order="C")
         key = hashlib.blake2b(image.data, digest_size=16, salt=f"{image.shape[1]}".encode()).digest()
-        if self._last is None or self._last[0] != key:
-            self._last = (key, PictureEncoder(self._network(), image))
-        return self._last[1]
+        if self._last[:1] != [key]:
+            self._last[:] = [key, PictureEncoder(self._network(), image)]
+        encoder: PictureEncoder = self._last[1]
+        return encoder
 
     @contextmanager
     def _ready(self) -> Iterator[None]:

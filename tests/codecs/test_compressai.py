@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from isorate.codecs.compressai import HEADER, CompressAI
-from isorate.codecs.listing import list_codecs
-from isorate.codecs.registry import CodecSpec
+from isorate.codecs.registry import CodecSpec, list_codecs
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
 
 

@@ -1,8 +1,7 @@
 import pytest
 
 from isorate.codecs import registry
-from isorate.codecs.listing import list_codecs
-from isorate.codecs.registry import CodecSpec
+from isorate.codecs.registry import CodecSpec, list_codecs
 from isorate.errors import CodecUnavailableError, UsageError
 
 

@@ -1,4 +1,4 @@
-"""Lossy WebP through Pillow."""
+"""Lossy WebP through Pillow, as a class in the long form: options and their checks are its own."""
 
 import io
 

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from isorate.codecs.base import Knob, Option
-from isorate.codecs.registry import CodecSpec, names
+from isorate.codecs.registry.adapters import names
+from isorate.codecs.registry.spec import CodecSpec
 from isorate.errors import CodecError
 
 

@@ -1,0 +1,84 @@
+"""Names and adapters: one lazy table, installed packages' ``isorate.codecs`` entry points, configured command lines."""
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import entry_points
+
+from isorate.codecs.base import Codec
+from isorate.codecs.command_line import CommandLine
+from isorate.errors import CodecUnavailableError, UsageError
+
+ENTRY_POINT_GROUP = "isorate.codecs"
+
+BUILT_IN = {
+    "learned": "isorate.codecs.learned:LearnedCodec",
+    "bpg": "isorate.codecs.bpg:Bpg",
+    "jpeg2000": "isorate.codecs.jpeg2000:Jpeg2000",
+    "jpeg": "isorate.codecs.jpeg:Jpeg",
+    "compressai": "isorate.codecs.compressai:CompressAI",
+}
+
+_CONFIGURED: dict[str, CommandLine] = {}
+
+
+def names() -> list[str]:
+    """Return every known codec, the project's own first."""
+    return [*BUILT_IN, *sorted((set(_plugins()) | set(_CONFIGURED)) - set(BUILT_IN))]
+
+
+def configure(definitions: Iterable[CommandLine]) -> None:
+    """Make the codecs of a configuration file known by their names, in the place of those of an earlier one.
+
+    Raises
+    ------
+    UsageError
+        When a definition cannot work, or takes a built-in codec's name.
+    """
+    checked = list(definitions)
+    for definition in checked:
+        if definition.name in BUILT_IN:
+            raise UsageError(f"codec {definition.name}: this is a built-in codec's name; choose another")
+        definition.check()
+    _CONFIGURED.clear()
+    _CONFIGURED.update({definition.name: definition for definition in checked})
+
+
+def configured(name: str) -> CommandLine | None:
+    """Return the configuration's command line of that name."""
+    return _CONFIGURED.get(name)
+
+
+def adapter(name: str) -> type[Codec]:
+    """Return the class of a codec.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name; the message offers the nearest one.
+    CodecUnavailableError
+        When the module that holds it cannot be imported.
+    """
+    if definition := configured(name):
+        return definition.adapter()
+    target = BUILT_IN.get(name) or _plugins().get(name)
+    if target is None:
+        raise UsageError(f"no codec {name!r}{nearest(name, names())}")
+    module, _, attribute = target.partition(":")
+    try:
+        found: type[Codec] = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise CodecUnavailableError(f"codec {name}: {error}; install the package that provides it") from error
+    return found
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return the tail of a message: the word that was meant, or all there are."""
+    found = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {found[0]!r}?" if found else f"; there are: {', '.join(known)}"
+
+
+@cache
+def _plugins() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}

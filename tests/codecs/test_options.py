@@ -1,0 +1,127 @@
+"""Options of every codec: read, checked, compared and told in one way."""
+
+import pickle
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from isorate.codecs.base import Codec, Knob, option
+from isorate.codecs.bpg import Bpg
+from isorate.codecs.compressai import CompressAI
+from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.codecs.learned import LearnedCodec
+from isorate.codecs.registry import CodecSpec
+from isorate.errors import UsageError
+
+
+class Plain(Codec):
+    """A codec in the long form."""
+
+    name, label, suffix = "plain", "Plain", ".plain"
+    knob = Knob("quality", 1, 100, integer=True, rising=True)
+    backend = "plain 1"
+
+    def __init__(self, chroma="420", level=3, strength: float = 1, threads=0):
+        self.chroma, self.level, self.strength, self.threads = chroma, level, strength, threads
+
+    @property
+    def options(self):
+        return {"chroma": self.chroma, "level": self.level, "strength": self.strength}
+
+    def encode(self, image, knob):
+        raise NotImplementedError
+
+    def decode(self, data):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Short(Plain):
+    """The same in the short form."""
+
+    name = "short"
+    options = Codec.options
+    chroma: Literal["420", "444"] = "420"
+    level: int | None = 3
+    strength: float = 1
+    threads: int = option(0, changes_bits=False)
+    fact: bool = field(default=True, init=False)
+    memo: list[int] = field(default_factory=list, compare=False, init=False)
+
+
+@pytest.mark.parametrize("make", [Jpeg, Jpeg2000, Bpg, LearnedCodec, CompressAI, Plain, Short])
+def test_codecs_of_equal_options_are_equal(make):
+    assert make() == make()
+    assert hash(make()) == hash(make())
+    assert pickle.loads(pickle.dumps(make())) == make()
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    (Jpeg(), Jpeg(chroma="444")), (Jpeg(), Jpeg2000()), (Bpg("embedded"), Bpg()), (Plain(), Plain(level=4)),
+    (LearnedCodec(), LearnedCodec(effort=1)),
+])  # fmt: skip
+def test_codecs_of_other_options_are_not(one, other):
+    assert one != other
+    assert len({one, other}) == 2
+
+
+def test_an_option_cannot_be_changed_later():
+    with pytest.raises(AttributeError):
+        Jpeg().chroma = "444"
+
+
+def test_only_what_changes_the_bits_stands_in_the_rows():
+    assert Short(level="7", threads=2).options == {"chroma": "420", "level": 7, "strength": 1.0, "fact": True}
+    assert LearnedCodec(threads=3).options == {"model": "small", "effort": 0, "objective": "mse"}
+    assert Bpg("embedded").options == {"encoder": "x265", "chroma": "444", "bit_depth": 8, "level": 8}
+    assert Jpeg2000().options == {"container": "j2k", "wavelet": "9/7", "mct": True, "chroma": "444"}
+
+
+@pytest.mark.parametrize(("spec", "said"), [
+    ("jpeg:mode=exact", "codec jpeg: mode='exact' cannot be used; allowed: continuous, integer"),
+    ("jpeg:optimize=maybe", "codec jpeg: optimize='maybe' cannot be used; allowed: true, false"),
+    ("jpeg:chroma=422", "codec jpeg: chroma='422' cannot be used; allowed: 420, 444"),
+    ("jpeg2000:wavelet=haar", "codec jpeg2000: wavelet='haar' cannot be used; allowed: 9/7, 5/3"),
+    ("bpg:level=0", "codec bpg: level='0' cannot be used; allowed: 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+    ("bpg:backend=ffmpeg", "codec bpg: backend='ffmpeg' cannot be used; allowed: auto, embedded, bpgenc"),
+    ("bpg:bit_depth=9", "codec bpg: bit_depth=9 cannot be used; allowed: 8, 10, 12 with encoder=x265"),
+    ("bpg:backend=embedded,encoder=jctvc", "codec bpg: encoder='jctvc' cannot be used; allowed: x265 with backend="),
+    ("learned:effort=3", "codec learned: effort='3' cannot be used; allowed: 0, 1, 2"),
+    ("learned:effort=true", "codec learned: effort='true' cannot be used; allowed: 0, 1, 2"),
+    ("learned:threads=many", "codec learned: threads='many' cannot be used; allowed: whole numbers"),
+])  # fmt: skip
+def test_every_codec_refuses_in_the_same_words(spec, said):
+    with pytest.raises(UsageError) as error:
+        CodecSpec.parse(spec).create()
+    assert str(error.value).startswith(said)
+
+
+def test_python_may_give_the_value_or_its_text():
+    assert Bpg(chroma=420, bit_depth="10") == Bpg(chroma="420", bit_depth=10)
+    with pytest.raises(UsageError, match="effort=True"):
+        LearnedCodec(effort=True)
+    with pytest.raises(UsageError, match=r"threads=1\.5 cannot be used; allowed: whole numbers"):
+        LearnedCodec(threads=1.5)
+    assert Short(level=None).level is None
+    with pytest.raises(UsageError, match="level='x' cannot be used; allowed: whole numbers or None"):
+        Short(level="x")
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name():
+    assert CodecSpec.parse("learned:model=1e5").create().model == "1e5"
+
+
+def test_the_long_form_gets_texts_as_numbers_where_its_defaults_are_numbers(monkeypatch):
+    spec = CodecSpec.parse("plain:chroma=444,level=5,strength=0.5")
+    monkeypatch.setattr(CodecSpec, "adapter", lambda _: Plain)
+    assert spec.create().options == {"chroma": "444", "level": 5, "strength": 0.5}
+
+
+def test_a_class_in_neither_form_is_told():
+    class Nothing(Plain):
+        options = Codec.options
+
+    with pytest.raises(TypeError, match="Nothing: decorate it with @dataclass"):
+        _ = Nothing().options
