@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from isorate.cli import main
+from isorate.cli import learned
 from isorate.cli.commands import COMMANDS, app
 
 ROOT = Path(__file__).parent.parent
@@ -35,8 +36,10 @@ def shown():
 def examples():
     import importlib
 
-    for name in COMMANDS:
-        text = getattr(importlib.import_module(f"isorate.cli.{name}"), name).__doc__
+    places = {name: f"isorate.cli.{name}:{name}" for name in COMMANDS if name != "learned"}
+    for name, place in [*places.items(), *learned.PLACES.items()]:
+        module, _, function = place.partition(":")
+        text = getattr(importlib.import_module(module), function).__doc__
         found = list(commands(text.partition("Examples")[2].partition("Parameters")[0]))
         assert found, f"isorate {name} has no example in its help"
         for words in found:

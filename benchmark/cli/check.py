@@ -51,7 +51,7 @@ def check(
     json
         The same as `--format json`.
     """
-    from isorate.cli.configuration import settings
+    from isorate.cli.config import settings
     from isorate.errors import UsageError
     from isorate.files.atomic import write_bytes
     from isorate.gate.baseline import Baseline, lines_of_rows

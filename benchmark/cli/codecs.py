@@ -1,11 +1,13 @@
 """``isorate codecs``."""
 
 import json as json_module
+from pathlib import Path
 
+from isorate.cli.config import use_codecs
 from isorate.codecs.registry import list_codecs
 
 
-def codecs(*, json: bool = False) -> None:
+def codecs(*, config: Path | None = None, json: bool = False) -> None:
     """List the codecs, their rate knobs and options, and what is missing for those that cannot run here.
 
     Examples
@@ -17,9 +19,12 @@ def codecs(*, json: bool = False) -> None:
 
     Parameters
     ----------
+    config
+        The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
     json
         Print JSON for scripts.
     """
+    use_codecs(config)
     listed = list_codecs()
     if json:
         print(json_module.dumps([entry.to_json() for entry in listed], indent=1))

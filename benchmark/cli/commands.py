@@ -21,7 +21,8 @@ COMMANDS = {
     "datasets": "List the data sets known by name.",
     "encode": "Encode an image at a rate or a knob value.",
     "decode": "Decode a file to a lossless image.",
-    "train": "Train the learned codec.",
+    "train": "Train the learned codec: `isorate learned train`.",
+    "learned": "Make, measure and check the learned codec's weights.",
     "completion": "Print a shell's completion script.",
 }
 

@@ -1,4 +1,4 @@
-"""``isorate.toml``: a run's settings in a file, checked before anything runs."""
+"""``isorate.toml``: the user's settings in a file, checked before anything runs; the command line overrides them."""
 
 import difflib
 from collections.abc import Callable
@@ -46,6 +46,40 @@ class Settings:
     def changed(self, **given: Any) -> "Settings":
         """Return the settings with what the command line gives, None standing for nothing given."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+DEFAULT = Path("isorate.toml")
+
+
+def settings(config: Path | None, **given: Any) -> Settings:
+    """Return the settings of the configuration, overridden by those options that are not None.
+
+    The configuration is the file that the user names, else ``isorate.toml`` of this folder, where there is one.
+
+    Raises
+    ------
+    UsageError
+        When the file cannot be read or says something unusable.
+    """
+    file = _configuration(config)
+    return (Settings() if file is None else read_settings(file)).changed(**given)
+
+
+def use_codecs(config: Path | None) -> None:
+    """Make the command-line codecs of the configuration known, whatever else it says.
+
+    Raises
+    ------
+    UsageError
+        When the file cannot be read or defines an unusable codec.
+    """
+    file = _configuration(config)
+    if file is not None:
+        configure_codecs(file)
+
+
+def _configuration(config: Path | None) -> TomlFile | None:
+    return None if config is None and not DEFAULT.is_file() else TomlFile.read(config or DEFAULT)
 
 
 PLAIN = tuple(entry.name for entry in fields(Settings) if entry.name not in ("crops", "tolerances"))

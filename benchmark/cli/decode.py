@@ -11,7 +11,12 @@ LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff"
 
 
 def decode(
-    stream: Path, out: Path, /, *, codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None
+    stream: Path,
+    out: Path,
+    /,
+    *,
+    codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None,
+    config: Path | None = None,
 ) -> None:
     """Decode a file to a lossless image.
 
@@ -30,11 +35,14 @@ def decode(
         The image to write: PNG, BMP, PPM or TIFF.
     codec
         The codec; the file's ending chooses it by default.
+    config
+        The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
     """
     import io
 
     from PIL import Image as PillowImage
 
+    from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
     from isorate.files.atomic import write_bytes
 
@@ -43,6 +51,7 @@ def decode(
         raise UsageError(f"{out}: a decoded image is written as {', '.join(LOSSLESS)}")
     if out.exists() and stream.exists() and out.samefile(stream):
         raise UsageError(f"{out}: is the file to decode itself; name another file to write")
+    use_codecs(config)
     adapter = codec_for(stream, codec)
     try:
         data = stream.read_bytes()

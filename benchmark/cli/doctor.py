@@ -47,7 +47,7 @@ def doctor(
     import json as json_module
     from dataclasses import asdict
 
-    from isorate.cli.configuration import settings
+    from isorate.cli.config import settings
     from isorate.doctor import examine, stops
 
     chosen = settings(config, data=data, anchor=anchor, codecs=codec or None, out=out)

@@ -17,6 +17,7 @@ def encode(
     bpp: float | None = None,
     knob: float | None = None,
     tolerance: float = 0.5,
+    config: Path | None = None,
     json: bool = False,
 ) -> None:
     """Encode an image to a file of a given rate, or at a given knob value.
@@ -43,6 +44,8 @@ def encode(
         Value of the codec's rate knob.
     tolerance
         A residual up to this counts as matched, in percent.
+    config
+        The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
     json
         Print JSON for scripts.
     """
@@ -51,6 +54,7 @@ def encode(
     import json as json_module
     import math
 
+    from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
     from isorate.datasets.images import load_image
     from isorate.files.atomic import write_bytes
@@ -61,6 +65,7 @@ def encode(
             raise UsageError(f"{name} {value:g}: a number above 0 is needed")
     if out.exists() and image.exists() and out.samefile(image):
         raise UsageError(f"{out}: is the source itself; name another file to write")
+    use_codecs(config)
     adapter = codec_for(out, codec)
     pixels = load_image(image).pixels
     note = ""

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isorate.api import run as run_comparison
-from isorate.cli.configuration import settings
+from isorate.cli.config import settings
 from isorate.cli.exit_codes import FAILED_CELLS
 from isorate.errors import UsageError
 from isorate.files.atomic import write_bytes

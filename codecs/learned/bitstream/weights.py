@@ -114,7 +114,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise CodecUnavailableError(
             f"learned: no weights at {path}; there are: {', '.join(known_models()) or 'none'}. Weights come from "
-            "'isorate train' and 'python -m isorate.codecs.learned.tools.export CHECKPOINT'"
+            "'isorate learned train' and 'isorate learned export CHECKPOINT --validation PACK'"
         )
     try:
         with safe_open(path, "numpy") as file:

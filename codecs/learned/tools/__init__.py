@@ -1,1 +1,1 @@
-"""Programs around the learned codec: export of weights, golden streams, measurements."""
+"""Around the learned codec: export of weights, golden streams, measurements; the commands of ``isorate learned``."""

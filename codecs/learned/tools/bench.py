@@ -1,16 +1,15 @@
-"""``python -m isorate.codecs.learned.tools.bench``: seconds of the learned codec next to CompressAI's, in one run.
+"""Seconds of the learned codec next to CompressAI's, in one run.
 
 CompressAI's ``mbt2018`` (autoregressive) and ``mbt2018-mean`` take part with random weights where `compressai` is
 installed: speed does not depend on training much, and nothing is downloaded. ``base`` has random weights, too, as long
 as there is no file of its own. Machines are noisy: ratios within one run say more than seconds.
 """
 
-import argparse
 import importlib
-import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,15 +52,27 @@ def photograph() -> Image:
 def run(image: Image | None = None, *, threads: int = 2, repeats: int = 5) -> list[Timing]:
     """Return the timings of `small`, `base` and what CompressAI offers here, on one picture at effort 0."""
     picture = photograph() if image is None else image
+    with _threads(threads):
+        timings = [_learned(name, network_of(name), picture, repeats) for name in ("small", "base")]
+        return timings + [timing for name in OTHERS if (timing := _compressai(name, picture, repeats)) is not None]
+
+
+def profile_small(*, threads: int = 2, repeats: int = 5) -> dict[str, float]:
+    """Return the profile of `small` on the same picture."""
+    with _threads(threads):
+        return profile(network_of("small"), photograph(), repeats)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Run PyTorch without gradients on `count` threads."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
     try:
         with torch.no_grad():
-            timings = [_learned(name, network_of(name), picture, repeats) for name in ("small", "base")]
-            timings += [timing for name in OTHERS if (timing := _compressai(name, picture, repeats)) is not None]
+            yield
     finally:
         torch.set_num_threads(before)
-    return timings
 
 
 def network_of(model: str) -> Network:
@@ -130,26 +141,3 @@ def _seconds(work: Callable[[], object], repeats: int) -> float:
         work()
         taken.append(time.perf_counter() - started)
     return min(taken)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print the table and the profile of `small`."""
-    parser = argparse.ArgumentParser(description="Time the learned codec on one picture of Kodak's size.")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    given = parser.parse_args(arguments)
-    timings = run(threads=given.threads, repeats=given.repeats)
-    first = timings[0]
-    print(f"768×512, {given.threads} threads, fastest of {given.repeats}")
-    for one in timings:
-        ratios = f"×{one.encode_s / first.encode_s:.2f}, ×{one.decode_s / first.decode_s:.2f}"
-        print(f"{one.name:14} encode {one.encode_s:8.3f} s  decode {one.decode_s:8.3f} s  [{ratios}]")
-    torch.set_num_threads(given.threads)
-    with torch.no_grad():
-        for part, seconds in profile(network_of("small"), photograph(), given.repeats).items():
-            print(f"  small, {part:40} {seconds:.3f} s")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

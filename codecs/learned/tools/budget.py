@@ -1,7 +1,5 @@
-"""``python -m isorate.codecs.learned.tools.budget CONFIG``: what a training step costs, and where its time goes."""
+"""What a training step costs, and where its time goes."""
 
-import argparse
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +8,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from isorate.codecs.learned.training.loop import Trainer
-from isorate.codecs.learned.training.settings import RunSettings, read_settings
-from isorate.errors import IsorateError
+from isorate.codecs.learned.training.settings import RunSettings
 
 WARM_UP_STEPS = 3
 OPERATORS = 16
@@ -61,23 +58,3 @@ def measure(settings: RunSettings, steps: int) -> Budget:
     table = profiler.key_averages().table(sort_by=key, row_limit=OPERATORS, max_name_column_width=40)
     crops = settings.train.batch_size / seconds
     return Budget(seconds, crops, crops * settings.train.crop_size**2 / 1e6, table)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print a configuration's budget; return the exit status."""
-    parser = argparse.ArgumentParser(description="Measure a training step.")
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--steps", type=int, default=20)
-    given = parser.parse_args(arguments)
-    try:
-        budget = measure(read_settings(given.config), given.steps)
-    except IsorateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(budget.operators)
-    print(f"{1e3 * budget.seconds:.0f} ms a step, {budget.crops:.1f} crops/s, {budget.megapixels:.2f} Mpx/s")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

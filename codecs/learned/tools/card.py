@@ -1,19 +1,15 @@
-"""``python -m isorate.codecs.learned.tools.card WEIGHTS RUN...``: the model card of a weights file, as Markdown."""
+"""The model card of a weights file, as Markdown."""
 
-import argparse
 import csv
 import hashlib
 import json
-import platform
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
-from isorate.errors import IsorateError, UsageError
+from isorate.errors import UsageError
 
 CURVE_LINES = 12
 
@@ -33,7 +29,16 @@ def model_card(weights: Path, runs: Sequence[Path], data: str, hardware: str, co
         What trained it.
     commit
         The commit whose program trained it.
+
+    Raises
+    ------
+    UsageError
+        When a file is not there; the message names it.
     """
+    if not runs:
+        raise UsageError(f"{weights}: no run; name the folders of those that made it, in order")
+    if missing := [path for path in (weights, *_curves(runs)) if not path.is_file()]:
+        raise UsageError(f"{missing[0]}: no such file; give a weights file and the folders of the runs that made it")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     states = [_state(run) for run in runs]
     model = states[-1]["model"]
@@ -73,6 +78,10 @@ def model_card(weights: Path, runs: Sequence[Path], data: str, hardware: str, co
     return "\n".join(lines) + "\n"
 
 
+def _curves(runs: Sequence[Path]) -> list[Path]:
+    return [run / name for run in runs for name in ("validation.csv", "curve.csv")]
+
+
 def _state(run: Path) -> dict[str, Any]:
     newest = newest_checkpoint(run)
     if newest is None:
@@ -100,25 +109,3 @@ def _sum_up(states: Sequence[dict[str, Any]]) -> str:
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print the card; return the exit status."""
-    parser = argparse.ArgumentParser(description="Print the model card of a weights file.")
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of the runs that made it, in order")
-    parser.add_argument("--data", required=True, help="a sentence on the photographs")
-    parser.add_argument("--hardware", default=f"{platform.processor() or platform.machine()}, {platform.system()}")
-    parser.add_argument("--commit", help="default: that of the working tree")
-    given = parser.parse_args(arguments)
-    try:
-        commit = given.commit or subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
-        print(model_card(given.weights, given.runs, given.data, given.hardware, commit), end="")
-    except (IsorateError, OSError, subprocess.CalledProcessError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,5 @@
-"""``python -m isorate.codecs.learned.tools.export CHECKPOINT --validation PACK``: weights from a training run."""
+"""Weights from a training run."""
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from isorate.codecs.learned.model.priors import PriorConv2d
 from isorate.codecs.learned.tools.measure_rates import measure_rates
 from isorate.codecs.learned.training.checkpoint import read_checkpoint, storage_dtype
 from isorate.codecs.learned.training.data import Pack
-from isorate.errors import IsorateError, UsageError
+from isorate.errors import UsageError
 
 LARGEST_WEIGHT = 2**15 - 1
 MOST_POINT = 24
@@ -70,33 +68,35 @@ def model_from_checkpoint(path: Path) -> tuple[ConditionalAutoencoder, dict[str,
     return model.eval(), state
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Export; return the exit status."""
-    parser = argparse.ArgumentParser(description="Turn a training checkpoint into a weights file.")
-    parser.add_argument("checkpoint", type=Path, help="a run's folder (its newest checkpoint) or one checkpoint")
-    parser.add_argument("--out", type=Path, help="default: the package's folder, named after the model")
-    parser.add_argument(
-        "--validation", type=Path, required=True, help="packed validation photographs, on which rates are measured"
-    )
-    parser.add_argument("--photographs", type=int, default=16, help="how many of them")
-    given = parser.parse_args(arguments)
+def export_weights(
+    checkpoint: Path, validation: Path, out: Path | None = None, photographs: int = 16
+) -> tuple[Path, Weights]:
+    """Write the weights file of a checkpoint, and return where it is and what it holds.
+
+    Parameters
+    ----------
+    checkpoint
+        A run's folder (its newest checkpoint) or one checkpoint.
+    validation
+        Packed validation photographs, on which rates are measured.
+    out
+        The file; by default in the package's folder, named after the model.
+    photographs
+        How many of them, evenly picked.
+
+    Raises
+    ------
+    UsageError, DatasetError
+        When checkpoint or photographs are not there, or the weights cannot be exported.
+    """
     torch.set_num_threads(1)
-    try:
-        model, state = model_from_checkpoint(given.checkpoint)
-        out = given.out or FOLDER / f"{model.config.name}.safetensors"
-        training = {key: state[key] for key in ("step", "seconds", "train")}
-        pack = Pack(given.validation)
-        picked = np.linspace(0, len(pack) - 1, min(given.photographs, len(pack))).round().astype(int)
-        images = [np.ascontiguousarray(pack.image(index)) for index in picked.tolist()]
-        weights = measure_rates(weights_of(model, {}, training), images)
-        save_weights(weights, out)
-        load_weights(out)
-    except IsorateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{out}: {out.stat().st_size} bytes, SHA-256 of the content {weights.digest}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    model, state = model_from_checkpoint(checkpoint)
+    path = out or FOLDER / f"{model.config.name}.safetensors"
+    training = {key: state[key] for key in ("step", "seconds", "train")}
+    pack = Pack(validation)
+    picked = np.linspace(0, len(pack) - 1, min(photographs, len(pack))).round().astype(int)
+    images = [np.ascontiguousarray(pack.image(index)) for index in picked.tolist()]
+    weights = measure_rates(weights_of(model, {}, training), images)
+    save_weights(weights, path)
+    load_weights(path)
+    return path, weights

@@ -1,14 +1,11 @@
-"""``python -m isorate.codecs.learned.tools.fuzz STREAM --count 10000``: what decoding damaged streams does."""
+"""What decoding damaged streams does."""
 
-import argparse
 import random
-import sys
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -110,21 +107,3 @@ def _swap(data: bytearray, draw: random.Random) -> bytearray:
     one, other = draw.randrange(len(data)), draw.randrange(len(data))
     data[one], data[other] = data[other], data[one]
     return data
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Fuzz and print; return 1 when a wrong picture came out."""
-    parser = argparse.ArgumentParser(description="Decode damaged versions of a stream.")
-    parser.add_argument("stream", type=Path)
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--weights", default="small", help="a model's name or a weights file")
-    given = parser.parse_args(arguments)
-    codec = LearnedCodec(given.weights, threads=1)
-    report = fuzz(codec, given.stream.read_bytes(), given.count, given.seed)
-    print(dict(report.outcomes), f"normal decode {report.normal:.4f} s, slowest {report.slowest:.4f} s")
-    return 1 if report.outcomes["wrong picture"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

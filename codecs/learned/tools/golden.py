@@ -1,14 +1,12 @@
-"""``python -m isorate.codecs.learned.tools.golden --out FOLDER``: golden streams, to be renewed with the weights.
+"""Golden streams, to be renewed with the weights.
 
 A folder of golden streams holds a few files made from crops of scikit-image's photographs, and ``golden.json`` with
 the SHA-256 of each one's integer latents. Decoding on any machine must give these latents; coding them must give these
 bytes.
 """
 
-import argparse
 import hashlib
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +16,8 @@ from skimage import data as photographs
 
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import Latents
-from isorate.codecs.learned.bitstream.weights import weights_path
-from isorate.codecs.learned.coding.network import Network, load_network
+from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_stream, write_stream
-from isorate.errors import IsorateError
 
 INDEX = "golden.json"
 
@@ -91,26 +87,3 @@ def failures(network: Network, folder: Path) -> list[str]:
             if write_stream(network, latents, header.codes, header.height, header.width) != stream:
                 found.append(f"{name}: its latents encode to other bytes")
     return found
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Make golden streams, or with ``--check`` compare; return the exit status."""
-    parser = argparse.ArgumentParser(description="Make or check golden streams.")
-    parser.add_argument("--weights", default="small", help="a model's name or a weights file")
-    parser.add_argument("--out", type=Path, required=True, help="the folder of streams")
-    parser.add_argument("--check", action="store_true", help="compare instead of making")
-    parser.add_argument("--device", default="cpu")
-    given = parser.parse_args(arguments)
-    try:
-        network = load_network(weights_path(given.weights), given.device)
-        if not given.check:
-            make_golden(network, given.out)
-        wrong = failures(network, given.out)
-    except IsorateError as error:
-        wrong = [str(error)]
-    print("\n".join(wrong) or f"{given.out}: all streams hold")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

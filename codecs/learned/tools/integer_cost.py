@@ -1,13 +1,11 @@
-"""``python -m isorate.codecs.learned.tools.integer_cost CHECKPOINT --validation PACK``: what integer priors cost.
+"""What integer priors cost.
 
 The BD-rate of the exported codec (integer priors, float16 kernels, probability tables) against the float model of the
 checkpoint with ideal Gaussian codes, on validation photographs. The payload alone is compared; the header's 20 bytes
 are no matter of the priors.
 """
 
-import argparse
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +28,6 @@ from isorate.codecs.learned.model.quantization import round_to_bins
 from isorate.codecs.learned.tools.export import model_from_checkpoint, weights_of
 from isorate.codecs.learned.training.data import Pack
 from isorate.codecs.learned.training.validation import pad_to_stride
-from isorate.errors import IsorateError
 from isorate.image import Image
 
 LOG10_LMBDAS = (-1.5, -1.75, -2.0, -2.25, -2.5, -3.0, -3.5)
@@ -89,36 +86,20 @@ def integer_cost(
     return float(bjontegaard.bd_rate(float_bpp, float_psnr, bpp, psnr, method="akima")), curve
 
 
+def cost_of_checkpoint(
+    checkpoint: Path, validation: Path, photographs: int
+) -> tuple[float, list[tuple[RatePoint, RatePoint]], int]:
+    """Return :func:`integer_cost` of a checkpoint on the first photographs of a pack, and how many there were."""
+    torch.set_num_threads(1)
+    model, _ = model_from_checkpoint(checkpoint)
+    pack = Pack(validation)
+    count = min(photographs, len(pack))
+    return *integer_cost(model, [np.ascontiguousarray(pack.image(index)) for index in range(count)]), count
+
+
 def _psnr(difference: torch.Tensor) -> float:
     return -10 * math.log10(max(float(difference.square().mean()), 1e-10))
 
 
 def _mean(points: Sequence[RatePoint]) -> RatePoint:
     return RatePoint(float(np.mean([p.bpp for p in points])), float(np.mean([p.psnr for p in points])))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; return the exit status."""
-    parser = argparse.ArgumentParser(description="BD-rate cost of integer against float priors.")
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--validation", type=Path, required=True, help="packed validation photographs")
-    parser.add_argument("--photographs", type=int, default=32)
-    given = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        model, _ = model_from_checkpoint(given.checkpoint)
-        pack = Pack(given.validation)
-        count = min(given.photographs, len(pack))
-        cost, curve = integer_cost(model, [np.ascontiguousarray(pack.image(index)) for index in range(count)])
-    except IsorateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for log10_lmbda, (ideal, real) in zip(LOG10_LMBDAS, curve, strict=True):
-        rates = f"float {ideal.bpp:.4f} bpp {ideal.psnr:.3f} dB, integer {real.bpp:.4f} bpp {real.psnr:.3f} dB"
-        print(f"log10 λ {log10_lmbda:g}: {rates} ({100 * (real.bpp / ideal.bpp - 1):+.2f} %)")
-    print(f"BD-rate of integer against float priors over {count} photographs: {cost:+.2f} %")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,7 @@
-"""Decode photographs once: folders and tars of images to the raw memory map that training reads.
+"""Decode photographs once: folders and tars of images to the raw memory map that training reads."""
 
-``python -m isorate.codecs.learned.training.pack OUT SOURCE...`` writes ``OUT.bin`` and ``OUT.json``.
-"""
-
-import argparse
 import io
 import json
-import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +13,7 @@ from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from isorate.codecs.learned.training.data import PACK_VERSION
-from isorate.errors import DatasetError, IsorateError
+from isorate.errors import DatasetError
 
 SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 IN_FLIGHT = 64
@@ -83,22 +78,3 @@ def _in_order(
             yield waiting.pop(0).result()
     for future in waiting:
         yield future.result()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Parse `arguments` and pack; return the exit status."""
-    parser = argparse.ArgumentParser(description="Decode photographs once, for training.")
-    parser.add_argument("out", type=Path, help="path of the pack, without a suffix")
-    parser.add_argument("sources", type=Path, nargs="+", help="folders and tars of images")
-    parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args(arguments)
-    try:
-        pack(given.out, given.sources, given.workers)
-    except IsorateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -59,7 +59,7 @@ def test_golden_streams_decode_and_encode_to_the_same_bits(network, golden, mkld
 
 def test_golden_streams_in_a_fresh_process(golden):
     weights, folder = golden
-    words = [sys.executable, "-m", "isorate.codecs.learned.tools.golden", "--check", "--weights", str(weights)]
+    words = [sys.executable, "-m", "isorate", "learned", "golden", "--check", "--weights", str(weights)]
     done = subprocess.run([*words, "--out", str(folder)], capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -19,7 +19,7 @@ COUNT = int(os.environ.get("ISORATE_FUZZ", "500"))
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_mutated_streams_are_refused(codec, seed):
-    """ISORATE_FUZZ sets how many; ``python -m isorate.codecs.learned.tools.fuzz`` does the same for any stream."""
+    """ISORATE_FUZZ sets how many; ``isorate learned fuzz`` does the same for any stream."""
     report = fuzz(codec, STREAM, COUNT // 2, seed)
     assert report.outcomes["wrong picture"] == 0
     assert report.outcomes["refused"] >= 0.99 * (COUNT // 2)

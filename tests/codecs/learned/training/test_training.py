@@ -101,7 +101,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "isorate.codecs.learned.training", str(config), "--out", str(out), *more]
+    command = [sys.executable, "-m", "isorate", "learned", "train", str(config), "--out", str(out), *more]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 

@@ -1,0 +1,27 @@
+"""``isorate learned budget``."""
+
+from pathlib import Path
+
+
+def budget(config: Path, /, *, steps: int = 20) -> None:
+    """Measure what a training step costs, and where its time goes.
+
+    Examples
+    --------
+    ```
+    isorate learned budget codecs/learned/configs/small.toml
+    ```
+
+    Parameters
+    ----------
+    config
+        The TOML configuration, as for `isorate learned train`.
+    steps
+        Over how many steps; as many more are profiled.
+    """
+    from isorate.codecs.learned.tools.budget import measure
+    from isorate.codecs.learned.training.settings import read_settings
+
+    found = measure(read_settings(config), steps)
+    print(found.operators)
+    print(f"{1e3 * found.seconds:.0f} ms a step, {found.crops:.1f} crops/s, {found.megapixels:.2f} Mpx/s")

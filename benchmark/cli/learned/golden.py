@@ -1,0 +1,47 @@
+"""``isorate learned golden``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isorate.cli.exit_codes import DONE, FAILED_CELLS
+
+
+def golden(
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    check: bool = False,
+    weights: str = "small",
+    device: str = "cpu",
+) -> int:
+    """Make golden streams, to be renewed with the weights, or compare: the exit code is 1 when one does not hold.
+
+    Examples
+    --------
+    ```
+    isorate learned golden --out tests/data/learned/small
+    isorate learned golden --out tests/data/learned/small --check --device cuda
+    ```
+
+    Parameters
+    ----------
+    out
+        The folder of streams.
+    check
+        Compare instead of making.
+    weights
+        A model's name or a weights file.
+    device
+        PyTorch device of the networks.
+    """
+    from isorate.codecs.learned.bitstream.weights import weights_path
+    from isorate.codecs.learned.coding.network import load_network
+    from isorate.codecs.learned.tools.golden import failures, make_golden
+
+    network = load_network(weights_path(weights), device)
+    if not check:
+        make_golden(network, out)
+    wrong = failures(network, out)
+    print("\n".join(wrong) or f"{out}: all streams hold")
+    return FAILED_CELLS if wrong else DONE

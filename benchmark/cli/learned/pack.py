@@ -1,0 +1,32 @@
+"""``isorate learned pack``."""
+
+from pathlib import Path
+
+
+def pack(out: Path, /, *sources: Path, workers: int = 2) -> None:
+    """Decode photographs once: folders and tars of images to the raw memory map that training reads.
+
+    Writes `OUT.bin` and `OUT.json`.
+
+    Examples
+    --------
+    ```
+    isorate learned pack .data/train photographs/first.tar photographs/second.tar
+    ```
+
+    Parameters
+    ----------
+    out
+        Path of the pack, without a suffix.
+    sources
+        Folders and tars of images.
+    workers
+        Processes that decode.
+    """
+    from isorate.codecs.learned.training.pack import pack as write
+    from isorate.errors import UsageError
+
+    if not sources:
+        raise UsageError(f"{out}: nothing to pack; name folders or tars of images after it")
+    count = write(out, sources, workers)
+    print(f"{out}: {count} photographs")
