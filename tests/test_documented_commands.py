@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from isorate.cli import main
-from isorate.cli import learned
+from isorate.cli import learned, main
 from isorate.cli.commands import COMMANDS, app
 
 ROOT = Path(__file__).parent.parent

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from isorate import api
+from isorate.cli import main
 from isorate.cli.config import configure_codecs
 from isorate.codecs import registry
 from isorate.codecs.command_line import CommandLine
@@ -106,6 +108,37 @@ def test_a_run_and_its_reproduction_without_the_configuration(program, two_photo
     assert all(row.ok and row.backend for row in run.rows())
     configure([])
     assert {item.outcome for item in reproduce(run, tmp_path / "again", executor=in_process)} == {Outcome.SAME_FILE}
+
+
+def test_encode_decode_and_codecs_know_the_configuration(program, photo, tmp_path, monkeypatch, capsys):
+    (tmp_path / "isorate.toml").write_text("anchor = 'misspelt'\n" + mine(program(), suffix=".prog"))
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    assert main(["codecs"]) == 0
+    assert "mine  mine  [prog 7.8.9]" in capsys.readouterr().out
+    assert main(["encode", "photo.png", "photo.prog", "--knob", "30"]) == 0
+    assert main(["decode", "photo.prog", "again.png"]) == 0
+    assert np.array_equal(np.asarray(Image.open("again.png")), Jpeg().decode(Path("photo.prog").read_bytes()))
+    Path("isorate.toml").rename("other.toml")
+    assert main(["decode", "photo.prog", "again.png"]) == 0, "the registry of this process still knows it"
+    configure([])
+    assert main(["decode", "photo.prog", "again.png"]) == 2
+    assert (
+        "no codec has the ending '.prog' (there are .bpg, .cai, .iso, .j2k, .jp2, .jpeg, .jpg"
+        in capsys.readouterr().err
+    )
+    assert main(["decode", "photo.prog", "again.png", "--config", "other.toml"]) == 0
+
+
+def test_an_ending_of_two_codecs_has_to_be_chosen(program, photo, tmp_path, monkeypatch, capsys):
+    (tmp_path / "isorate.toml").write_text(mine(program()))
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    words = ["encode", "photo.png", "photo.jpg", "--knob", "30"]
+    assert main(words) == 2
+    assert "photo.jpg: several codecs have this ending; name one with --codec: jpeg, mine" in capsys.readouterr().err
+    assert main([*words, "--codec", "mine"]) == 0
+    assert main([*words[:3], "--knob", "30", "--codec", "jpeg"]) == 0
 
 
 def test_without_a_decoder_pillow_decodes_and_without_a_version_the_checksum_stands_for_it(program, photo):

@@ -1,7 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from isorate.codecs import registry
-from isorate.codecs.registry import CodecSpec, list_codecs
+from isorate.codecs.bpg import Bpg
+from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.codecs.learned import LearnedCodec
+from isorate.codecs.registry import CodecSpec, codec_for, list_codecs
 from isorate.errors import CodecUnavailableError, UsageError
 
 
@@ -24,6 +30,19 @@ def test_options_reach_the_adapter():
 def test_what_is_not_known_is_told_with_the_nearest(text, said):
     with pytest.raises(UsageError, match=said):
         CodecSpec.parse(text).create()
+
+
+@pytest.mark.parametrize(("file", "made"), [
+    ("a.iso", LearnedCodec()), ("a.bpg", Bpg()), ("a.jp2", Jpeg2000("jp2")), ("a.j2k", Jpeg2000()), ("a.jpg", Jpeg()),
+    ("a.JPEG", Jpeg()),
+])  # fmt: skip
+def test_an_ending_names_its_codec(file, made):
+    assert codec_for(Path(file)) == made
+    assert made.suffix == Path(file).suffix.lower().replace("jpeg", "jpg")
+
+
+def test_the_chosen_codec_counts_more_than_the_ending():
+    assert codec_for(Path("a.jp2"), "jpeg:chroma=444") == Jpeg(chroma="444")
 
 
 def test_every_built_in_codec_is_listed():

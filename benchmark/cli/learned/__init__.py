@@ -14,9 +14,9 @@ COMMANDS = {
     "budget": "Measure a training step.",
     "integer-cost": "Measure the BD-rate of integer against float priors.",
 }
-PLACES = {
-    name: f"isorate.cli.learned.{name.replace('-', '_')}:{name.replace('-', '_')}" for name in COMMANDS
-} | {"train": "isorate.cli.train:train"}
+PLACES = {name: f"isorate.cli.learned.{name.replace('-', '_')}:{name.replace('-', '_')}" for name in COMMANDS} | {
+    "train": "isorate.cli.train:train"
+}
 """Where each command is."""
 
 learned = App(name="learned", help=__doc__, help_format="markdown")

@@ -94,7 +94,7 @@ def cost_of_checkpoint(
     model, _ = model_from_checkpoint(checkpoint)
     pack = Pack(validation)
     count = min(photographs, len(pack))
-    return *integer_cost(model, [np.ascontiguousarray(pack.image(index)) for index in range(count)]), count
+    return *integer_cost(model, [np.array(pack.image(index)) for index in range(count)]), count
 
 
 def _psnr(difference: torch.Tensor) -> float:

@@ -29,9 +29,7 @@ class Pack:
         try:
             table = json.loads(index.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise DatasetError(
-                f"{index} is missing: pack the photographs first (isorate learned pack)"
-            ) from error
+            raise DatasetError(f"{index} is missing: pack the photographs first (isorate learned pack)") from error
         if table.get("version") != PACK_VERSION:
             raise DatasetError(f"{index} is of version {table.get('version')}, not {PACK_VERSION}: pack again")
         rows = table["images"]

@@ -25,14 +25,12 @@ def encoded_images(source: Path) -> Iterator[tuple[str, bytes]]:
         for path in sorted(source.rglob("*")):
             if path.suffix.lower() in SUFFIXES:
                 yield str(path.relative_to(source)), path.read_bytes()
-    elif source.is_file() and tarfile.is_tarfile(source):
+    else:
         with tarfile.open(source) as archive:
             for member in archive:
                 file = archive.extractfile(member) if Path(member.name).suffix.lower() in SUFFIXES else None
                 if file is not None:
                     yield member.name, file.read()
-    else:
-        raise DatasetError(f"{source} is neither a folder nor a tar of images")
 
 
 def decode(named: tuple[str, bytes]) -> tuple[str, NDArray[np.uint8]]:
@@ -49,7 +47,15 @@ def pack(out: Path, sources: Sequence[Path], workers: int = 1) -> int:
     """Decode all images of `sources` into ``out.bin`` and ``out.json``; return how many there are.
 
     The index is written last, so that an interrupted pack is never taken for a whole one.
+
+    Raises
+    ------
+    DatasetError
+        When a source is neither a folder nor a tar, an image cannot be decoded, or there is none.
     """
+    for source in sources:
+        if not (source.is_dir() or (source.is_file() and tarfile.is_tarfile(source))):
+            raise DatasetError(f"{source} is neither a folder nor a tar of images")
     out.parent.mkdir(parents=True, exist_ok=True)
     index = out.with_suffix(".json")
     index.unlink(missing_ok=True)

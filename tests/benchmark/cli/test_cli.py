@@ -1,12 +1,14 @@
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from isorate.cli import main
+from isorate.cli import learned, main
 from isorate.cli.commands import COMMANDS
 from isorate.codecs.jpeg import Jpeg
 
@@ -16,13 +18,22 @@ def said(capsys):
     return capsys.readouterr
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in COMMANDS), *(["learned", name] for name in learned.COMMANDS)]
+)
 def test_every_command_has_help(command, said):
     assert main([*command, "--help"]) == 0
     text = said().out
     assert "Usage: isorate" in text
     if command:
-        assert f"isorate {command[0]}" in text.partition("Parameters")[0].partition("\n")[2] or command[0] in text
+        assert f"Usage: isorate {' '.join(command)}" in text
+
+
+@pytest.mark.parametrize("words", [["--help"], ["learned", "--help"], ["learned", "export", "--help"]])
+def test_help_loads_nothing_heavy(words):
+    code = f"import sys; from isorate.cli import main; main({words}); print({{'torch', 'numpy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.parametrize("words", [
@@ -41,6 +52,18 @@ def test_every_command_has_help(command, said):
     ["doctor", "--config", "/nowhere.toml"],
     ["run", "--config", "/nowhere.toml"],
     ["completion", "tcsh"],
+    ["encode", "/nowhere.png", "x.jpg", "--bpp", "1", "--config", "/nowhere.toml"],
+    ["codecs", "--config", "/nowhere.toml"],
+    ["learned", "nonsense"],
+    ["learned", "pack", "x"],
+    ["learned", "pack", "x", "/nowhere"],
+    ["learned", "train", "/nowhere.toml", "-o", "x"],
+    ["learned", "export", "/nowhere", "--validation", "/nowhere"],
+    ["learned", "integer-cost", "/nowhere", "--validation", "/nowhere"],
+    ["learned", "card", "/nowhere", "/nowhere", "--data", "none"],
+    ["learned", "golden", "--out", "x", "--weights", "/nowhere"],
+    ["learned", "fuzz", "/nowhere"],
+    ["learned", "budget", "/nowhere.toml"],
     ["nonsense"],
     ["run"],
 ])  # fmt: skip

@@ -21,6 +21,7 @@ import torch
 from PIL import Image as PillowImage
 from skimage import data as photographs
 
+from isorate.cli import main
 from isorate.codecs.learned.bitstream.weights import weights_path
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
@@ -104,6 +105,34 @@ def start(config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "isorate", "learned", "train", str(config), "--out", str(out), *more]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_from_photographs_to_weights_by_the_command_line(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, weights, golden = tmp_path / "run", tmp_path / "tiny.safetensors", tmp_path / "golden"
+    valid = str(config.parent / "valid")
+
+    def said(*words: object) -> str:
+        assert main(["learned", *map(str, words)]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    assert said("pack", tmp_path / "pack", config.parent / "sources", "--workers", 1).strip().endswith("2 photographs")
+    said("train", config, "-o", run, "--set", "total_steps=30", "--set", "validate_seconds=0.01")
+    assert "SHA-256 of the content" in said("export", run, "--validation", valid, "-o", weights)
+    assert "all streams hold" in said("golden", "--out", golden, "--weights", weights)
+    assert "all streams hold" in said("golden", "--out", golden, "--weights", weights, "--check")
+    stream = golden / "chelsea_1x65_0.0001_0.5.iso"
+    assert "'refused'" in said("fuzz", stream, "--count", 20, "--weights", weights)
+    card = said("card", weights, run, "--data", "two photographs", "--commit", "0123456789abcdef")
+    assert "commit `0123456789abcdef`" in card
+    assert f"{weights.stat().st_size} bytes" in card
+    assert "over 1 photographs" in said("integer-cost", run, "--validation", valid)
+    assert "ms a step" in said("budget", config, "--steps", 1)
+    stream.unlink()
+    stream.write_bytes((golden / "coffee_1x1_0.0316_2.iso").read_bytes())
+    assert main(["learned", "golden", "--out", str(golden), "--weights", str(weights), "--check"]) == 1
 
 
 @pytest.mark.slow
