@@ -2,13 +2,16 @@
 
 import difflib
 import importlib
-from collections.abc import Iterable
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib.metadata import entry_points
 
 from isorate.codecs.base import Codec
 from isorate.codecs.command_line import CommandLine
-from isorate.errors import CodecUnavailableError, UsageError
+from isorate.errors import CodecUnavailableError, IsorateError, UsageError
 
 ENTRY_POINT_GROUP = "isorate.codecs"
 
@@ -65,12 +68,43 @@ def adapter(name: str) -> type[Codec]:
     target = BUILT_IN.get(name) or _plugins().get(name)
     if target is None:
         raise UsageError(f"no codec {name!r}{nearest(name, names())}")
+    return _loaded(name, target)
+
+
+def _loaded(name: str, target: str) -> type[Codec]:
     module, _, attribute = target.partition(":")
-    try:
-        found: type[Codec] = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise CodecUnavailableError(f"codec {name}: {error}; install the package that provides it") from error
+    # What a package prints when it is imported must not get into a command's output.
+    with others_code(name, "fails when it is imported"), redirect_stdout(sys.stderr):
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ImportError as error:
+            raise CodecUnavailableError(f"codec {name}: {error}; install the package that provides it") from error
+    if not (isinstance(found, type) and issubclass(found, Codec)):
+        base = f"{Codec.__module__}.{Codec.__name__}"
+        raise CodecUnavailableError(f"codec {name}: {target} is no codec class (a subclass of {base})")
+    missing = [text for text in ("name", "label", "suffix") if not isinstance(getattr(found, text, None), str)]
+    if missing or inspect.isabstract(found):
+        lacks = ", ".join([*missing, *sorted(getattr(found, "__abstractmethods__", ()))])
+        raise CodecUnavailableError(f"codec {name}: {target} is no whole codec; it lacks {lacks}")
     return found
+
+
+@contextmanager
+def others_code(name: str, what: str) -> Iterator[None]:
+    """Run code of a codec that may fail in any way, ``SystemExit`` included: that is a codec which is not available.
+
+    Raises
+    ------
+    CodecUnavailableError
+        In place of whatever is not an :class:`~isorate.errors.IsorateError`; it names the codec, `what` and the error.
+    """
+    try:
+        yield
+    except IsorateError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise CodecUnavailableError(f"codec {name}: {what}: {said}; mend or remove the package") from error
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -1,10 +1,11 @@
 """What the registry holds and what of it can run here."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from isorate.codecs.base import Knob, Option
-from isorate.codecs.registry.adapters import names
+from isorate.codecs.registry.adapters import names, others_code
 from isorate.codecs.registry.spec import CodecSpec
 from isorate.errors import CodecError
 
@@ -44,6 +45,9 @@ def list_codecs() -> list[ListedCodec]:
 def _listed(name: str) -> ListedCodec:
     try:
         codec = CodecSpec.parse(name).create()
-        return ListedCodec(name, codec.label, codec.backend, codec.options, codec.knob, available=True)
+        with others_code(name, "cannot say what it is"):
+            listed = ListedCodec(name, codec.label, codec.backend, codec.options, codec.knob, available=True)
+            json.dumps(listed.to_json(), allow_nan=False)
+        return listed
     except CodecError as error:
         return ListedCodec(name, hint=str(error))

@@ -120,7 +120,8 @@ class CodecSpec:
         for key, _ in self.options:
             if key not in accepted:
                 raise UsageError(f"codec {self.name}: no option {key!r}{adapters.nearest(key, list(accepted))}")
-        return adapter(**read_arguments(adapter, self.name, dict(self.options)))
+        with adapters.others_code(self.name, "cannot be made"):
+            return adapter(**read_arguments(adapter, self.name, dict(self.options)))
 
 
 def _value(text: str) -> str:

@@ -1,0 +1,69 @@
+"""Other people's code fails in every way; the codecs beside it go on."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAD = "from isorate.codecs.jpeg import Jpeg\nfrom isorate.codecs.base import Codec as Base\n"
+BROKEN = {
+    "raises": ("raise RuntimeError('CUDA driver version is insufficient')", "RuntimeError: CUDA driver"),
+    "leaves": ("raise SystemExit(3)", "SystemExit: 3"),
+    "lacks": ("import no_such_module_anywhere", "No module named 'no_such_module_anywhere'; install the package"),
+    "syntax": ("def (", "SyntaxError"),
+    "nothing": ("", "is no codec class"),
+    "function": ("def Codec(): pass", "is no codec class"),
+    "foreign": ("class Codec: pass", "is no codec class"),
+    "abstract": (HEAD + "class Codec(Base):\n    name = label = suffix = '.x'", "it lacks backend, decode"),
+    "nameless": (HEAD + "class Codec(Jpeg):\n    label = 3", "is no whole codec; it lacks label"),
+    "unmade": (HEAD + "class Codec(Jpeg):\n    def __init__(self): raise OSError('no license')", "OSError: no license"),
+    "mute": (HEAD + "class Codec(Jpeg):\n    backend = property(lambda self: 1 / 0)", "ZeroDivisionError"),
+    "odd": (HEAD + "class Codec(Jpeg):\n    options = property(lambda self: {'a': object()})", "TypeError"),
+}  # fmt: skip
+GOOD = "print('hello from an import')\n" + HEAD + "class Codec(Jpeg):\n    name = label = 'loud'"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The environment of a process in which all of these are installed."""
+    folder = tmp_path_factory.mktemp("site")
+    info = folder / "others-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
+    sources = {name: source for name, (source, _) in BROKEN.items()} | {"loud": GOOD}
+    for name, source in sources.items():
+        (folder / f"others_{name}.py").write_text(source)
+    points = "\n".join(f"{name} = others_{name}:Codec" for name in sources)
+    (info / "entry_points.txt").write_text(f"[isorate.codecs]\n{points}\n")
+    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+
+
+def isorate(environment, *words):
+    command = [sys.executable, "-m", "isorate", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_broken_plug_in_is_listed_with_its_reason(environment):
+    done = isorate(environment, "codecs", "--json")
+    assert done.returncode == 0, done.stderr
+    listed = {codec["name"]: codec for codec in json.loads(done.stdout)}
+    for name, (_, reason) in BROKEN.items():
+        assert not listed[name]["available"]
+        assert reason in listed[name]["hint"]
+    assert listed["jpeg"]["available"]
+    assert listed["loud"]["available"]
+    assert "hello from an import" in done.stderr
+
+
+@pytest.mark.slow
+def test_doctor_and_run_go_on_beside_them(environment, tmp_path, two_photos):
+    assert "RuntimeError: CUDA driver" in isorate(environment, "doctor", "--data", two_photos).stdout
+    words = ["run", "--data", two_photos, "--anchor", "jpeg", "--point", "quality=30", "--workers", 1]
+    done = isorate(environment, *words, "--codec", "mute", "--codec", "raises", "-o", tmp_path / "run")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert "codec raises: fails when it is imported: RuntimeError: CUDA driver" in done.stderr
+    done = isorate(environment, "encode", two_photos / "coffee.png", tmp_path / "a.j2k", "--bpp", 1)
+    assert done.returncode == 0, done.stderr
