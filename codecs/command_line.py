@@ -60,12 +60,6 @@ class CommandLine:
     timeout: float = TIME_LIMIT
     chroma: str = ""
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "CommandLine":
-        """Return the definition whose fields were written as JSON."""
-        knob = {**data["knob"], "typical": tuple((at, rate) for at, rate in data["knob"]["typical"])}
-        return cls(**{**data, "knob": Knob(**knob)})
-
     def check(self) -> None:
         """Raise :class:`UsageError` for a command line that cannot work."""
         _check_words(self.name, "encode", self.encode, {"input", "output", self.knob.name})

@@ -7,8 +7,8 @@ from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.curves import Curve, CurvePoint
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
+from isorate.runs.differences import version_differences
 from isorate.runs.folder import Run
-from isorate.runs.manifest import check_manifest, version_differences
 from isorate.runs.row import Row
 
 RATE_STEP_PCT = 0.5
@@ -105,10 +105,8 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
     ReportError
         When one of them holds no rows.
     """
-    for run in (first, second):
-        check_manifest(run)
     sides = Comparison(first), Comparison(second)
-    rows = tuple({(row.image, row.point, row.codec): row for row in side.rows} for side in sides)
+    rows = tuple({row.key: row for row in side.rows} for side in sides)
     other = sorted(
         {key[0] for key in rows[0].keys() & rows[1] if rows[0][key].image_sha256 != rows[1][key].image_sha256}
     )

@@ -76,7 +76,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         ground_truth=GROUND_TRUTH,
         crops_width=_crops_width(comparison, images),
         data=_data(comparison, images, published, frames),
-        command=shlex.join(map(str, comparison.manifest.get("command", []))),
+        command=shlex.join(comparison.manifest.command),
         vendored=assets.vendored(),
     )
 

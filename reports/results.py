@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from isorate.errors import ReportError
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import ANCHOR, Row
 
 GROUND_TRUTH = "Ground truth"
@@ -58,11 +58,11 @@ class Comparison:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.manifest: dict[str, Any] = run.manifest
+        self.manifest = run.manifest
         self.rows: list[Row] = run.rows()
         if not self.rows:
             raise ReportError(f"{run.path}: the run holds no rows yet; start or continue it with `isorate run`")
-        self._cells = {(row.image, row.point, row.codec): row for row in self.rows}
+        self._cells = {row.key: row for row in self.rows}
         self.columns = _columns(self.rows, self.manifest)
         self.images = _images(self.rows, self.manifest)
         self._points = _points(self.rows)
@@ -71,18 +71,17 @@ class Comparison:
     @property
     def title(self) -> str:
         """The run's title."""
-        return str(self.manifest.get("title") or "Image codecs at equal file size")
+        return self.manifest.title or "Image codecs at equal file size"
 
     @property
     def dataset(self) -> str:
         """The data set's name for a reader."""
-        about = self.manifest.get("dataset", {})
-        return str(about.get("title") or about.get("name") or "images")
+        return self.manifest.dataset.title or self.manifest.dataset.name or "images"
 
     @property
     def tolerance_pct(self) -> float:
         """The rate residual, in percent, that the run accepted as matched."""
-        return float(self.manifest.get("tolerance_pct", 0.5))
+        return self.manifest.tolerance_pct
 
     @property
     def anchor(self) -> Column | None:
@@ -141,9 +140,9 @@ class Comparison:
         return sum(rates) / len(rates) if rates else float("inf")
 
 
-def _columns(rows: Sequence[Row], manifest: dict[str, Any]) -> list[Column]:
-    anchors = {row.codec for row in rows if row.role == ANCHOR} or {str(manifest.get("anchor", ""))}
-    order = [str(codec["name"]) for codec in manifest.get("codecs", [])]
+def _columns(rows: Sequence[Row], manifest: Manifest) -> list[Column]:
+    anchors = {row.codec for row in rows if row.role == ANCHOR} or {manifest.anchor}
+    order = manifest.codec_names
     labels = {row.codec: row.label or row.codec for row in rows}
     codecs = sorted(labels, key=lambda name: (name not in anchors, order.index(name) if name in order else len(order)))
     twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
@@ -161,8 +160,8 @@ def _points(rows: Sequence[Row]) -> dict[str, list[str]]:
     return {image: sorted(some, key=lambda point: (some[point], point)) for image, some in rates.items()}
 
 
-def _images(rows: Sequence[Row], manifest: dict[str, Any]) -> list[ImageInfo]:
-    lossy = {str(item["name"]): bool(item.get("lossy")) for item in manifest.get("dataset", {}).get("images", [])}
+def _images(rows: Sequence[Row], manifest: Manifest) -> list[ImageInfo]:
+    lossy = {image.name: image.lossy for image in manifest.dataset.images}
     found = {row.image: row for row in rows}
     order = [name for name in lossy if name in found] + sorted(name for name in found if name not in lossy)
     return [

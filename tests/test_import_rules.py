@@ -27,7 +27,7 @@ RULES = {
     f"{LEARNED}.training": (*BELOW, f"{LEARNED}.model", f"{LEARNED}.coding"),
     "isorate.files": ("isorate.errors",),
     "isorate.matching": (*BELOW, "isorate.codecs"),
-    "isorate.runs": (*BELOW, "isorate.codecs", "isorate.files"),
+    "isorate.runs": (*BELOW, "isorate.codecs", "isorate.datasets", "isorate.files", "isorate.matching"),
     "isorate.reports": (*BELOW, "isorate.codecs.base", "isorate.files", "isorate.runs"),
 }
 """A room, and what it may import beside itself."""

@@ -1,27 +1,30 @@
 """One cell of a run: an image at one operating point of the anchor, through every codec.
 
 A cell is a pure function of bytes and configuration; it runs in a worker process and writes each row as it comes.
+A row takes two steps: encode to the wanted size, and measure what the file decodes to.
 """
 
 import hashlib
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from isorate.codecs.base import Codec, TwoKnobCodec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage, pixels_sha256
-from isorate.engine.cache import Cache, Measured
-from isorate.engine.points import AnchorPoint
-from isorate.errors import IsorateError, RunError
+from isorate.engine.cache import Cache, CachedEncode, Measured
+from isorate.engine.points import rate_at
+from isorate.errors import CodecError, IsorateError, MatchError, RunError
 from isorate.matching.codec import match_codec
 from isorate.matching.search import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.runs.folder import Run
 from isorate.runs.lossless import to_lossless
+from isorate.runs.point import AnchorPoint
 from isorate.runs.row import ANCHOR, MATCHED, Row
 
 
@@ -61,6 +64,29 @@ class Cell:
     tolerance_pct: float
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The outcome of the first step.
+
+    Attributes
+    ----------
+    knobs
+        The values that were chosen.
+    data, encode_s
+        The whole file, and the wall-clock seconds of its encode.
+    trace
+        The probes in order: the knobs' values and the file's bytes.
+    note
+        What a reader must know of the match.
+    """
+
+    knobs: tuple[float, ...]
+    data: bytes
+    encode_s: float
+    trace: list[list[float]]
+    note: str = ""
+
+
 @cache
 def _codec(spec: CodecSpec) -> Codec:
     return spec.create()
@@ -79,154 +105,153 @@ def run_cell(cell: Cell) -> list[str]:
     loaded = cell.source.load()
     run.write_original(cell.source.name, loaded.pixels)
     statuses: list[str] = []
-    target: float | None = None
-    for rank, entry in enumerate(cell.codecs):
+    target: int | None = None
+    for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         if row is None or not row.ok:
-            work = _Work(cell, entry, run, cache_, loaded)
-            row = work.row(None if rank == 0 else target, is_anchor=rank == 0)
+            row = _row(cell, entry, loaded, target, run, cache_)
             run.write_row(row)
-        if rank == 0 and row.ok:
+        if entry is cell.codecs[0] and row.ok:
             target = row.num_bytes
         statuses.append(row.status)
     return statuses
 
 
-class _Work:
-    """One row in the making."""
+def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: float | None, cache_: Cache) -> Encoded:
+    """Return the file of the size that the policy prefers for `target` bytes, or without a target at the cell's point.
 
-    def __init__(self, cell: Cell, entry: PlannedCodec, run: Run, cache_: Cache, loaded: LoadedImage) -> None:
-        self.cell, self.entry, self.run, self.cache = cell, entry, run, cache_
-        self.image, self.image_sha256 = loaded.pixels, loaded.sha256
-        self.streams: dict[tuple[float, ...], tuple[bytes, float]] = {}
+    Raises
+    ------
+    IsorateError
+        When the codec fails, or the policy refuses every size.
+    """
+    files: dict[tuple[float, ...], CachedEncode] = {}
 
-    def row(self, target: float | None, *, is_anchor: bool) -> Row:
-        height, width = self.image.shape[:2]
-        blank = Row(
-            image=self.cell.source.name,
-            width=width,
-            height=height,
-            image_sha256=self.image_sha256,
-            codec=self.entry.name,
-            label=self.entry.label,
-            point=self.cell.point.name,
-            role=ANCHOR if is_anchor else MATCHED,
-        )
-        try:
-            if target is None and not is_anchor:
-                return replace(blank, status="failed: the anchor failed on this image, so there is no rate to match")
-            return self._filled(blank, target, is_anchor=is_anchor)
-        except RunError:
-            raise
-        except IsorateError as error:
-            return replace(blank, status=f"failed: {error}")
-        except MemoryError:
-            return replace(blank, status="failed: out of memory")
-        except Exception as error:  # an adapter may fail in any way, and the run goes on
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            said = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-            return replace(blank, status=f"failed: unexpected {said}")
+    def size(*knobs: float) -> int:
+        files[knobs] = _file(codec, loaded, knobs, cache_)
+        return len(files[knobs].data)
 
-    def _filled(self, blank: Row, target: float | None, *, is_anchor: bool) -> Row:
-        codec = _codec(self.entry.spec)
-        blank = replace(blank, backend=codec.backend, options=codec.options, knob_name=codec.knob.name)
-        point = self.cell.point
-        rate = point.rate(self.entry.spec.name, self.cell.source.name) if is_anchor else None
-        if rate is not None:
-            target = rate * self.image.shape[0] * self.image.shape[1] / 8
-        if target is None:
-            knobs: tuple[float, ...] = (point.value,)
-            if isinstance(codec, TwoKnobCodec):
-                knobs += (codec.fine_default,)
-            trace = [[*knobs, float(self._size(codec, *knobs))]]
-            note = ""
-        else:
-            knobs, trace, note = self._matched(codec, target)
-        data, encode_s = self.streams[knobs]
-        return self._measured(blank, codec, knobs, data, encode_s, target, trace, note)
-
-    def _matched(self, codec: Codec, target: float) -> tuple[tuple[float, ...], list[list[float]], str]:
-        num_pixels = self.image.shape[0] * self.image.shape[1]
-        policy, tolerance = self.cell.policy, self.cell.tolerance_pct
+    note = ""
+    if target is None:
+        fine = (codec.fine_default,) if isinstance(codec, TwoKnobCodec) else ()
+        knobs: tuple[float, ...] = (cell.point.value, *fine)
+        trace = [[*knobs, float(size(*knobs))]]
+    else:
         found = match_codec(
-            lambda *knobs: self._size(codec, *knobs),
-            codec,
-            target,
-            num_pixels=num_pixels,
-            tolerance_pct=tolerance,
-            policy=policy,
-            image=self.image,
-        )
+            size, codec, target, num_pixels=_num_pixels(loaded), tolerance_pct=cell.tolerance_pct, policy=cell.policy,
+            image=loaded.pixels,
+        )  # fmt: skip
+        knobs, note = found.best.knobs, _note(found, cell.tolerance_pct)
         trace = [[*probe.knobs, float(probe.num_bytes)] for probe in found.trace]
-        return found.best.knobs, trace, _note(found, tolerance)
+    return Encoded(knobs, files[knobs].data, files[knobs].encode_s, trace, note)
 
-    def _size(self, codec: Codec, *knobs: float) -> int:
-        key = self.cache.key(self.image_sha256, codec, *knobs)
-        cached = self.cache.encode(key)
-        if cached is None:
-            start = time.perf_counter()
-            data = codec.encode(self.image, *knobs)
-            encode_s = time.perf_counter() - start
-            if not data:
-                raise IsorateError(f"{codec.name}: wrote an empty file at {codec.knob.name} {knobs[0]:g}")
-            self.cache.keep_encode(key, data, encode_s)
-        else:
-            data, encode_s = cached.data, cached.encode_s
-        self.streams[knobs] = data, encode_s
-        return len(data)
 
-    def _measured(
-        self,
-        blank: Row,
-        codec: Codec,
-        knobs: tuple[float, ...],
-        data: bytes,
-        encode_s: float,
-        target: float | None,
-        trace: list[list[float]],
-        note: str,
-    ) -> Row:
-        key = self.cache.key(self.image_sha256, codec, *knobs)
-        cached = self.cache.measured(key)
-        if cached is None:
-            start = time.perf_counter()
-            decoded = codec.decode(data)
-            decode_s = time.perf_counter() - start
-            lossless = to_lossless(decoded)
-            measured = Measured(
-                psnr=psnr(self.image, decoded),
-                ms_ssim=ms_ssim(self.image, decoded),
-                decode_s=decode_s,
-                decoded_sha256=pixels_sha256(decoded),
-                suffix=lossless[1],
-            )
-            self.cache.keep_measured(key, measured, lossless[0])
+def measure(codec: Codec, loaded: LoadedImage, encoded: Encoded, cache_: Cache) -> tuple[Measured, bytes]:
+    """Return what the pixels decoded from the file measure, and these pixels as a lossless file.
+
+    Raises
+    ------
+    IsorateError
+        When the codec cannot decode its own file.
+    """
+    key = cache_.key(loaded.sha256, codec, *encoded.knobs)
+    if cached := cache_.measured(key):
+        return cached
+    start = time.perf_counter()
+    decoded = codec.decode(encoded.data)
+    decode_s = time.perf_counter() - start
+    lossless, suffix = to_lossless(decoded)
+    measured = Measured(
+        psnr=psnr(loaded.pixels, decoded),
+        ms_ssim=ms_ssim(loaded.pixels, decoded),
+        decode_s=decode_s,
+        decoded_sha256=pixels_sha256(decoded),
+        suffix=suffix,
+    )
+    cache_.keep_measured(key, measured, lossless)
+    return measured, lossless
+
+
+def _row(
+    cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor_bytes: int | None, run: Run, cache_: Cache
+) -> Row:
+    """Return the row of one codec, `failed: …` where it cannot be had; its files are written."""
+    is_anchor = entry is cell.codecs[0]
+    height, width = loaded.pixels.shape[:2]
+    about: dict[str, Any] = {
+        "image": cell.source.name, "width": width, "height": height, "image_sha256": loaded.sha256,
+        "codec": entry.name, "label": entry.label, "role": ANCHOR if is_anchor else MATCHED, "point": cell.point.name,
+    }  # fmt: skip
+    try:
+        if is_anchor:
+            rate = rate_at(cell.point, entry.spec.name, cell.source.name)
+            target = None if rate is None else rate * _num_pixels(loaded) / 8
+        elif anchor_bytes is None:
+            raise MatchError("the anchor failed on this image, so there is no rate to match")
         else:
-            measured, lossless = cached[0], (cached[1], cached[0].suffix)
-        place = (self.cell.source.name, self.cell.point.name, self.entry.name)
-        rate = bpp(len(data), self.image)
-        return replace(
-            blank,
-            knob=knobs[0],
-            lmbda=_knob_value(codec, knobs, "lmbda"),
-            bin_size=_knob_value(codec, knobs, "bin_size"),
-            target_bpp=rate if target is None else bpp(target, self.image),
-            num_bytes=len(data),
-            header_bytes=codec.header_bytes(data),
+            target = anchor_bytes
+        codec = _codec(entry.spec)
+        encoded = encode(cell, codec, loaded, target, cache_)
+        measured, lossless = measure(codec, loaded, encoded, cache_)
+        place = cell.source.name, cell.point.name, entry.name
+        num_bytes = len(encoded.data)
+        rate = bpp(num_bytes, loaded.pixels)
+        return Row(
+            **about,
+            backend=codec.backend,
+            options=codec.options,
+            knob_name=codec.knob.name,
+            knob=encoded.knobs[0],
+            lmbda=_knob_value(codec, encoded.knobs, "lmbda"),
+            bin_size=_knob_value(codec, encoded.knobs, "bin_size"),
+            target_bpp=rate if target is None else bpp(target, loaded.pixels),
+            num_bytes=num_bytes,
+            header_bytes=codec.header_bytes(encoded.data),
             bpp=rate,
-            residual_pct=0.0 if target is None else 100 * (len(data) / target - 1),
-            note=note,
+            residual_pct=0.0 if target is None else 100 * (num_bytes / target - 1),
+            note=encoded.note,
             psnr=measured.psnr,
             ms_ssim=measured.ms_ssim,
-            encode_s=encode_s,
+            encode_s=encoded.encode_s,
             decode_s=measured.decode_s,
-            probes=len(trace),
-            trace=trace,
-            stream=self.run.write_stream(*place, codec.suffix, data),
-            decoded=self.run.write_decoded(*place, lossless),
-            stream_sha256=hashlib.sha256(data).hexdigest(),
+            probes=len(encoded.trace),
+            trace=encoded.trace,
+            stream=run.write_stream(*place, codec.suffix, encoded.data),
+            decoded=run.write_decoded(*place, (lossless, measured.suffix)),
+            stream_sha256=hashlib.sha256(encoded.data).hexdigest(),
             decoded_sha256=measured.decoded_sha256,
         )
+    except RunError:
+        raise
+    except Exception as error:  # an adapter may fail in any way, and the run goes on
+        return Row(**about, status=f"failed: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, IsorateError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+
+
+def _file(codec: Codec, loaded: LoadedImage, knobs: tuple[float, ...], cache_: Cache) -> CachedEncode:
+    key = cache_.key(loaded.sha256, codec, *knobs)
+    if cached := cache_.encode(key):
+        return cached
+    start = time.perf_counter()
+    data = codec.encode(loaded.pixels, *knobs)
+    encode_s = time.perf_counter() - start
+    if not data:
+        raise CodecError(f"{codec.name}: wrote an empty file at {codec.knob.name} {knobs[0]:g}")
+    cache_.keep_encode(key, data, encode_s)
+    return CachedEncode(data, encode_s)
+
+
+def _num_pixels(loaded: LoadedImage) -> int:
+    height, width = loaded.pixels.shape[:2]
+    return int(height * width)
 
 
 def _knob_value(codec: Codec, knobs: tuple[float, ...], name: str) -> float | None:

@@ -91,12 +91,12 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         if row is None or not row.ok:
-            image = next(i for i in run.manifest["dataset"]["images"] if i["name"] == cell.source.name)
+            image = run.manifest.image(cell.source.name)
             row = Row(
                 image=cell.source.name,
-                width=image.get("width", 0),
-                height=image.get("height", 0),
-                image_sha256=image.get("sha256", ""),
+                width=image.width or 0,
+                height=image.height or 0,
+                image_sha256=image.sha256,
                 codec=entry.name,
                 label=entry.label,
                 point=cell.point.name,

@@ -2,19 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from isorate.codecs.base import Knob
-from isorate.codecs.command_line import CommandLine
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset
-from isorate.datasets.images import load_image
 from isorate.engine.cell import Cell, PlannedCodec
-from isorate.engine.points import AnchorPoint, default_points
-from isorate.errors import CodecUnavailableError, ImageError, UsageError
+from isorate.engine.points import check_point, default_points, parse_point
+from isorate.errors import UsageError
 from isorate.matching.search import Policy
+from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest
+from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
 
 DEFAULT_ANCHOR = "learned"
@@ -56,11 +55,11 @@ def make_plan(
     dataset: Dataset,
     anchor: CodecSpec,
     codecs: Sequence[CodecSpec],
-    points: Sequence[str],
+    points: Sequence[str | AnchorPoint],
     policy: Policy,
     tolerance_pct: float,
 ) -> Plan:
-    """Return the plan.
+    """Return the plan; `points` are as a user writes them, or as a manifest holds them.
 
     Raises
     ------
@@ -76,7 +75,11 @@ def make_plan(
     adapter = anchor.create()
     _ = adapter.backend  # raises when the anchor cannot run here: without it there is no rate to match
     chosen = list(points) or default_points(anchor.name, adapter.knob, dataset.name)
-    parsed = tuple(AnchorPoint.parse(text, anchor.name, adapter.knob) for text in chosen)
+    parsed = tuple(
+        point if isinstance(point, AnchorPoint) else parse_point(point, anchor.name, adapter.knob) for point in chosen
+    )
+    for point in parsed:
+        check_point(point, anchor.name, adapter.knob)
     if twice := [name for name, count in Counter(point.name for point in parsed).items() if count > 1]:
         raise UsageError(f"operating point {twice[0]} is given twice")
     return Plan(dataset, entries, parsed, policy, tolerance_pct)
@@ -96,68 +99,25 @@ def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
     return tuple(entries)
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """Return the manifest of a run of `plan`: what it compares, with what, on which machine."""
-    return {
-        "dataset": {
-            "name": plan.dataset.name,
-            "title": plan.dataset.title,
-            "licence": plan.dataset.licence,
-            "citation": plan.dataset.citation,
-            "images": [_describe_image(source.name, source.path) for source in plan.dataset.sources],
-        },
-        "anchor": plan.codecs[0].name,
-        "codecs": [_describe_codec(entry) for entry in plan.codecs],
-        "points": [point.name for point in plan.points],
-        "policy": str(plan.policy),
-        "tolerance_pct": plan.tolerance_pct,
-        "versions": versions(),
-        "platform": machine(),
-        "git_commit": git_commit(),
-    }
-
-
-def spec_of(described: dict[str, Any]) -> CodecSpec:
-    """Return the spec of one of a manifest's codecs, a configured command line included."""
-    spec = CodecSpec.parse(described["spec"])
-    command_line = described.get("command_line")
-    return replace(spec, command_line=CommandLine.from_json(command_line)) if command_line else spec
-
-
-def _describe_image(name: str, path: Path) -> dict[str, Any]:
-    try:
-        loaded = load_image(path)
-    except ImageError as error:
-        return {"name": name, "file": path.name, "error": str(error)}
-    height, width = loaded.pixels.shape[:2]
-    return {
-        "name": name,
-        "file": path.name,
-        "width": width,
-        "height": height,
-        "sha256": loaded.sha256,
-        "source_sha256": loaded.file_sha256,
-        "lossy": loaded.lossy,
-        "notes": list(loaded.notes),
-    }
-
-
-def _describe_codec(entry: PlannedCodec) -> dict[str, Any]:
-    base: dict[str, Any] = {"name": entry.name, "label": entry.label, "spec": entry.spec.text}
-    if entry.spec.command_line is not None:
-        base["command_line"] = asdict(entry.spec.command_line)
-    try:
-        codec = entry.spec.create()
-        knob: Knob = codec.knob
-        return {
-            **base,
-            "backend": codec.backend,
-            "options": codec.options,
-            "knob": {
-                "name": knob.name, "low": knob.low, "high": knob.high, "integer": knob.integer, "rising": knob.rising,
-            },
-            "available": True,
-            "hint": "",
-        }  # fmt: skip
-    except CodecUnavailableError as error:
-        return {**base, "backend": "", "options": {}, "knob": None, "available": False, "hint": str(error)}
+def describe(plan: Plan, command: Sequence[str]) -> Manifest:
+    """Return the manifest of a run of `plan`: what it compares, with what, on which machine, since now."""
+    return Manifest(
+        title=plan.dataset.title or plan.dataset.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=tuple(command),
+        dataset=DatasetEntry(
+            name=plan.dataset.name,
+            title=plan.dataset.title,
+            licence=plan.dataset.licence,
+            citation=plan.dataset.citation,
+            images=tuple(ImageEntry.of(source) for source in plan.dataset.sources),
+        ),
+        anchor=plan.codecs[0].name,
+        codecs=tuple(CodecEntry.of(entry.name, entry.label, entry.spec) for entry in plan.codecs),
+        points=plan.points,
+        policy=plan.policy,
+        tolerance_pct=plan.tolerance_pct,
+        versions=versions(),
+        platform=machine(),
+        git_commit=git_commit(),
+    )

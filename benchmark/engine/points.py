@@ -1,72 +1,69 @@
 """Operating points: where the anchor codec sets the rate."""
 
-from dataclasses import dataclass
-
 from isorate.codecs.base import Knob
 from isorate.errors import UsageError
+from isorate.runs.point import AnchorPoint
 from isorate.verification.supplementary import paper_rates
 
 PAPER = "paper"
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorPoint:
-    """One operating point of the anchor.
+def parse_point(text: str, anchor: str, knob: Knob) -> AnchorPoint:
+    """Return the point that ``KNOB=VALUE``, ``bpp=VALUE`` or ``paper`` means for the anchor.
 
-    Attributes
-    ----------
-    kind
-        ``knob`` (the anchor runs at `value`), ``bpp`` (the anchor is driven to `value` bits per pixel), or ``paper``
-        (the anchor is driven to the rate that the supplementary prints for the image; it runs at `value` on an image
-        that is not in it).
-    value
-        See `kind`.
-    name
-        Unique in a run: ``bpg-qp37``, ``jpeg-bpp0.2``, ``bpg-paper``.
+    Raises
+    ------
+    UsageError
+        When it names another knob, or a value that the knob does not take.
     """
+    if text == PAPER:
+        if not paper_rates(anchor) or knob.default is None:
+            raise UsageError(f"point {text!r}: the supplementary gives no rates for {anchor}")
+        return AnchorPoint(name=f"{anchor}-paper", kind="paper", knob=knob.name, value=knob.default)
+    key, equals, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = float("nan")
+    if not equals or not value > 0:
+        raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE, with VALUE above 0")
+    if key == "bpp":
+        return AnchorPoint(name=f"{anchor}-bpp{_written(value)}", kind="bpp", value=value)
+    _check_knob(text, key, value, anchor, knob)
+    return AnchorPoint(name=f"{anchor}-{key}{_written(value)}", kind="knob", knob=key, value=value)
 
-    kind: str
-    value: float
-    name: str
 
-    @classmethod
-    def parse(cls, text: str, anchor: str, knob: Knob) -> "AnchorPoint":
-        """Return the point that ``KNOB=VALUE``, ``bpp=VALUE`` or ``paper`` means for the anchor.
+def check_point(point: AnchorPoint, anchor: str, knob: Knob) -> None:
+    """Raise unless the anchor can run at a point that a manifest holds.
 
-        Raises
-        ------
-        UsageError
-            When it names another knob, or a value that the knob does not take.
-        """
-        if text == PAPER:
-            if not paper_rates(anchor) or knob.default is None:
-                raise UsageError(f"point {text!r}: the supplementary gives no rates for {anchor}")
-            return cls("paper", knob.default, f"{anchor}-paper")
-        key, equals, number = text.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = float("nan")
-        if not equals or not value > 0:
-            raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE, with VALUE above 0")
-        if key == "bpp":
-            return cls("bpp", value, f"{anchor}-bpp{_written(value)}")
-        if key != knob.name:
-            raise UsageError(f"point {text!r}: {anchor}'s knob is {knob.name!r}, not {key!r}")
-        if knob.clip(value) != value:
-            kind = "a whole number" if knob.integer else "a number"
-            raise UsageError(f"point {text!r}: {knob.name} takes {kind} from {knob.low:g} to {knob.high:g}")
-        return cls("knob", value, f"{anchor}-{knob.name}{_written(value)}")
+    Raises
+    ------
+    UsageError
+        When it is of another knob, of a value that the knob does not take, or of rates that nobody printed.
+    """
+    if point.kind == PAPER and not paper_rates(anchor):
+        raise UsageError(f"point {point.name!r}: the supplementary gives no rates for {anchor}")
+    if point.kind != "bpp":
+        _check_knob(point.name, point.knob, point.value, anchor, knob)
 
-    def rate(self, anchor: str, image: str) -> float | None:
-        """Return the bpp that the anchor is driven to on `image`, or None where it runs at the knob value `value`."""
-        if self.kind == "paper":
-            return paper_rates(anchor).get(image)
-        return self.value if self.kind == "bpp" else None
+
+def _check_knob(point: str, name: str, value: float, anchor: str, knob: Knob) -> None:
+    if name != knob.name:
+        raise UsageError(f"point {point!r}: {anchor}'s knob is {knob.name!r}, not {name!r}")
+    if knob.clip(value) != value:
+        kind = "a whole number" if knob.integer else "a number"
+        raise UsageError(f"point {point!r}: {knob.name} takes {kind} from {knob.low:g} to {knob.high:g}")
+
+
+def rate_at(point: AnchorPoint, anchor: str, image: str) -> float | None:
+    """Return the bpp that the anchor is driven to on `image`, or None where it runs at the point's knob value."""
+    if point.kind == PAPER:
+        return paper_rates(anchor).get(image)
+    return point.value if point.kind == "bpp" else None
 
 
 def _written(value: float) -> str:
-    """Return the value with all its digits: a point's name is what `isorate reproduce` has of it."""
+    """Return the value with all its digits: two points of a run never share a name."""
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
 

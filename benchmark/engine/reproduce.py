@@ -1,19 +1,21 @@
 """Running a manifest again: whether the files are the same, or the figures, and which version explains it if not."""
 
-import re
+import math
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from isorate.codecs.base import Knob
 from isorate.datasets.base import Dataset, Source
-from isorate.engine.plan import make_plan, spec_of
+from isorate.engine.plan import make_plan
+from isorate.engine.points import parse_point, rate_at
 from isorate.engine.runner import Progress, run_plan
 from isorate.errors import RunError
-from isorate.matching.search import Policy
+from isorate.runs.differences import version_differences
 from isorate.runs.folder import Run
-from isorate.runs.manifest import check_manifest, version_differences
-from isorate.runs.row import Row
+from isorate.runs.point import AnchorPoint, text_of_name
+from isorate.runs.row import ANCHOR, Row
 
 METRIC_DIGITS = 6
 """Decimals to which PSNR and MS-SSIM must agree: float arithmetic of another processor may change the ones behind."""
@@ -82,16 +84,14 @@ def reproduce(
     UsageError, CodecUnavailableError
         When a codec of the manifest is not known, or the anchor cannot run here.
     """
-    check_manifest(run)
     manifest = run.manifest
-    specs = {codec["name"]: spec_of(codec) for codec in manifest["codecs"]}
-    anchor = specs[manifest["anchor"]]
-    points = [_point(name, anchor.name) for name in manifest["points"]]
-    plan = make_plan(
-        _images(run), anchor, list(specs.values()), points, Policy(manifest["policy"]), manifest["tolerance_pct"]
-    )
+    specs = {codec.name: codec.codec_spec() for codec in manifest.codecs}
+    anchor = specs[manifest.anchor]
+    knob = anchor.create().knob
+    points = [point if isinstance(point, AnchorPoint) else _older(point, run, knob) for point in manifest.points]
+    plan = make_plan(_images(run), anchor, list(specs.values()), points, manifest.policy, manifest.tolerance_pct)
     again = run_plan(
-        plan, out, cache_path=None, command=manifest.get("command", []), workers=workers, executor=executor,
+        plan, out, cache_path=None, command=list(manifest.command), workers=workers, executor=executor,
         progress=progress,
     )  # fmt: skip
     return compare_rows(run, again)
@@ -99,14 +99,14 @@ def reproduce(
 
 def compare_rows(run: Run, again: Run) -> list[Reproduced]:
     """Return each row of `run` beside its repetition in `again`."""
-    before = {(row.image, row.point, row.codec): row for row in run.rows()}
-    after = {(row.image, row.point, row.codec): row for row in again.rows()}
+    before = {row.key: row for row in run.rows()}
+    after = {row.key: row for row in again.rows()}
     differences = version_differences(run.manifest, again.manifest)
     found = []
     for key in [*before, *(key for key in after if key not in before)]:
         pair = before.get(key), after.get(key)
         outcome = _outcome(*pair)
-        reasons = [] if outcome is Outcome.SAME_FILE else _reasons(differences, key[2], run.manifest["anchor"])
+        reasons = [] if outcome is Outcome.SAME_FILE else _reasons(differences, key[2], run.manifest.anchor)
         found.append(Reproduced(*pair, outcome, "; ".join(reasons)))
     return found
 
@@ -130,19 +130,39 @@ def _outcome(before: Row | None, after: Row | None) -> Outcome:
     return Outcome.SAME_FIGURES if figures(before) == figures(after) else Outcome.DIFFERENT
 
 
-def _point(name: str, anchor: str) -> str:
-    """Return the ``--point`` that a point's name was made from."""
-    rest = name.removeprefix(f"{anchor}-")
-    split = re.fullmatch(r"([A-Za-z_]+?)(-?[0-9][0-9.e+-]*)", rest)
-    return f"{split[1]}={split[2]}" if split else rest
+def _older(name: str, run: Run, knob: Knob) -> AnchorPoint:
+    """Return the point of a manifest that was written before points were data, held against the anchor's rows.
+
+    Early versions wrote six digits of the value into the name, and the paper's point has no value there at all.
+
+    Raises
+    ------
+    RunError
+        When the name does not tell the point, or the anchor's rows ran elsewhere.
+    """
+    anchor = run.manifest.codec(run.manifest.anchor).codec_spec().name
+    try:
+        point = parse_point(text_of_name(name, anchor, knob.name), anchor, knob)
+    except ValueError as error:
+        raise RunError(f"{run.path}: cannot be reproduced, its manifest is of an older version: {error}") from None
+    for row in run.rows():
+        if row.point == name and row.role == ANCHOR and row.ok:
+            rate = rate_at(point, anchor, row.image)
+            wanted, ran = (point.value, row.knob) if rate is None else (rate, row.target_bpp)
+            if ran is None or not math.isclose(wanted, ran, rel_tol=1e-12):
+                raise RunError(
+                    f"{run.path}: cannot be reproduced, its manifest is of an older version: point {name!r} stands for "
+                    f"{wanted!r}, and {row.image} ran at {ran!r}; run it anew with that value"
+                )
+    return point
 
 
 def _images(run: Run) -> Dataset:
-    described = run.manifest["dataset"]
+    described = run.manifest.dataset
     sources = []
-    for image in described["images"]:
-        source = Source(image["name"], run.original_file(image["name"]))
-        if source.load().sha256 != image["sha256"]:
+    for image in described.images:
+        source = Source(image.name, run.original_file(image.name))
+        if source.load().sha256 != image.sha256:
             raise RunError(f"{source.path}: is not the picture of the manifest; run the same isorate run command again")
         sources.append(source)
-    return Dataset(described["name"], tuple(sources), described["title"], described["licence"], described["citation"])
+    return Dataset(described.name, tuple(sources), described.title, described.licence, described.citation)

@@ -2,22 +2,18 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from isorate.engine.cell import Cell
 from isorate.engine.execution import execute
 from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
+from isorate.runs.differences import other_run
 from isorate.runs.folder import Run
 from isorate.runs.row import OK
-
-DECIDES = ("dataset", "anchor", "codecs", "points", "policy", "tolerance_pct")
-"""What makes two runs the same: a folder is continued only when all of it is equal."""
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -78,20 +74,21 @@ def run_plan(
 
 
 def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run:
-    manifest = {
-        "title": plan.dataset.title or plan.dataset.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
-        **describe(plan),
-    }
+    manifest = describe(plan, command)
     if (path / "manifest.json").exists():
-        before = Run.open(path)
-        different = [key for key in DECIDES if before.manifest.get(key) != manifest[key]]
-        if not different:
-            return before
+        try:
+            before = Run.open(path)
+        except RunError:
+            if not overwrite:
+                raise
+            different = ["a damaged manifest"]
+        else:
+            different = other_run(before.manifest, manifest)
+            if not different:
+                return before
         if not overwrite:
             raise RunError(
-                f"{path}: holds another run: {', '.join(_differences(before.manifest, manifest, different))}. "
+                f"{path}: holds another run: {', '.join(different)}. "
                 "Give another folder (-o), or --overwrite to start anew (encodes are cached)"
             )
         for folder in ("rows", "streams", "decoded", "originals"):
@@ -99,20 +96,6 @@ def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run
     elif path.exists() and any(path.iterdir()):
         raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
     return Run.create(path, manifest)
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any], keys: list[str]) -> Iterator[str]:
-    for key in keys:
-        if key == "codecs":
-            old = {c["name"]: (c["backend"], c["options"]) for c in before[key]}
-            new = {c["name"]: (c["backend"], c["options"]) for c in now[key]}
-            for name in [*old, *(n for n in new if n not in old)]:
-                if old.get(name) != new.get(name):
-                    yield f"codec {name} was {old.get(name, 'not in it')}, is {new.get(name, 'not in it')}"
-        elif key == "dataset":
-            yield "the images differ"
-        else:
-            yield f"{key} was {before.get(key)}, is {now[key]}"
 
 
 def _finished(run: Run, cell: Cell) -> bool:

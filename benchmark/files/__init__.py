@@ -1,1 +1,1 @@
-"""Atomic writes, TOML files, schemas."""
+"""Atomic writes, TOML files, typed JSON."""

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec
-from isorate.engine.plan import spec_of
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
 from isorate.gate.slopes import Slope, complete, from_points, from_probe
 from isorate.runs.folder import Run
-from isorate.runs.manifest import check_manifest
 from isorate.runs.row import Row
 
 DIGITS = 12
@@ -46,38 +44,34 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
     RunError
         When the run is not finished or has failed cells.
     """
-    check_manifest(run)
     rows = run.rows()
     _check_complete(run, rows)
     known = {row.key: row for row in before.rows} if before else {}
-    kept = {key: row for row in rows if (key := _key(row)) in known and known[key].stream == row.stream_sha256[:DIGITS]}
-    slopes = {_key(row): (slope, "points") for row, slope in _slopes_from_points(rows)}
+    kept = {key: row for row in rows if (key := row.key) in known and known[key].stream == row.stream_sha256[:DIGITS]}
+    slopes = {row.key: (slope, "points") for row, slope in _slopes_from_points(rows)}
     for key in kept:
         old = known[key]
         if old.slope_from:
             slopes.setdefault(key, (Slope(old.psnr_slope, old.ms_ssim_slope), old.slope_from))
     if executor is not None:
-        missing = [row for row in rows if _key(row) not in slopes]
+        missing = [row for row in rows if row.key not in slopes]
         measured = executor.map(_measure, _tasks(run, missing))
-        slopes |= {_key(row): (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
+        slopes |= {row.key: (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
     manifest = run.manifest
     return Baseline(
-        dataset=manifest["dataset"]["name"],
-        anchor=manifest["anchor"],
-        policy=manifest["policy"],
-        tolerance_pct=manifest["tolerance_pct"],
-        versions=manifest["versions"],
-        codecs={c["name"]: BaselineCodec(c["spec"], c["backend"], c["options"]) for c in manifest["codecs"]},
+        dataset=manifest.dataset.name,
+        anchor=manifest.anchor,
+        policy=manifest.policy,
+        tolerance_pct=manifest.tolerance_pct,
+        versions=manifest.versions,
+        codecs={codec.name: BaselineCodec(codec.spec, codec.backend, codec.options) for codec in manifest.codecs},
         images={
-            image["name"]: BaselineImage(image["width"], image["height"], image["sha256"])
-            for image in manifest["dataset"]["images"]
+            image.name: BaselineImage(image.width, image.height, image.sha256)
+            for image in manifest.dataset.images
+            if image.width and image.height
         },
-        rows=tuple(_baseline_row(row, *slopes.get(_key(row), (Slope(None, None), ""))) for row in rows),
+        rows=tuple(_baseline_row(row, *slopes.get(row.key, (Slope(None, None), ""))) for row in rows),
     )
-
-
-def _key(row: Row) -> tuple[str, str, str]:
-    return row.image, row.point, row.codec
 
 
 def _check_complete(run: Run, rows: list[Row]) -> None:
@@ -87,11 +81,10 @@ def _check_complete(run: Run, rows: list[Row]) -> None:
             f"{run.path}: {len(failed)} cells failed (the first: {first.image}, {first.codec}: {first.status}); "
             "a baseline guards nothing there: repair them, or leave that codec out of the run"
         )
-    manifest = run.manifest
-    wanted = len(manifest["dataset"]["images"]) * len(manifest["points"]) * len(manifest["codecs"])
-    if len(rows) < wanted:
+    if len(rows) < run.manifest.num_rows:
         raise RunError(
-            f"{run.path}: {len(rows)} of {wanted} rows are there; finish it with the same isorate run command"
+            f"{run.path}: {len(rows)} of {run.manifest.num_rows} rows are there; "
+            "finish it with the same isorate run command"
         )
 
 
@@ -106,7 +99,7 @@ def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
 
 
 def _tasks(run: Run, rows: Iterable[Row]) -> list[_Task]:
-    specs = {codec["name"]: spec_of(codec) for codec in run.manifest["codecs"]}
+    specs = {codec.name: codec.codec_spec() for codec in run.manifest.codecs}
     return [_Task(run.path, row, specs[row.codec], row.backend) for row in rows]
 
 

@@ -7,11 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from isorate.codecs.base import Option
 from isorate.errors import RunError
+from isorate.files import typed_json
 from isorate.files.atomic import write_bytes
-from isorate.files.typed import mismatch
+from isorate.runs.row import Decibels, Key, Side, Similarity
 
 BASELINE_SCHEMA = 1
 PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
@@ -31,8 +35,8 @@ class BaselineCodec:
 class BaselineImage:
     """An image's size and the SHA-256 of its samples."""
 
-    width: int
-    height: int
+    width: Side
+    height: Side
     sha256: str
 
 
@@ -60,16 +64,16 @@ class BaselineRow:
     image: str
     point: str
     codec: str
-    bytes: int
-    psnr: float | None
-    ms_ssim: float | None
-    psnr_slope: float | None
-    ms_ssim_slope: float | None
+    bytes: Annotated[int, Meta(ge=1, le=2**53)]
+    psnr: Decibels | None
+    ms_ssim: Similarity | None
+    psnr_slope: Decibels | None
+    ms_ssim_slope: Decibels | None
     slope_from: str
     stream: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """The row's place in the run."""
         return self.image, self.point, self.codec
 
@@ -97,7 +101,7 @@ class Baseline:
     versions: dict[str, str]
     codecs: dict[str, BaselineCodec]
     images: dict[str, BaselineImage]
-    rows: tuple[BaselineRow, ...]
+    rows: Annotated[tuple[BaselineRow, ...], Meta(min_length=1)]
 
     def text(self) -> str:
         """Return the file's text: a row, a codec and an image take one line each."""
@@ -129,7 +133,7 @@ class Baseline:
             When the file is missing, damaged or of another version.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = typed_json.parse(path.read_bytes())
         except FileNotFoundError:
             raise RunError(f"{path}: no baseline there; write one with: isorate baseline RUN -o {path}") from None
         except (OSError, ValueError) as error:
@@ -139,33 +143,24 @@ class Baseline:
             said = "no baseline" if found is None else f"a baseline of schema {found}"
             raise RunError(f"{path}: {said}, {BASELINE_SCHEMA} is needed; write it anew with: isorate baseline RUN")
         try:
-            baseline = cls(
-                **{
-                    **data,
-                    "codecs": {name: BaselineCodec(**codec) for name, codec in data["codecs"].items()},
-                    "images": {name: BaselineImage(**image) for name, image in data["images"].items()},
-                    "rows": tuple(BaselineRow(**row) for row in data["rows"]),
-                }
-            )
-            wrong = mismatch(baseline, cls, "baseline")
-            if not wrong and (empty := [row for row in baseline.rows if row.bytes < 1]):
-                wrong = f"{empty[0].image}, {empty[0].codec} has {empty[0].bytes} bytes"
-            if not wrong and (strange := {row.image for row in baseline.rows} - set(baseline.images)):
-                wrong = f"rows of images that are not listed: {', '.join(sorted(strange))}"
-        except (AttributeError, KeyError, TypeError) as error:
-            wrong = str(error)
-        if wrong:
-            raise RunError(f"{path}: damaged baseline ({wrong}); restore it, or write it anew")
+            baseline = typed_json.fit(data, cls)
+            if strange := {row.image for row in baseline.rows} - set(baseline.images):
+                raise ValueError(f"rows of images that are not listed: {', '.join(sorted(strange))}")
+        except ValueError as error:
+            raise RunError(f"{path}: damaged baseline ({error}); restore it, or write it anew") from None
         return baseline
 
 
-def lines_of_rows(path: Path) -> dict[tuple[str, str, str], int]:
-    """Return the line of each row in the file, for messages that point there."""
+def lines_of_rows(path: Path) -> dict[Key, int]:
+    """Return the line of each row in the file, for messages that point there; none where it was laid out anew."""
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith(' {"image"'):
-            row = json.loads(line.rstrip(","))
-            found[row["image"], row["point"], row["codec"]] = number
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if line.startswith(b' {"image"'):
+            try:
+                row = typed_json.fit(typed_json.parse(line.rstrip(b",")), BaselineRow)
+            except ValueError:
+                continue
+            found[row.key] = number
     return found
 
 

@@ -2,20 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
+from isorate.codecs.base import Option
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
 from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, complete
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
 from isorate.runs.folder import Run
-from isorate.runs.manifest import check_manifest
-from isorate.runs.row import Row
+from isorate.runs.row import Key, Row
 
 DEFAULT_SLOPE = "default"
-
-Key = tuple[str, str, str]
 
 
 def check(
@@ -42,9 +39,8 @@ def check(
     Raises
     ------
     RunError
-        When the run's manifest or a row of it is damaged.
+        When a row of the run is damaged.
     """
-    check_manifest(run)
     return _Check(run, baseline, tolerances, lines or {}).result(baseline_file)
 
 
@@ -54,7 +50,7 @@ class _Check:
     def __init__(self, run: Run, baseline: Baseline, tolerances: Tolerances, lines: dict[Key, int]) -> None:
         self.run, self.baseline, self.tolerances, self.lines = run, baseline, tolerances, lines
         self.changes: list[ToolChange] = tool_changes(baseline, run.manifest)
-        self.now = {(row.image, row.point, row.codec): row for row in run.rows()}
+        self.now = {row.key: row for row in run.rows()}
         self.before = {row.key: row for row in baseline.rows}
         self.checked: list[CheckedRow] = []
 
@@ -65,32 +61,28 @@ class _Check:
     def _configuration(self) -> Iterator[Finding]:
         manifest = self.run.manifest
         for key in ("anchor", "policy", "tolerance_pct"):
-            before, now = getattr(self.baseline, key), manifest[key]
+            before, now = getattr(self.baseline, key), getattr(manifest, key)
             if before != now:
                 yield Finding(Kind.CONFIGURATION, "", "", "", f"{key} was {before}, is {now}")
-        for codec in manifest["codecs"]:
-            old = self.baseline.codecs.get(codec["name"])
-            if old and codec["available"] and old.options != codec["options"]:
-                text = f"options were {_options(old.options)}, are {_options(codec['options'])}"
-                yield Finding(Kind.CONFIGURATION, "", "", codec["name"], text)
+        for codec in manifest.codecs:
+            old = self.baseline.codecs.get(codec.name)
+            if old and codec.available and old.options != codec.options:
+                text = f"options were {_options(old.options)}, are {_options(codec.options)}"
+                yield Finding(Kind.CONFIGURATION, "", "", codec.name, text)
 
     def _data(self) -> Iterator[Finding]:
         for name in self._changed_images():
-            image = self._image(name)
+            image = self.run.manifest.image(name)
             was = self.baseline.images[name]
-            if "error" in image:
-                text = f"the picture cannot be read: {image['error']}"
+            if image.error is not None:
+                text = f"the picture cannot be read: {image.error}"
             else:
-                now = f"{image['width']}×{image['height']}, SHA-256 {image['sha256'][:12]}…"
+                now = f"{image.width}×{image.height}, SHA-256 {image.sha256[:12]}…"
                 text = f"another picture: was {was.width}×{was.height}, SHA-256 {was.sha256[:12]}…, is {now}"
             yield Finding(Kind.DATA, name, "", "", f"{text}; its rows are not compared")
 
-    def _image(self, name: str) -> dict[str, Any]:
-        images: list[dict[str, Any]] = self.run.manifest["dataset"]["images"]
-        return next(image for image in images if image["name"] == name)
-
     def _changed_images(self) -> list[str]:
-        now = {image["name"]: image.get("sha256") for image in self.run.manifest["dataset"]["images"]}
+        now = {image.name: image.sha256 for image in self.run.manifest.dataset.images}
         return [name for name, was in self.baseline.images.items() if name in now and now[name] != was.sha256]
 
     def _rows(self) -> Iterator[Finding]:
@@ -175,5 +167,5 @@ class _Check:
         return "; ".join(change.text for change in self.changes if change.codec == codec)
 
 
-def _options(options: dict[str, Any]) -> str:
+def _options(options: dict[str, Option]) -> str:
     return ", ".join(f"{key}={value}" for key, value in options.items()) or "none"

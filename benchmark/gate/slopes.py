@@ -92,7 +92,11 @@ def _beside(row: Row, codec: Codec) -> list[tuple[float, ...]]:
     """Return knob values to try, the most promising first."""
     assert row.num_bytes is not None
     assert row.knob is not None
-    distances = [(abs(abs(math.log2(probe[-1] / row.num_bytes)) - STEP), tuple(probe[:-1])) for probe in row.trace]
+    distances = [
+        (abs(abs(math.log2(probe[-1] / row.num_bytes)) - STEP), tuple(probe[:-1]))
+        for probe in row.trace
+        if probe[-1] > 0
+    ]
     from_trace = [knobs for distance, knobs in sorted(distances) if distance < STEP - NEAREST]
     fine = (row.bin_size,) if isinstance(codec, TwoKnobCodec) and row.bin_size is not None else ()
     turned = [(value, *fine) for value in _turns(codec.knob, row.knob)]

@@ -1,9 +1,9 @@
 """Telling a change of the tool chain from a change of our code: by what the two manifests record."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from isorate.gate.baseline import Baseline
+from isorate.runs.manifest import Manifest
 
 OURS = ("isorate", "python")
 """Our own version is no excuse, and the interpreter makes no number."""
@@ -34,15 +34,15 @@ class ToolChange:
         return f"{self.name}: {self.before or 'none'} → {self.after or 'none'}"
 
 
-def tool_changes(baseline: Baseline, manifest: dict[str, Any]) -> list[ToolChange]:
+def tool_changes(baseline: Baseline, manifest: Manifest) -> list[ToolChange]:
     """Return what differs between the baseline's tool chain and the run's: back ends first, then packages."""
-    backends = {codec["name"]: codec["backend"] for codec in manifest["codecs"]}
+    backends = {codec.name: codec.backend for codec in manifest.codecs}
     found = [
         ToolChange(name, f"{name}'s back end", codec.backend, backends[name])
         for name, codec in baseline.codecs.items()
         if name in backends and backends[name] not in (codec.backend, "")
     ]
-    now = manifest["versions"]
+    now = manifest.versions
     for package in sorted({*baseline.versions, *now} - set(OURS)):
         before, after = baseline.versions.get(package, ""), now.get(package, "")
         if before != after:

@@ -12,18 +12,16 @@ CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row las
 """
 
 import hashlib
-import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
 from isorate.image import Image
 from isorate.runs.lossless import from_lossless, to_lossless
-from isorate.runs.row import Row
-
-MANIFEST_SCHEMA = 1
+from isorate.runs.manifest import Manifest
+from isorate.runs.row import REMEDY, Row
 
 
 def safe_name(name: str) -> str:
@@ -42,10 +40,10 @@ class Run:
     path
         The folder.
     manifest
-        The parsed ``manifest.json``.
+        What ``manifest.json`` says.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
 
@@ -56,32 +54,29 @@ class Run:
         Raises
         ------
         RunError
-            When there is none, or another version wrote it.
+            When there is none, or its manifest is damaged or of another version.
         """
         file = path / "manifest.json"
         try:
-            manifest = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            text = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"{path}: no run there (no manifest.json); make one with: isorate run -o {path}") from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file}: cannot be read: {error}") from None
-        if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
-            raise RunError(f"{file}: not a manifest of schema {MANIFEST_SCHEMA}; another version of isorate wrote it")
-        return cls(path, manifest)
+        except OSError as error:
+            raise RunError(f"{file}: cannot be read: {error.strerror}; choose a folder that you may read") from None
+        return cls(path, Manifest.parse(text, str(file)))
 
     @classmethod
-    def create(cls, path: Path, manifest: dict[str, Any]) -> "Run":
+    def create(cls, path: Path, manifest: Manifest) -> "Run":
         """Write `manifest` into `path` and return the run; rows that are there stay."""
-        run = cls(path, {"schema": MANIFEST_SCHEMA, **manifest})
-        write_json(path / "manifest.json", run.manifest)
-        return run
+        write_json(path / "manifest.json", manifest.to_json())
+        return cls(path, manifest)
 
     def rows(self) -> list[Row]:
         """Return every row, in the manifest's order of images, points and codecs."""
         rows = [self._read_row(file) for file in sorted((self.path / "rows").glob("*.json"))]
-        images = _ranks(image["name"] for image in self.manifest["dataset"]["images"])
-        points = _ranks(self.manifest["points"])
-        codecs = _ranks(codec["name"] for codec in self.manifest["codecs"])
+        images = _ranks(self.manifest.image_names)
+        points = _ranks(self.manifest.point_names)
+        codecs = _ranks(self.manifest.codec_names)
         end = len(rows) + len(images)
         return sorted(
             rows,
@@ -155,11 +150,11 @@ class Run:
 
     def _read_row(self, file: Path) -> Row:
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file}: cannot be read: {error}; delete it and run the same command again") from None
-        return Row.from_json(data, str(file))
+            text = file.read_bytes()
+        except OSError as error:
+            raise RunError(f"{file}: cannot be read: {error.strerror}; {REMEDY}") from None
+        return Row.parse(text, str(file))
 
 
-def _ranks(names: Any) -> dict[str, int]:
+def _ranks(names: Iterable[str]) -> dict[str, int]:
     return {name: rank for rank, name in enumerate(names)}

@@ -1,93 +1,264 @@
-"""The manifest's schema: what the gate, compare and reproduce rely on."""
+"""The manifest of a run: what it was made of. Its schema is written once, here, and checked when a run is opened."""
 
-from typing import Any, NotRequired, TypedDict
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from isorate.codecs.base import Option
-from isorate.errors import RunError
-from isorate.files.typed import mismatch
-from isorate.runs.folder import Run
+from isorate.codecs.command_line import CommandLine
+from isorate.codecs.registry import CodecSpec
+from isorate.datasets.base import Source
+from isorate.errors import CodecUnavailableError, ImageError, RunError
+from isorate.files import typed_json
+from isorate.matching.search import Policy
+from isorate.runs.point import AnchorPoint
+from isorate.runs.row import Side
 
-MACHINE = ("system", "machine", "processor")
-"""Of the platform, what can explain another number."""
+MANIFEST_SCHEMA = 1
+
+REMEDY = "run the same isorate run command with --overwrite"
+
+_Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 
-class ImageEntry(TypedDict):
-    """An image; without size and checksums, and with `error`, where it could not be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEntry:
+    """An image; without size and checksums, and with `error`, where it could not be read.
+
+    Attributes
+    ----------
+    name, file
+        Its name in the data set, and its file's.
+    width, height
+        Pixels.
+    sha256, source_sha256
+        SHA-256 of the decoded samples (shape and RGB bytes), and of the file.
+    lossy, notes
+        Whether the source was lossy before, and what a reader must know of how it was read.
+    error
+        Why it could not be read.
+    """
 
     name: str
-    width: NotRequired[int]
-    height: NotRequired[int]
-    sha256: NotRequired[str]
-    error: NotRequired[str]
+    file: str = ""
+    width: Side | None = None
+    height: Side | None = None
+    sha256: str = ""
+    source_sha256: str = ""
+    lossy: bool = False
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    @classmethod
+    def of(cls, source: Source) -> "ImageEntry":
+        """Return what there is to say of an image, readable or not."""
+        try:
+            loaded = source.load()
+        except ImageError as error:
+            return cls(name=source.name, file=source.path.name, error=str(error))
+        height, width = loaded.pixels.shape[:2]
+        return cls(
+            name=source.name, file=source.path.name, width=width, height=height, sha256=loaded.sha256,
+            source_sha256=loaded.file_sha256, lossy=loaded.lossy, notes=tuple(loaded.notes),
+        )  # fmt: skip
 
 
-class DatasetEntry(TypedDict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetEntry:
     """The images and what their publisher says."""
 
     name: str
-    images: list[ImageEntry]
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+    images: Annotated[tuple[ImageEntry, ...], Meta(min_length=1)]
 
 
-class CodecEntry(TypedDict):
-    """A codec of the run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnobEntry:
+    """A codec's rate knob; see :class:`isorate.codecs.base.Knob`."""
 
     name: str
+    low: _Finite
+    high: _Finite
+    integer: bool
+    rising: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecEntry:
+    """A codec of the run.
+
+    Attributes
+    ----------
+    name, label
+        What it goes by in the run's rows, and what a reader sees.
+    spec
+        Registry name and options as a user writes them.
+    command_line
+        The definition of a codec that a configuration described.
+    backend, options, knob
+        Who makes the bits, every option, and the rate knob; empty where the codec is not available.
+    available, hint
+        Whether it can run here, and if not, what to install.
+    """
+
+    name: str
+    label: str = ""
     spec: str
+    command_line: CommandLine | None = None
     backend: str
     options: dict[str, Option]
+    knob: KnobEntry | None = None
     available: bool
-    command_line: NotRequired[dict[str, Any]]
+    hint: str = ""
+
+    @classmethod
+    def of(cls, name: str, label: str, spec: CodecSpec) -> "CodecEntry":
+        """Return what there is to say of a codec, available here or not."""
+        entry = cls(
+            name=name, label=label, spec=spec.text, command_line=spec.command_line, backend="", options={},
+            available=False,
+        )  # fmt: skip
+        try:
+            codec = spec.create()
+            knob = codec.knob
+            return replace(
+                entry,
+                backend=codec.backend,
+                options=codec.options,
+                knob=KnobEntry(
+                    name=knob.name, low=knob.low, high=knob.high, integer=knob.integer, rising=knob.rising
+                ),
+                available=True,
+            )  # fmt: skip
+        except CodecUnavailableError as error:
+            return replace(entry, hint=str(error))
+
+    def codec_spec(self) -> CodecSpec:
+        """Return the codec's spec, a configured command line included."""
+        spec = CodecSpec.parse(self.spec)
+        return replace(spec, command_line=self.command_line) if self.command_line else spec
 
 
-class Manifest(TypedDict):
-    """What a run was made of."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a run was made of.
 
+    Attributes
+    ----------
+    schema
+        Of the file.
+    title, created, command
+        For a reader: the run's title, when it began (ISO 8601), and the words of the command line.
+    dataset
+        The images.
+    anchor
+        The name of the codec whose files set the rates.
+    codecs
+        The anchor first.
+    points
+        The anchor's operating points. Of a manifest that was written before points were data, only their names; see
+        :meth:`point_texts`.
+    policy, tolerance_pct
+        How rates were matched, and the residual in percent that counts as matched.
+    versions, platform, git_commit
+        Python's and the packages' versions, the machine, and the commit of the checkout or None.
+    """
+
+    schema: int = MANIFEST_SCHEMA
+    title: str = ""
+    created: str = ""
+    command: tuple[str, ...] = ()
     dataset: DatasetEntry
     anchor: str
-    codecs: list[CodecEntry]
-    points: list[str]
-    policy: str
-    tolerance_pct: float
+    codecs: Annotated[tuple[CodecEntry, ...], Meta(min_length=1)]
+    points: Annotated[tuple[AnchorPoint | str, ...], Meta(min_length=1)]
+    policy: Policy
+    tolerance_pct: Annotated[float, Meta(gt=0, le=1e15)]
     versions: dict[str, str]
     platform: dict[str, str | int]
+    git_commit: str | None = None
+
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """The names of the operating points."""
+        return tuple(point if isinstance(point, str) else point.name for point in self.points)
+
+    @property
+    def codec_names(self) -> tuple[str, ...]:
+        """The names of the codecs, the anchor's first."""
+        return tuple(codec.name for codec in self.codecs)
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """The names of the images."""
+        return tuple(image.name for image in self.dataset.images)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the run has when it is finished."""
+        return len(self.dataset.images) * len(self.points) * len(self.codecs)
+
+    def image(self, name: str) -> ImageEntry:
+        """Return the image `name`, which must be one of the run's."""
+        return next(image for image in self.dataset.images if image.name == name)
+
+    def codec(self, name: str) -> CodecEntry:
+        """Return the codec `name`, which must be one of the run's."""
+        return next(codec for codec in self.codecs if codec.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as JSON types."""
+        out: dict[str, Any] = msgspec.to_builtins(self)
+        return out
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Manifest":
+        """Return the manifest that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            When a field is missing, unknown, of another type, out of bounds or contradicts another; the text names it.
+        """
+        if not isinstance(data, dict) or data.get("schema", MANIFEST_SCHEMA) != MANIFEST_SCHEMA:
+            raise ValueError(f"not a manifest of schema {MANIFEST_SCHEMA}; another version of isorate wrote it")
+        manifest = typed_json.fit(data, cls)
+        for what, names in (
+            ("dataset.images", manifest.image_names), ("codecs", manifest.codec_names), ("points", manifest.point_names)
+        ):  # fmt: skip
+            if twice := _twice(names):
+                raise ValueError(f"{what}: {twice!r} is there twice")
+        if manifest.anchor not in manifest.codec_names:
+            raise ValueError(f"anchor: {manifest.anchor!r} is none of the codecs")
+        for image in manifest.dataset.images:
+            if image.error is None and not (image.width and image.height and image.sha256):
+                raise ValueError(f"dataset.images: {image.name!r} has no size or checksum")
+        return manifest
+
+    @classmethod
+    def parse(cls, text: bytes, where: str) -> "Manifest":
+        """Return the manifest of a file's text.
+
+        Raises
+        ------
+        RunError
+            See :meth:`from_json`; `where` names the file.
+        """
+        try:
+            data = typed_json.parse(text)
+        except ValueError as error:
+            raise RunError(f"{where}: cannot be read: {error}; {REMEDY}") from None
+        try:
+            return cls.from_json(data)
+        except ValueError as error:
+            raise RunError(f"{where}: damaged: {error}; {REMEDY}") from None
 
 
-def check_manifest(run: Run) -> None:
-    """Raise unless the run's manifest is whole.
-
-    Raises
-    ------
-    RunError
-        When something is missing or of another type; the message names it.
-    """
-    wrong = mismatch(run.manifest, Manifest, "manifest")
-    if not wrong:
-        for image in run.manifest["dataset"]["images"]:
-            if "error" not in image and not {"width", "height", "sha256"} <= set(image):
-                wrong = f"manifest.dataset.images: {image['name']} has no size or checksum"
-    if wrong:
-        raise RunError(
-            f"{run.path / 'manifest.json'}: damaged: {wrong}; run the same isorate run command with --overwrite"
-        )
-
-
-def version_differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what two manifests record differently: (codec or empty, text), the back ends first."""
-    backends = {codec["name"]: codec["backend"] for codec in after["codecs"]}
-    found = [
-        (codec["name"], f"{codec['name']}: {codec['backend'] or 'none'} → {backends[codec['name']] or 'none'}")
-        for codec in before["codecs"]
-        if codec["name"] in backends and codec["backend"] != backends[codec["name"]]
-    ]
-    for name in sorted({*before["versions"], *after["versions"]}):
-        old, new = before["versions"].get(name, "none"), after["versions"].get(name, "none")
-        if old != new:
-            found.append(("", f"{name} {old} → {new}"))
-    if before.get("git_commit") != after.get("git_commit"):
-        commits = (str(before.get("git_commit") or "none")[:12], str(after.get("git_commit") or "none")[:12])
-        found.append(("", f"commit {commits[0]} → {commits[1]}"))
-    for name in MACHINE:
-        old, new = before["platform"].get(name), after["platform"].get(name)
-        if old != new:
-            found.append(("", f"{name} {old} → {new}"))
-    return found
+def _twice(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)

@@ -1,16 +1,32 @@
 """The schema of a result row: written once, here; the store, the table, the page and the check derive from it."""
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
 
 from isorate.codecs.base import Option
 from isorate.errors import RunError
-from isorate.files.typed import mismatch
+from isorate.files import typed_json
 
-ANCHOR = "anchor"
-MATCHED = "matched"
+Role: TypeAlias = Literal["anchor", "matched"]
+ANCHOR: Role = "anchor"
+MATCHED: Role = "matched"
 OK = "ok"
+
+Key: TypeAlias = tuple[str, str, str]
+"""A row's place in its run: image, operating point, codec."""
+
+REMEDY = "it is damaged or of another version of isorate: delete it and run the same command again"
+
+Side: TypeAlias = Annotated[int, Meta(ge=0, le=2**31)]
+"""Pixels; 0 where the picture could not be read."""
+_Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+_Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
+Decibels: TypeAlias = Annotated[float, Meta(ge=0, le=1000)]
+Similarity: TypeAlias = Annotated[float, Meta(ge=-1.001, le=1.001)]
+_Probe: TypeAlias = Annotated[list[float], Meta(min_length=2, max_length=3)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,36 +82,41 @@ class Row:
     """
 
     image: str
-    width: int
-    height: int
+    width: Side
+    height: Side
     image_sha256: str
     codec: str
     label: str
     backend: str = ""
     options: dict[str, Option] = field(default_factory=dict)
-    role: str = MATCHED
+    role: Role = MATCHED
     point: str
     knob_name: str = ""
     knob: float | None = None
     lmbda: float | None = None
     bin_size: float | None = None
-    target_bpp: float | None = None
-    num_bytes: int | None = None
-    header_bytes: int | None = None
-    bpp: float | None = None
-    residual_pct: float | None = None
+    target_bpp: _Amount | None = None
+    num_bytes: _Count | None = None
+    header_bytes: _Count | None = None
+    bpp: _Amount | None = None
+    residual_pct: Annotated[float, Meta(ge=-100, le=1e15)] | None = None
     note: str = ""
-    psnr: float | None = None
-    ms_ssim: float | None = None
-    encode_s: float | None = None
-    decode_s: float | None = None
-    probes: int = 0
-    trace: list[list[float]] = field(default_factory=list)
+    psnr: Decibels | None = None
+    ms_ssim: Similarity | None = None
+    encode_s: _Amount | None = None
+    decode_s: _Amount | None = None
+    probes: _Count = 0
+    trace: list[_Probe] = field(default_factory=list)
     status: str = OK
     stream: str = ""
     decoded: str = ""
     stream_sha256: str = ""
     decoded_sha256: str = ""
+
+    @property
+    def key(self) -> Key:
+        """The row's place in its run."""
+        return self.image, self.point, self.codec
 
     @property
     def ok(self) -> bool:
@@ -110,22 +131,26 @@ class Row:
         return out
 
     @classmethod
-    def from_json(cls, data: dict[str, Any], where: str = "row") -> "Row":
+    def from_json(cls, data: Any, where: str = "row") -> "Row":
         """Return the row that :meth:`to_json` wrote.
 
         Raises
         ------
         RunError
-            When a field is missing, unknown or of another type; `where` names the file.
+            When a field is missing, unknown, of another type or out of bounds; `where` names the file.
         """
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(data) - known):
-            raise RunError(f"{where}: unknown fields {unknown}; it was written by another version of isorate")
-        if data.get("psnr") == "inf":
-            data = {**data, "psnr": math.inf}
-        if wrong := mismatch(data, cls, where):
-            raise RunError(f"{wrong}; delete the file and run the same command again")
+        identical = isinstance(data, dict) and data.get("psnr") == "inf"
         try:
-            return cls(**data)
-        except TypeError as error:
-            raise RunError(f"{where}: {error}; it was written by another version of isorate") from None
+            row = typed_json.fit({**data, "psnr": None} if identical else data, cls)
+        except ValueError as error:
+            raise RunError(f"{where}: {error}; {REMEDY}") from None
+        return replace(row, psnr=math.inf) if identical else row
+
+    @classmethod
+    def parse(cls, text: bytes, where: str) -> "Row":
+        """Return the row of a file's text; see :meth:`from_json`."""
+        try:
+            data = typed_json.parse(text)
+        except ValueError as error:
+            raise RunError(f"{where}: cannot be read: {error}; {REMEDY}") from None
+        return cls.from_json(data, where)

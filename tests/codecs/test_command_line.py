@@ -15,12 +15,10 @@ from PIL import Image
 from isorate import api
 from isorate.cli import main
 from isorate.cli.config import configure_codecs
-from isorate.codecs import registry
-from isorate.codecs.command_line import CommandLine
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.registry import CodecSpec, configure
 from isorate.engine.reproduce import Outcome, reproduce
-from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, RunError, UsageError
 from isorate.files.toml import TomlFile
 from isorate.matching.codec import match
 from isorate.testing import check_codec
@@ -141,6 +139,31 @@ def test_an_ending_of_two_codecs_has_to_be_chosen(program, photo, tmp_path, monk
     assert main([*words[:3], "--knob", "30", "--codec", "jpeg"]) == 0
 
 
+def test_a_run_of_a_configured_anchor_continues_and_is_reproduced_at_its_knob(
+    program, two_photos, tmp_path, in_process
+):
+    text = mine(program()).replace("{q}", "{q2}").replace(KNOB, KNOB.replace('"q"', '"q2"'))
+    codec(text)
+
+    def run():
+        codec(text)  # as a new process reads it
+        return api.run(
+            two_photos, tmp_path / "run", anchor="mine", codecs=["jpeg"], points=["q2=20"], images=["coffee"],
+            tolerance_pct=10, executor=in_process,
+        )  # fmt: skip
+
+    before = run().rows()
+    next((tmp_path / "run" / "rows").glob("*--jpeg.json")).unlink()
+    done = run()
+    assert [row.key for row in done.rows()] == [row.key for row in before]
+    assert done.rows()[0].knob == 20
+    assert {item.outcome for item in reproduce(done, tmp_path / "again", executor=in_process)} == {Outcome.SAME_FILE}
+    codec(text.replace("version =", "timeout = 7\nversion ="))
+    with pytest.raises(RunError, match=r"holds another run: codec mine: command_line was CommandLine\("):
+        api.run(two_photos, tmp_path / "run", anchor="mine", codecs=["jpeg"], points=["q2=20"], images=["coffee"],
+                tolerance_pct=10, executor=in_process)  # fmt: skip
+
+
 def test_without_a_decoder_pillow_decodes_and_without_a_version_the_checksum_stands_for_it(program, photo):
     made = codec(mine(program(), decode=None, version=None))
     assert re.fullmatch(r"prog \(SHA-256 [0-9a-f]{12}\)", made.backend)
@@ -209,11 +232,3 @@ def test_an_unusable_definition_names_the_line(text, said):
     with pytest.raises(UsageError) as error:
         configure_codecs(TomlFile(text, "t"))
     assert said in str(error.value)
-
-
-def test_a_definition_is_written_to_the_manifest_and_read_back(program):
-    from dataclasses import asdict
-
-    made = codec(mine(program()))
-    assert CommandLine.from_json(asdict(made.definition)) == made.definition
-    assert "mine" in registry.names()

@@ -16,6 +16,7 @@ from isorate.image import Image
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.runs.folder import Run
 from isorate.runs.lossless import to_lossless
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import ANCHOR, MATCHED, Row
 
 HOSTILE = "<script>alert('x')</script> \"& 写真 " + "long" * 40
@@ -79,8 +80,7 @@ def _digest(image: Image) -> str:
 def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POINTS, **manifest: Any) -> Run:
     """Encode `images` and write a run folder that WebP anchors."""
     torch.set_num_threads(1)  # pictures this small only lose by waiting for a busy second core
-    run = Run.create(
-        path,
+    said = Manifest.from_json(
         {
             "title": "Three classical codecs",
             "created": "2024-05-01T12:00:00+00:00",
@@ -95,8 +95,8 @@ def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POI
             },
             "anchor": "webp",
             "codecs": [
-                {"name": name, "label": codec["label"], "backend": f"Pillow {PillowImage.__version__}",
-                 "options": codec["options"], "knob": {"name": codec["knob"]}, "available": True, "hint": ""}
+                {"name": name, "label": codec["label"], "spec": name, "backend": f"Pillow {PillowImage.__version__}",
+                 "options": codec["options"], "available": True, "hint": ""}
                 for name, codec in CODECS.items()
             ],
             "points": [f"webp-quality{quality}" for quality in points],
@@ -106,8 +106,9 @@ def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POI
             "platform": {"system": "Linux", "machine": "x86_64", "cpu_count": 2},
             "git_commit": None,
             **manifest,
-        },
+        }
     )  # fmt: skip
+    run = Run.create(path, said)
     for name, image in images.items():
         run.write_original(name, image)
         for quality in points:

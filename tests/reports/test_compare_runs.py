@@ -8,6 +8,7 @@ from isorate.cli import main
 from isorate.reports.compare_page import html, notes, text, to_json
 from isorate.reports.compare_runs import compare_runs
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import ANCHOR, MATCHED, Row
 
 POINTS = {"jpeg-quality10": 4000, "jpeg-quality20": 8000, "jpeg-quality40": 16000, "jpeg-quality80": 32000}
@@ -27,7 +28,7 @@ def make_run(path, edit=lambda row: row, images=("a", "b", "<c>"), versions=None
         "platform": {},
         "tolerance_pct": 0.5,
     }
-    run = Run.create(path, manifest)
+    run = Run.create(path, Manifest.from_json(manifest))
     for number, image in enumerate(images):
         for codec in ("jpeg", "jpeg2000"):
             for rank, (point, size) in enumerate(POINTS.items()):

@@ -7,25 +7,32 @@ import pytest
 from isorate.reports.fairness import check
 from isorate.reports.results import Comparison
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
+
+
+def images(*names: str, lossy: str = "") -> dict[str, Any]:
+    return {
+        "name": "d",
+        "images": [
+            {"name": name, "width": 512, "height": 512, "sha256": "x", "lossy": name == lossy} for name in names
+        ],
+    }
 
 
 class Fake(Run):
     """A run whose rows are made up."""
 
     def __init__(self, rows: list[Row], **manifest: Any) -> None:
-        codecs = [{"name": "bpg"}, {"name": "jpeg"}]
-        super().__init__(
-            Path("nowhere"),
-            {
-                "anchor": "bpg",
-                "tolerance_pct": 0.5,
-                "points": [],
-                "codecs": codecs,
-                "dataset": {"images": []},
-                **manifest,
-            },
-        )
+        said = {
+            "anchor": "bpg", "tolerance_pct": 0.5, "points": ["p"], "policy": "nearest", "versions": {}, "platform": {},
+            "codecs": [
+                {"name": name, "spec": name, "backend": "", "options": {}, "available": True}
+                for name in ("bpg", "jpeg")
+            ],
+            "dataset": images(*dict.fromkeys(row.image for row in rows)),
+        }  # fmt: skip
+        super().__init__(Path("nowhere"), Manifest.from_json({**said, **manifest}))
         self.made = rows
 
     def rows(self) -> list[Row]:
@@ -89,8 +96,7 @@ def test_chroma_counts_only_where_codecs_differ() -> None:
 def test_back_ends_sources_few_and_missing() -> None:
     rows = with_jpeg(backend="one")
     assert titles(*rows[:-1], replace(rows[-1], backend="two")) == ["JPEG: several back ends"]
-    lossy = {"images": [{"name": "a", "lossy": True}]}
-    assert titles(*rows, dataset=lossy) == ["Lossy source"]
+    assert titles(*rows, dataset=images(*"abcde", lossy="a")) == ["Lossy source"]
     assert titles(BPG[0], row("jpeg")) == ["Few images"]
     assert titles(*BPG, row("jpeg")) == ["Unfinished run"]
 

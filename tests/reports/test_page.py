@@ -136,7 +136,7 @@ def test_no_link_leads_out_of_the_report(run: Run, tmp_path: Path, link: str) ->
 
 
 def test_empty_run_and_unwritable_folder_are_refused(run: Run, tmp_path: Path) -> None:
-    empty = Run.create(tmp_path / "empty", {**run.manifest})
+    empty = Run.create(tmp_path / "empty", run.manifest)
     with pytest.raises(ReportError, match="holds no rows yet"):
         page.render(empty.path)
     with pytest.raises(RunError):

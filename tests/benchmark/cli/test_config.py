@@ -121,11 +121,11 @@ def test_the_command_line_counts_more_than_the_file(two_photos, tmp_path, monkey
     monkeypatch.setattr("isorate.engine.execution.worker_pool", lambda workers: nullcontext(in_process))
     assert main(["run"]) == 0
     run = Run.open(Path("from-file"))
-    assert run.manifest["points"] == ["jpeg-quality30"]
-    assert [image["name"] for image in run.manifest["dataset"]["images"]] == ["coffee"]
+    assert run.manifest.point_names == ("jpeg-quality30",)
+    assert run.manifest.image_names == ("coffee",)
     assert (run.path / "crops.toml").is_file()
     assert main(["run", "--point", "quality=50", "-o", "other"]) == 0
-    assert Run.open(Path("other")).manifest["points"] == ["jpeg-quality50"]
+    assert Run.open(Path("other")).manifest.point_names == ("jpeg-quality50",)
 
 
 def test_a_run_without_a_folder_is_told_how_to_name_it(tmp_path, monkeypatch, capsys):

@@ -1,7 +1,7 @@
 import pytest
 
 from isorate.codecs.base import Knob
-from isorate.engine.points import AnchorPoint, default_points
+from isorate.engine.points import default_points, parse_point, rate_at
 from isorate.errors import UsageError
 
 QP = Knob("qp", 0, 51, integer=True, rising=False, default=37)
@@ -11,17 +11,17 @@ QP = Knob("qp", 0, 51, integer=True, rising=False, default=37)
     ("qp=37", "bpg-qp37", "knob"), ("bpp=0.25", "bpg-bpp0.25", "bpp"), ("paper", "bpg-paper", "paper"),
 ])  # fmt: skip
 def test_points_are_named(text, name, kind):
-    point = AnchorPoint.parse(text, "bpg", QP)
+    point = parse_point(text, "bpg", QP)
     assert (point.name, point.kind) == (name, kind)
 
 
 def test_the_papers_point_has_the_printed_rate_of_each_image():
-    point = AnchorPoint.parse("paper", "bpg", QP)
-    assert [point.rate("bpg", name) for name in ("kodim02", "kodim23", "kodim01")] == [0.1950, 0.1289, None]
-    assert point.rate("learned", "kodim20") == point.rate("bpg", "kodim20") == 0.1855
+    point = parse_point("paper", "bpg", QP)
+    assert [rate_at(point, "bpg", name) for name in ("kodim02", "kodim23", "kodim01")] == [0.1950, 0.1289, None]
+    assert rate_at(point, "learned", "kodim20") == rate_at(point, "bpg", "kodim20") == 0.1855
     assert point.value == 37
-    assert AnchorPoint.parse("bpp=0.3", "bpg", QP).rate("bpg", "kodim02") == 0.3
-    assert AnchorPoint.parse("qp=30", "bpg", QP).rate("bpg", "kodim02") is None
+    assert rate_at(parse_point("bpp=0.3", "bpg", QP), "bpg", "kodim02") == 0.3
+    assert rate_at(parse_point("qp=30", "bpg", QP), "bpg", "kodim02") is None
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_papers_point_has_the_printed_rate_of_each_image():
 )
 def test_what_is_no_point_is_refused(text):
     with pytest.raises(UsageError, match="point"):
-        AnchorPoint.parse(text, "bpg", QP)
+        parse_point(text, "bpg", QP)
 
 
 def test_defaults_follow_the_data_set():

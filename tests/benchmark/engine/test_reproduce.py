@@ -7,7 +7,7 @@ from isorate import api
 from isorate.cli import main
 from isorate.codecs.jpeg import Jpeg
 from isorate.engine.reproduce import Outcome, compare_rows, reproduce
-from isorate.errors import RunError
+from isorate.errors import RunError, UsageError
 from isorate.runs.folder import Run
 
 
@@ -31,7 +31,7 @@ def run(tmp_path_factory, astronaut):
 def test_a_run_is_reproduced_to_the_bit_without_its_images_or_the_cache(run, tmp_path, in_process):
     found = reproduce(run, tmp_path / "again", executor=in_process)
     assert [item.outcome for item in found] == [Outcome.SAME_FILE] * 4
-    assert Run.open(tmp_path / "again").manifest["points"] == run.manifest["points"]
+    assert Run.open(tmp_path / "again").manifest.points == run.manifest.points
 
 
 def test_other_figures_are_different_and_an_unchanged_tool_chain_explains_nothing(
@@ -89,6 +89,41 @@ def test_a_run_without_its_pictures_is_told(run, tmp_path, in_process):
 
     with pytest.raises(RunError, match="not the picture of the manifest"):
         reproduce(copied(run, tmp_path / "other", other), tmp_path / "again", executor=in_process)
+
+
+def older(manifest, rows):
+    """Make the manifest one of a version whose points were names."""
+    manifest["points"] = [point["name"] for point in manifest["points"]]
+
+
+def test_an_older_runs_points_are_read_from_their_names_and_held_against_its_rows(run, tmp_path, in_process):
+    old = copied(run, tmp_path / "old", older)
+    assert old.manifest.points == ("jpeg-quality20", "jpeg-bpp0.7512345678")
+    found = reproduce(old, tmp_path / "again", executor=in_process)
+    assert [item.outcome for item in found] == [Outcome.SAME_FILE] * 4
+
+    def shortened(manifest, rows):
+        older(manifest, rows)
+        manifest["points"][1] = "jpeg-bpp0.751235"
+        for row in rows:
+            row["point"] = row["point"].replace("0.7512345678", "0.751235")
+
+    with pytest.raises(RunError, match=r"'jpeg-bpp0.751235' stands for 0.751235, and astronaut ran at 0.751234"):
+        reproduce(copied(run, tmp_path / "short", shortened), tmp_path / "b", executor=in_process)
+
+    def renamed(manifest, rows):
+        manifest["points"] = ["jpeg-speed20", "jpeg-bpp0.7512345678"]
+
+    with pytest.raises(RunError, match=r"older version: point 'jpeg-speed20' does not say .*'quality'"):
+        reproduce(copied(run, tmp_path / "renamed", renamed), tmp_path / "c", executor=in_process)
+
+
+def test_a_point_that_the_anchor_cannot_take_is_told(run, tmp_path, in_process):
+    def change(manifest, rows):
+        manifest["points"][0]["value"] = 2000
+
+    with pytest.raises(UsageError, match="quality takes a whole number from"):
+        reproduce(copied(run, tmp_path / "other", change), tmp_path / "again", executor=in_process)
 
 
 def test_from_the_command_line(run, capsys, monkeypatch):

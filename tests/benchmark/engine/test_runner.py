@@ -17,6 +17,7 @@ from isorate.datasets.images import pixels_sha256
 from isorate.errors import CodecError, RunError, UsageError
 from isorate.metrics import ms_ssim, psnr
 from isorate.runs.folder import Run
+from isorate.runs.point import AnchorPoint
 
 
 def run(two_photos, out, in_process, **more):
@@ -56,13 +57,14 @@ def test_every_number_comes_from_the_files(two_photos, tmp_path, in_process):
 
 def test_the_manifest_says_what_was_compared(two_photos, tmp_path, in_process):
     manifest = run(two_photos, tmp_path / "run", in_process, command=["isorate", "run"]).manifest
-    assert manifest["anchor"] == "jpeg"
-    assert [codec["name"] for codec in manifest["codecs"]] == ["jpeg", "jpeg2000"]
-    assert "OpenJPEG" in manifest["codecs"][1]["backend"]
-    assert manifest["versions"]["pillow"]
-    assert manifest["platform"]["cores"] >= 1
-    assert manifest["command"] == ["isorate", "run"]
-    assert {image["name"] for image in manifest["dataset"]["images"]} == {"astronaut", "coffee"}
+    assert manifest == Run.open(tmp_path / "run").manifest
+    assert (manifest.anchor, manifest.codec_names) == ("jpeg", ("jpeg", "jpeg2000"))
+    assert "OpenJPEG" in manifest.codec("jpeg2000").backend
+    assert manifest.versions["pillow"]
+    assert manifest.platform["cores"] >= 1
+    assert manifest.command == ("isorate", "run")
+    assert manifest.image_names == ("astronaut", "coffee")
+    assert manifest.points == (AnchorPoint(name="jpeg-quality20", kind="knob", knob="quality", value=20),)
 
 
 def test_the_same_call_continues_and_restores_what_is_missing(two_photos, tmp_path, in_process, monkeypatch):
@@ -84,7 +86,7 @@ def test_another_configuration_is_refused_unless_told_to_overwrite(two_photos, t
     first = run(two_photos, out, in_process).rows()
     with pytest.raises(RunError, match=r"points was \['jpeg-quality20'\], is \['jpeg-quality30'\]"):
         run(two_photos, out, in_process, points=["quality=30"])
-    with pytest.raises(RunError, match=r"codec jpeg2000 was .*9/7.*, is .*5/3"):
+    with pytest.raises(RunError, match=r"codec jpeg2000: options was .*9/7.*, is .*5/3"):
         run(two_photos, out, in_process, codecs=["jpeg2000:wavelet=5/3"])
     assert Run.open(out).rows() == first
     assert {row.point for row in run(two_photos, out, in_process, points=["quality=30"], overwrite=True).rows()} == {
@@ -95,7 +97,7 @@ def test_another_configuration_is_refused_unless_told_to_overwrite(two_photos, t
 def test_changed_images_are_another_run(two_photos, tmp_path, in_process):
     run(two_photos, tmp_path / "run", in_process)
     Image.open(two_photos / "coffee.png").transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(two_photos / "coffee.png")
-    with pytest.raises(RunError, match="the images differ"):
+    with pytest.raises(RunError, match=r"image coffee: sha256 was .*, is "):
         run(two_photos, tmp_path / "run", in_process)
 
 

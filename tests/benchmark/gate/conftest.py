@@ -9,6 +9,7 @@ from isorate.gate.accept import make_baseline
 from isorate.gate.check import check
 from isorate.gate.tolerances import Tolerances
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import ANCHOR, MATCHED, Row
 
 CODECS = {"bpg": "x265 4.2 via PyAV 18", "jpeg2000": "OpenJPEG 2.5.4", "jpeg": "libjpeg-turbo 3.2.0", "learned": "1"}
@@ -52,7 +53,7 @@ def make_run(tmp_path, monkeypatch):
         names = [f"kodim{i + 1:02}" for i in range(images)]
         said = manifest(names, list(points))
         change(said)
-        run = Run.create(tmp_path / name, said)
+        run = Run.create(tmp_path / name, Manifest.from_json(said))
         for image in names:
             for rank, codec in enumerate(CODECS):
                 for point, rate in zip(points, rates, strict=True):

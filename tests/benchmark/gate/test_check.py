@@ -219,27 +219,6 @@ def test_unusable_tolerances_name_the_line_and_the_nearest_key(text, said):
     assert str(error.value).startswith(said)
 
 
-@pytest.mark.parametrize("change", [
-    lambda m: m.pop("versions"),
-    lambda m: m["codecs"].append(1),
-    lambda m: m["dataset"]["images"][0].pop("sha256"),
-    lambda m: m["dataset"].update(images=None),
-])  # fmt: skip
-def test_a_damaged_manifest_is_an_error_that_names_the_file(make_run, change):
-    from isorate.errors import RunError
-    from isorate.gate.accept import make_baseline
-    from isorate.gate.check import check
-    from isorate.gate.tolerances import Tolerances
-
-    before = make_baseline(make_run("before", images=1))
-    run = make_run("after", images=1)
-    change(run.manifest)
-    with pytest.raises(RunError, match=r"manifest\.json: damaged"):
-        check(run, before, Tolerances())
-    with pytest.raises(RunError, match=r"manifest\.json: damaged"):
-        make_baseline(run)
-
-
 def test_a_row_without_numbers_is_a_finding(against, only):
     checked = against(only(num_bytes=None))
     assert kinds(checked) == [(Kind.FAILED, "kodim02", "jpeg")]

@@ -8,8 +8,9 @@ from isorate.errors import RunError
 from isorate.runs.folder import Run, safe_name
 from isorate.runs.row import Row
 
+SIDES = st.integers(1, 2**31)
 ROWS = st.builds(
-    Row, image=st.text(), width=st.integers(1), height=st.integers(1), image_sha256=st.text(), codec=st.text(),
+    Row, image=st.text(), width=SIDES, height=SIDES, image_sha256=st.text(), codec=st.text(),
     label=st.text(), point=st.text(), psnr=st.one_of(st.none(), st.just(math.inf), st.floats(0, 99)),
     trace=st.lists(st.lists(st.floats(0, 9), min_size=2, max_size=3)),
 )  # fmt: skip

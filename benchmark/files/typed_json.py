@@ -1,0 +1,98 @@
+"""JSON from outside, decoded to the types that the code declares: what does not fit is told with its place."""
+
+import json
+import math
+import re
+from dataclasses import is_dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_CONTAINERS = (dict, list)
+
+
+def parse(text: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises
+    ------
+    ValueError
+        When it is no strict JSON; a NaN or Infinity is named with its place.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ValueError(_not_finite(text) or str(error)) from None
+
+
+def fit(value: Any, kind: type[T]) -> T:
+    """Return parsed JSON as a `kind`: dataclasses, their fields' types and bounds, and what these are made of.
+
+    A float may be written as a whole number; nothing else is converted, and nothing may be left over.
+
+    Raises
+    ------
+    ValueError
+        When a field is missing, unknown, of another type or out of bounds.
+
+    Examples
+    --------
+    >>> fit({"a": [1, "x"]}, dict[str, list[int]])
+    Traceback (most recent call last):
+    ValueError: [...][1]: expected `int`, got `str`
+    """
+    strange = set(value) - set(kind.__dataclass_fields__) if is_dataclass(kind) and isinstance(value, dict) else set()
+    if not strange:
+        try:
+            made = msgspec.convert(value, kind)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise ValueError(_readable(str(error))) from None
+        strange = set(_unknown(value, made, ""))
+        if not strange:
+            return made
+    raise ValueError(f"unknown fields {sorted(strange)}")
+
+
+def _readable(said: str) -> str:
+    text, _, place = said.partition(" - at ")
+    place = re.sub(r"^`|`$", "", place.replace("`$.", "`").replace("`$", "`"))
+    text = text[:1].lower() + text[1:]
+    return f"{place}: {text}" if place else text
+
+
+def _unknown(value: Any, made: Any, place: str) -> list[str]:
+    """Return the places of the keys that `made`, decoded from `value`, has no field for."""
+    found: list[str] = []
+    if isinstance(value, dict):
+        fields = made.__dataclass_fields__ if is_dataclass(made) else None
+        for key, item in value.items():
+            if fields is not None and key not in fields:
+                found.append(place + key)
+            elif type(item) in _CONTAINERS:
+                inner = made[key] if fields is None else getattr(made, key)
+                found += _unknown(item, inner, f"{place}{key}.")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if type(item) in _CONTAINERS:
+                found += _unknown(item, made[index], f"{place}{index}.")
+    return found
+
+
+def _not_finite(text: bytes) -> str:
+    """Return what is said of the first number that is not finite in JSON that is right but for it; else nothing."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    waiting = [("", value)]
+    while waiting:
+        place, item = waiting.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            return f"{place.lstrip('.') or 'the value'} is {item}, not a finite number"
+        if isinstance(item, dict):
+            waiting += [(f"{place}.{key}", inner) for key, inner in item.items()]
+        elif isinstance(item, list):
+            waiting += [(f"{place}[{index}]", inner) for index, inner in enumerate(item)]
+    return ""
