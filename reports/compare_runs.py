@@ -140,7 +140,7 @@ def _name(key: tuple[str, str, str]) -> str:
 def _change(
     sides: tuple[Comparison, Comparison], first: Column, second: Column, cells: list[tuple[Row, Row]]
 ) -> CodecChange:
-    pairs = tuple(Pair(a, b) for a, b in cells if a.ok and b.ok)
+    pairs = tuple(Pair(a, b) for a, b in cells if a.complete and b.complete)
     psnr = [(pair.second.psnr, pair.first.psnr) for pair in pairs]
     ms_ssim = [(pair.second.ms_ssim, pair.first.ms_ssim) for pair in pairs]
     images = {a.image for a, _ in cells} - _partly_identical(cells)

@@ -10,7 +10,7 @@ from pathlib import Path
 from isorate.codecs.registry import CodecSpec
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
-from isorate.gate.slopes import Slope, complete, from_points, from_probe
+from isorate.gate.slopes import Slope, from_points, from_probe
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -75,7 +75,7 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
 
 
 def _check_complete(run: Run, rows: list[Row]) -> None:
-    if failed := [row for row in rows if not complete(row)]:
+    if failed := [row for row in rows if not row.complete]:
         first = failed[0]
         raise RunError(
             f"{run.path}: {len(failed)} cells failed (the first: {first.image}, {first.codec}: {first.status}); "

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from isorate.codecs.base import Option
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
 from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
-from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, complete
+from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
 from isorate.runs.folder import Run
@@ -95,7 +95,7 @@ class _Check:
             if row is None:
                 text = "the baseline has it, the run does not (unfinished, or another configuration)"
                 yield Finding(Kind.MISSING, *key, text, line=line)
-            elif row.ok and not complete(row):
+            elif row.ok and not row.complete:
                 yield Finding(Kind.FAILED, *key, "the row has no size or no PSNR: its file is damaged", line=line)
             elif not row.ok:
                 yield Finding(Kind.FAILED, *key, row.status, explained=self._backend_change(row.codec), line=line)

@@ -61,14 +61,9 @@ def from_points(row: Row, others: Iterable[Row]) -> Slope | None:
     return between(here, min(found, key=lambda there: abs(math.log2(there.num_bytes / here.num_bytes))))
 
 
-def complete(row: Row) -> bool:
-    """Whether the cell succeeded and the row has the numbers that every such row has."""
-    return row.ok and (row.num_bytes or 0) > 0 and row.psnr is not None and row.width > 0 and row.height > 0
-
-
 def measurement(row: Row) -> Measurement | None:
     """Return the row's file, or None for a failed row."""
-    return Measurement(row.num_bytes, row.psnr, row.ms_ssim) if complete(row) and row.num_bytes else None
+    return Measurement(row.num_bytes, row.psnr, row.ms_ssim) if row.complete and row.num_bytes else None
 
 
 def from_probe(row: Row, codec: Codec, image: Image) -> Slope | None:

@@ -123,6 +123,11 @@ class Row:
         """Whether the cell succeeded."""
         return self.status == OK
 
+    @property
+    def complete(self) -> bool:
+        """Whether the cell succeeded and the row has the numbers that every such row has."""
+        return self.ok and bool(self.num_bytes and self.width and self.height) and self.psnr is not None
+
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON types; an infinite PSNR becomes the string ``"inf"``, which strict JSON can hold."""
         out: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}

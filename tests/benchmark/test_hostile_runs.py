@@ -67,9 +67,10 @@ def words(command: str, folder: Any) -> list[str]:
     return [command, run, *more.get(command, [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["manifest.json", "rows"])
 def test_every_key_of_a_run_gone_or_wrong(folder, what, capsys, monkeypatch):
-    """Every value at every place for the commands that only read; one of what is accepted at each place for all."""
+    """Every value at every place for the table; the first that it accepts at each place for all commands."""
     monkeypatch.setattr("isorate.engine.reproduce.run_plan", lambda *args, **more: Run.open(folder / "same"))
     monkeypatch.setattr("os.fsync", lambda handle: None)
     file = folder / "run" / what if what != "rows" else next((folder / "run" / "rows").glob("*integer*"))
@@ -77,7 +78,7 @@ def test_every_key_of_a_run_gone_or_wrong(folder, what, capsys, monkeypatch):
     refused = calls = 0
     try:
         for place in places(json.loads(text)):
-            drawn = False
+            drawn = 0
             for to in [GONE, *WRONG]:
                 file.write_text(json.dumps(changed(json.loads(text), place, to)))
                 codes = [main(words("table", folder))]
@@ -86,8 +87,8 @@ def test_every_key_of_a_run_gone_or_wrong(folder, what, capsys, monkeypatch):
                     refused += 1
                     assert str(folder / "run") in said, (place, to, said)
                     assert said.count("\n") == 1, (place, to, said)
-                more = (*READERS[1:], *(() if drawn else DRAWING)) if not codes[0] else ()
-                drawn = drawn or not codes[0]
+                more = (*READERS[1:], *DRAWING) if not codes[0] and not drawn else ()
+                drawn += not codes[0]
                 for command in more:
                     code = main(words(command, folder))
                     assert code in range(4), (place, to, command)
@@ -95,4 +96,5 @@ def test_every_key_of_a_run_gone_or_wrong(folder, what, capsys, monkeypatch):
                 calls += 1 + len(more)
     finally:
         file.write_text(text)
-    assert refused > calls / 10 > 10
+    assert calls > 300
+    assert refused > 150
