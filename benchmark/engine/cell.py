@@ -223,11 +223,11 @@ def _row(
         )
     except RunError:
         raise
-    except Exception as error:  # an adapter may fail in any way, and the run goes on
+    except (Exception, SystemExit) as error:  # an adapter may fail in any way, and the run goes on
         return Row(**about, status=f"failed: {_reason(error)}")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, IsorateError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -11,6 +11,7 @@ from msgspec import Meta
 from isorate.codecs.base import Option
 from isorate.codecs.command_line import CommandLine
 from isorate.codecs.registry import CodecSpec
+from isorate.codecs.registry.adapters import others_code
 from isorate.datasets.base import Source
 from isorate.errors import CodecUnavailableError, ImageError, RunError
 from isorate.files import typed_json
@@ -126,16 +127,17 @@ class CodecEntry:
         )  # fmt: skip
         try:
             codec = spec.create()
-            knob = codec.knob
-            return replace(
-                entry,
-                backend=codec.backend,
-                options=codec.options,
-                knob=KnobEntry(
-                    name=knob.name, low=knob.low, high=knob.high, integer=knob.integer, rising=knob.rising
-                ),
-                available=True,
-            )  # fmt: skip
+            with others_code(spec.name, "cannot say what it is"):
+                knob = codec.knob
+                return replace(
+                    entry,
+                    backend=codec.backend,
+                    options=codec.options,
+                    knob=KnobEntry(
+                        name=knob.name, low=knob.low, high=knob.high, integer=knob.integer, rising=knob.rising
+                    ),
+                    available=True,
+                )
         except CodecUnavailableError as error:
             return replace(entry, hint=str(error))
 

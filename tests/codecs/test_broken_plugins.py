@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from isorate import api
+from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.runs.folder import Run
+
 HEAD = "from isorate.codecs.jpeg import Jpeg\nfrom isorate.codecs.base import Codec as Base\n"
 BROKEN = {
     "raises": ("raise RuntimeError('CUDA driver version is insufficient')", "RuntimeError: CUDA driver"),
@@ -67,3 +71,20 @@ def test_doctor_and_run_go_on_beside_them(environment, tmp_path, two_photos):
     assert "codec raises: fails when it is imported: RuntimeError: CUDA driver" in done.stderr
     done = isorate(environment, "encode", two_photos / "coffee.png", tmp_path / "a.j2k", "--bpp", 1)
     assert done.returncode == 0, done.stderr
+    done = isorate(environment, *words, "--codec", "mute", "--codec", "jpeg2000", "-o", tmp_path / "other")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    rows = {(row.image, row.codec): row for row in Run.open(tmp_path / "other").rows()}
+    assert all(row.ok == (codec != "mute") for (_, codec), row in rows.items())
+    assert "ZeroDivisionError" in rows["coffee", "mute"].status
+
+
+def test_an_encoder_that_exits_fails_its_own_rows(two_photos, tmp_path, in_process, monkeypatch):
+    def leave(*_):
+        raise SystemExit(3)
+
+    monkeypatch.setattr(Jpeg2000, "encode", leave)
+    run = api.run(two_photos, tmp_path / "run", anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"],
+                  executor=in_process, use_cache=False)  # fmt: skip
+    assert [row.ok for row in run.rows()] == [True, False, True, False]
+    assert "unexpected SystemExit: 3" in run.rows()[1].status
