@@ -36,6 +36,8 @@ $(shell rm -f $(VENV)/.installed)
 endif
 endif
 ISORATE = $(PY) -m isorate
+# Where the environment keeps the programs that are no Python modules.
+SCRIPTS = $$($(PY) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
 .PHONY: help env kodak-report demo verify test check gate baseline format bench dist clean
 
@@ -67,12 +69,16 @@ verify: $(ENV)  ## recompute the paper's classical columns and print the differe
 test: $(ENV)  ## run the tests
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(ARGS)
 
-check: $(ENV)  ## lint and type checks
+check: $(ENV)  ## lint and type checks, of the report's scripts as well
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@rm -rf .mypy && mkdir -p .mypy/isorate && cd .mypy/isorate && \
 		ln -s ../../benchmark/* . && ln -s ../../codecs ../../datasets ../../reports .
 	@$(PY) -m mypy --config-file pyproject.toml .mypy/isorate
+	@$(SCRIPTS)/oxfmt --check reports/static
+	@mkdir -p .lint && $(PY) -c 'from isorate.reports.assets import scripts; print(scripts())' > .lint/report.js
+	@$(SCRIPTS)/oxlint --deny-warnings --deny no-undef --deny no-unused-vars .lint/report.js
+	@$(SCRIPTS)/djlint --quiet --lint reports/templates
 
 gate: $(ENV)  ## run the codecs on the sample photographs and hold the rows against the committed baseline
 	$(gate-run)
@@ -95,6 +101,7 @@ endef
 format: $(ENV)  ## format the code
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+	@$(SCRIPTS)/oxfmt reports/static
 
 bench: $(ENV)  ## measure encode, decode, matching and metrics
 	@$(PY) -m isorate.bench
@@ -103,4 +110,4 @@ dist: $(ENV)  ## build the wheel and the sdist
 	@$(PY) -m build --outdir dist .
 
 clean:  ## remove the environment and what the tools left; runs stay
-	rm -rf $(VENV) .mypy .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .lint .mypy .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -26,10 +26,17 @@ const EQUAL = 0.02;
 
 /** Every pair of codecs on an image whose files differ in size by no more than 2 %. */
 function equalPairs() {
-  return DATA.images.flatMap((image, index) => image.points.flatMap((point) => {
-    const good = point.cells.map((cell, column) => ({ cell, column })).filter(({ cell }) => cell?.frame);
-    return good.flatMap((a, at) => good.slice(at + 1).filter((b) => Math.abs(Math.log(a.cell.bpp / b.cell.bpp)) <= Math.log(1 + EQUAL)).map((b) => ({ image: index, point: point.name, pair: [a, b] })));
-  }));
+  return DATA.images.flatMap((image, index) =>
+    image.points.flatMap((point) => {
+      const good = point.cells.map((cell, column) => ({ cell, column })).filter(({ cell }) => cell?.frame);
+      return good.flatMap((a, at) =>
+        good
+          .slice(at + 1)
+          .filter((b) => Math.abs(Math.log(a.cell.bpp / b.cell.bpp)) <= Math.log(1 + EQUAL))
+          .map((b) => ({ image: index, point: point.name, pair: [a, b] })),
+      );
+    }),
+  );
 }
 
 const blind = {
@@ -55,15 +62,21 @@ const blind = {
   begin(pairs, count) {
     this.seed = crypto.getRandomValues(new Uint32Array(1))[0];
     const random = randomFrom(this.seed);
-    this.trials = shuffled(pairs, random).slice(0, count).map((trial) => ({ ...trial, pair: shuffled(trial.pair, random) }));
+    this.trials = shuffled(pairs, random)
+      .slice(0, count)
+      .map((trial) => ({ ...trial, pair: shuffled(trial.pair, random) }));
     this.answers = [];
     this.dialog.showModal();
     this.show();
   },
 
   show() {
-    const trial = this.trials[this.answers.length], image = DATA.images[trial.image];
-    const card = (label, key) => ({ label, layers: [[make("img", { src: frameUrl(key), alt: `Picture ${label}`, draggable: "false" })]] });
+    const trial = this.trials[this.answers.length],
+      image = DATA.images[trial.image];
+    const card = (label, key) => ({
+      label,
+      layers: [[make("img", { src: frameUrl(key), alt: `Picture ${label}`, draggable: "false" })]],
+    });
     const [a, b] = trial.pair.map(({ cell }) => cell.frame);
     const panes = [card("A", a), card("B", b)];
     if ($("#blind-original").checked) panes.splice(1, 0, card("Original", image.original));
@@ -73,11 +86,24 @@ const blind = {
   },
 
   answer(answer) {
-    const { image, point, pair: [a, b] } = this.trials[this.answers.length];
+    const {
+      image,
+      point,
+      pair: [a, b],
+    } = this.trials[this.answers.length];
     const [codecA, codecB] = [a, b].map(({ column }) => DATA.columns[column].codec);
     this.answers.push({
-      trial: this.answers.length + 1, image: DATA.images[image].name, point, a: codecA, b: codecB, answer, closer: { a: codecA, b: codecB, same: "" }[answer],
-      seconds: ((performance.now() - this.since) / 1000).toFixed(1), bpp_a: a.cell.bpp, bpp_b: b.cell.bpp, seed: this.seed,
+      trial: this.answers.length + 1,
+      image: DATA.images[image].name,
+      point,
+      a: codecA,
+      b: codecB,
+      answer,
+      closer: { a: codecA, b: codecB, same: "" }[answer],
+      seconds: ((performance.now() - this.since) / 1000).toFixed(1),
+      bpp_a: a.cell.bpp,
+      bpp_b: b.cell.bpp,
+      seed: this.seed,
     });
     if (this.answers.length === this.trials.length) this.dialog.close();
     else this.show();
@@ -86,7 +112,15 @@ const blind = {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const acts = { a: () => this.answer("a"), b: () => this.answer("b"), s: () => this.answer("same"), "+": () => this.stage.zoomBy(2), "=": () => this.stage.zoomBy(2), "-": () => this.stage.zoomBy(0.5), 0: () => this.stage.goTo(null) };
+    const acts = {
+      a: () => this.answer("a"),
+      b: () => this.answer("b"),
+      s: () => this.answer("same"),
+      "+": () => this.stage.zoomBy(2),
+      "=": () => this.stage.zoomBy(2),
+      "-": () => this.stage.zoomBy(0.5),
+      0: () => this.stage.goTo(null),
+    };
     if (moves[event.key]) this.stage.panBy(...moves[event.key]);
     else if (acts[event.key]) acts[event.key]();
     else return;
@@ -98,13 +132,20 @@ const blind = {
       const seen = this.answers.filter(({ a, b }) => a === codec || b === codec);
       return `${label} ${seen.filter(({ closer }) => closer === codec).length} of ${seen.length}`;
     });
-    $("#blind-result").textContent = this.answers.length ? `${this.answers.length} pairs judged. Chosen: ${wins.join(", ")}.` : "";
+    $("#blind-result").textContent = this.answers.length
+      ? `${this.answers.length} pairs judged. Chosen: ${wins.join(", ")}.`
+      : "";
     $("#blind-save").hidden = !this.answers.length;
   },
 
   csv() {
-    const quote = (value) => (/[",\n\r]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-    return [BLIND_FIELDS, ...this.answers.map((answer) => BLIND_FIELDS.map((name) => answer[name]))].map((line) => line.map(quote).join(",")).join("\r\n") + "\r\n";
+    const quote = (value) =>
+      /[",\n\r]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+    return (
+      [BLIND_FIELDS, ...this.answers.map((answer) => BLIND_FIELDS.map((name) => answer[name]))]
+        .map((line) => line.map(quote).join(","))
+        .join("\r\n") + "\r\n"
+    );
   },
 
   save() {

@@ -3,8 +3,14 @@
 const BOX_FIELDS = ["x", "y", "width", "height"];
 
 function clampBox([x, y, width, height], W, H) {
-  const left = Math.min(Math.max(Math.round(x), 0), W - 1), top = Math.min(Math.max(Math.round(y), 0), H - 1);
-  return [left, top, Math.min(Math.max(Math.round(width), 1), W - left), Math.min(Math.max(Math.round(height), 1), H - top)];
+  const left = Math.min(Math.max(Math.round(x), 0), W - 1),
+    top = Math.min(Math.max(Math.round(y), 0), H - 1);
+  return [
+    left,
+    top,
+    Math.min(Math.max(Math.round(width), 1), W - left),
+    Math.min(Math.max(Math.round(height), 1), H - top),
+  ];
 }
 
 function boxOutline({ width, height }, box) {
@@ -15,11 +21,13 @@ function boxOutline({ width, height }, box) {
 
 function startBox(view) {
   const root = view.stage.root;
-  let from = null, pane = null;
+  let from = null,
+    pane = null;
   const corner = (event) => view.stage.pixelAt(event, pane);
   const rectangle = (event) => {
     const to = corner(event);
-    const low = from.map((value, axis) => Math.floor(Math.min(value, to[axis]))), high = from.map((value, axis) => Math.ceil(Math.max(value, to[axis])));
+    const low = from.map((value, axis) => Math.floor(Math.min(value, to[axis]))),
+      high = from.map((value, axis) => Math.ceil(Math.max(value, to[axis])));
     return clampBox([...low, high[0] - low[0], high[1] - low[1]], view.image.width, view.image.height);
   };
   root.addEventListener("pointerdown", (event) => {
@@ -32,7 +40,9 @@ function startBox(view) {
   root.addEventListener("pointermove", (event) => {
     if (!from) return;
     const box = rectangle(event);
-    $$(".outline", root).forEach((svg) => svg.replaceChildren(make("rect", { x: box[0], y: box[1], width: box[2], height: box[3] })));
+    $$(".outline", root).forEach((svg) =>
+      svg.replaceChildren(make("rect", { x: box[0], y: box[1], width: box[2], height: box[3] })),
+    );
   });
   root.addEventListener("pointerup", (event) => {
     if (!from) return;
@@ -41,10 +51,12 @@ function startBox(view) {
     view.draw(false);
     view.set({ box });
   });
-  $$("#box-fields input").forEach((input) => input.addEventListener("change", () => {
-    const box = BOX_FIELDS.map((name) => +$(`#box-${name}`).value);
-    view.set({ box: clampBox(box, view.image.width, view.image.height) });
-  }));
+  $$("#box-fields input").forEach((input) =>
+    input.addEventListener("change", () => {
+      const box = BOX_FIELDS.map((name) => +$(`#box-${name}`).value);
+      view.set({ box: clampBox(box, view.image.width, view.image.height) });
+    }),
+  );
   $("#box-remove").addEventListener("click", () => view.set({ box: null }));
   $("#box-copy").addEventListener("click", async () => {
     $("#box-toml").select();
@@ -56,22 +68,37 @@ function startBox(view) {
 const quoted = (value) => JSON.stringify(value).replaceAll("\u007f", "\\u007f");
 
 function showBoxPanel(view) {
-  const { box } = view.state, image = view.image;
+  const { box } = view.state,
+    image = view.image;
   $("#box-panel").hidden = !box;
   if (!box) return;
-  BOX_FIELDS.forEach((name, at) => { $(`#box-${name}`).value = box[at]; });
+  BOX_FIELDS.forEach((name, at) => {
+    $(`#box-${name}`).value = box[at];
+  });
   const zoom = Math.max(1, Math.round(256 / box[2]));
-  $("#box-toml").value = `[[crop]]\nname = "box"\nimage = ${quoted(image.name)}\n${BOX_FIELDS.map((name, at) => `${name} = ${box[at]}`).join("\n")}\nzoom = ${zoom}\n`;
-  const cards = labels().map((label, column) => ({ label, column, key: view.frame(column) })).filter(({ key }) => key);
+  $("#box-toml").value =
+    `[[crop]]\nname = "box"\nimage = ${quoted(image.name)}\n${BOX_FIELDS.map((name, at) => `${name} = ${box[at]}`).join("\n")}\nzoom = ${zoom}\n`;
+  const cards = labels()
+    .map((label, column) => ({ label, column, key: view.frame(column) }))
+    .filter(({ key }) => key);
   const shown = cards.map(({ label, key, column }) => {
     const canvas = make("canvas", { width: box[2], height: box[3], role: "img", "aria-label": `${label}, the box` });
     const value = make("span", { class: "value" }, column ? "…" : "original");
-    return { key, column, canvas, value, node: make("figure", {}, canvas, make("figcaption", {}, make("b", {}, label), " ", value)) };
+    return {
+      key,
+      column,
+      canvas,
+      value,
+      node: make("figure", {}, canvas, make("figcaption", {}, make("b", {}, label), " ", value)),
+    };
   });
   $("#box-crops").replaceChildren(...shown.map(({ node }) => node));
   for (const { key, column, canvas, value } of shown) {
     drawCrop(canvas, key, box);
-    if (column) localText(image.original, key, box).then((text) => { value.textContent = text; });
+    if (column)
+      localText(image.original, key, box).then((text) => {
+        value.textContent = text;
+      });
   }
 }
 

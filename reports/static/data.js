@@ -11,13 +11,17 @@ function make(tag, attributes = {}, ...children) {
   const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== false && value !== null && value !== undefined)
+      node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children);
   return node;
 }
 
-const color = (column) => getComputedStyle(document.documentElement).getPropertyValue(`--c${column % 8}`).trim();
+const color = (column) =>
+  getComputedStyle(document.documentElement)
+    .getPropertyValue(`--c${column % 8}`)
+    .trim();
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /** The address of a full frame: beside the page, or held by it. */

@@ -3,7 +3,9 @@
 document.documentElement.classList.add("scripted");
 
 function showLevel(level) {
-  $$("main [data-level]").forEach((node) => { node.hidden = +node.dataset.level !== level; });
+  $$("main [data-level]").forEach((node) => {
+    node.hidden = +node.dataset.level !== level;
+  });
 }
 
 $$(".swatch").forEach((node) => node.style.setProperty("--swatch", `var(--c${node.dataset.column % 8})`));
@@ -11,10 +13,16 @@ $("#level")?.addEventListener("change", (event) => showLevel(+event.target.value
 showLevel(0);
 
 // In a single file the full frames are part of the data; show each when it comes near the window.
-const nearby = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
-  target.src = frameUrl(target.dataset.frame);
-  nearby.unobserve(target);
-}), { rootMargin: "600px" });
+const nearby = new IntersectionObserver(
+  (entries) =>
+    entries
+      .filter((entry) => entry.isIntersecting)
+      .forEach(({ target }) => {
+        target.src = frameUrl(target.dataset.frame);
+        nearby.unobserve(target);
+      }),
+  { rootMargin: "600px" },
+);
 $$("img[data-frame]").forEach((node) => nearby.observe(node));
 
 startPlots();

@@ -3,7 +3,10 @@
 const MARKS = ["circle", "square", "triangle", "diamond"];
 const ROUND_RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20];
 const PRINT_WIDTH = 660; // fits A4 and Letter at 96 pixels an inch
-const METRICS = [{ key: "psnr", at: 1, digits: 2, unit: " dB", room: 1 }, { key: "ms_ssim", at: 2, digits: 4, unit: "", room: 0.01 }];
+const METRICS = [
+  { key: "psnr", at: 1, digits: 2, unit: " dB", room: 1 },
+  { key: "ms_ssim", at: 2, digits: 4, unit: "", room: 0.01 },
+];
 
 const plots = {
   image: null, // index of the image, or null for the mean of all
@@ -17,7 +20,8 @@ const plots = {
     const own = this.image === null ? DATA.dataset : DATA.columns.map((column, at) => this.ofImage(column, at));
     const shown = own.map((curve, column) => ({ ...curve, column }));
     // What others published are means over their data set: they belong beside our mean only.
-    if (this.image === null) for (const index of this.published) shown.push({ ...DATA.published[index], column: null, index });
+    if (this.image === null)
+      for (const index of this.published) shown.push({ ...DATA.published[index], column: null, index });
     return shown;
   },
 
@@ -42,22 +46,35 @@ function strokeOf(curve) {
 }
 
 function dashOf(curve) {
-  return curve.column === null ? [[6, 4], [2, 3], [10, 3, 2, 3]][curve.index % 3] : undefined;
+  return curve.column === null
+    ? [
+        [6, 4],
+        [2, 3],
+        [10, 3, 2, 3],
+      ][curve.index % 3]
+    : undefined;
 }
 
 function legendItem(curve) {
   const line = make("line", { x1: 0, y1: 6, x2: 32, y2: 6, stroke: strokeOf(curve), "stroke-width": 2 });
   if (curve.column === null) line.setAttribute("stroke-dasharray", dashOf(curve).join(" "));
   const picture = make("svg", { viewBox: "0 0 32 12", "aria-hidden": "true" }, line);
-  if (curve.column !== null) picture.append(make("path", { d: markPath(MARKS[curve.column % 4], 16, 6, 4.5), fill: strokeOf(curve) }));
-  return make("li", curve.source ? { title: curve.source } : {}, picture, curve.column === null ? `${curve.name} (published)` : curve.name);
+  if (curve.column !== null)
+    picture.append(make("path", { d: markPath(MARKS[curve.column % 4], 16, 6, 4.5), fill: strokeOf(curve) }));
+  return make(
+    "li",
+    curve.source ? { title: curve.source } : {},
+    picture,
+    curve.column === null ? `${curve.name} (published)` : curve.name,
+  );
 }
 
 /** The outline of a mark as an SVG path, for the legend and the canvas alike. */
 function markPath(mark, x, y, r) {
   if (mark === "square") return `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z`;
   if (mark === "triangle") return `M${x} ${y - r * 1.2}l${r * 1.15} ${r * 2.1}h${-2.3 * r}z`;
-  if (mark === "diamond") return `M${x} ${y - r * 1.3}l${r * 1.2} ${r * 1.3}l${-r * 1.2} ${r * 1.3}l${-r * 1.2} ${-r * 1.3}z`;
+  if (mark === "diamond")
+    return `M${x} ${y - r * 1.3}l${r * 1.2} ${r * 1.3}l${-r * 1.2} ${r * 1.3}l${-r * 1.2} ${-r * 1.3}z`;
   return `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
 }
 
@@ -67,24 +84,56 @@ function drawPlot(target, metric, curves, log) {
     return [points.map((point) => point[0]), points.map((point) => point[metric.at])];
   });
   const rates = tables.flatMap(([x]) => x);
-  const low = Math.min(...rates), high = Math.max(...rates);
-  const axis = { stroke: ink("soft"), grid: { stroke: ink("line"), width: 1 }, ticks: { stroke: ink("line"), width: 1 }, font: "12px system-ui, sans-serif" };
+  const low = Math.min(...rates),
+    high = Math.max(...rates);
+  const axis = {
+    stroke: ink("soft"),
+    grid: { stroke: ink("line"), width: 1 },
+    ticks: { stroke: ink("line"), width: 1 },
+    font: "12px system-ui, sans-serif",
+  };
   const options = {
-    width: plots.printing ? PRINT_WIDTH : target.clientWidth, height: target.clientHeight, legend: { show: false },
+    width: plots.printing ? PRINT_WIDTH : target.clientWidth,
+    height: target.clientHeight,
+    legend: { show: false },
     cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: {
       // A logarithmic axis ends at round numbers by itself; a linear one starts at no bits at all.
-      x: { time: false, distr: log ? 3 : 1, log: 2, range: () => (rates.length ? (log ? [low / 1.2, high * 1.2] : [0, high * 1.06]) : [0, 1]) },
-      y: { range: (_, from, to) => { const room = from === to ? metric.room : 0, [bottom, top] = uPlot.rangeNum(from - room, to + room, 0.08, true); return [bottom, metric.key === "ms_ssim" ? Math.min(top, 1) : top]; } },
+      x: {
+        time: false,
+        distr: log ? 3 : 1,
+        log: 2,
+        range: () => (rates.length ? (log ? [low / 1.2, high * 1.2] : [0, high * 1.06]) : [0, 1]),
+      },
+      y: {
+        range: (_, from, to) => {
+          const room = from === to ? metric.room : 0,
+            [bottom, top] = uPlot.rangeNum(from - room, to + room, 0.08, true);
+          return [bottom, metric.key === "ms_ssim" ? Math.min(top, 1) : top];
+        },
+      },
     },
     axes: [
-      { ...axis, ...(log && { splits: () => ROUND_RATES.filter((rate) => rate >= low / 1.2 && rate <= high * 1.2) }), label: "bits per pixel", labelSize: 22, labelFont: axis.font, values: (_, splits) => splits.map((value) => (value === null ? "" : String(+value.toPrecision(3)))) },
+      {
+        ...axis,
+        ...(log && { splits: () => ROUND_RATES.filter((rate) => rate >= low / 1.2 && rate <= high * 1.2) }),
+        label: "bits per pixel",
+        labelSize: 22,
+        labelFont: axis.font,
+        values: (_, splits) => splits.map((value) => (value === null ? "" : String(+value.toPrecision(3)))),
+      },
       { ...axis, size: 58 },
     ],
-    series: [{}, ...curves.map((curve, index) => ({
-      stroke: strokeOf(curve), width: curve.column === null ? 1.25 : 2, dash: dashOf(curve), spanGaps: true,
-      points: { show: curve.column !== null && ((chart) => drawMarks(chart, tables[index], curve)) },
-    }))],
+    series: [
+      {},
+      ...curves.map((curve, index) => ({
+        stroke: strokeOf(curve),
+        width: curve.column === null ? 1.25 : 2,
+        dash: dashOf(curve),
+        spanGaps: true,
+        points: { show: curve.column !== null && ((chart) => drawMarks(chart, tables[index], curve)) },
+      })),
+    ],
     hooks: {
       setCursor: [(chart) => showTip(chart, target, metric, curves, tables)],
       ready: [(chart) => chart.over.addEventListener("click", () => openFromPlot(nearest(chart, curves, tables)))],
@@ -99,7 +148,8 @@ function drawMarks(chart, [x, y], curve) {
   chart.ctx.save();
   chart.ctx.fillStyle = strokeOf(curve);
   x.forEach((value, at) => {
-    const left = chart.valToPos(value, "x", true), top = chart.valToPos(y[at], "y", true);
+    const left = chart.valToPos(value, "x", true),
+      top = chart.valToPos(y[at], "y", true);
     chart.ctx.fill(new Path2D(markPath(MARKS[curve.column % 4], left, top, 4.5 * ratio)));
   });
   chart.ctx.restore();
@@ -109,11 +159,14 @@ function drawMarks(chart, [x, y], curve) {
 /** The measured or published point within reach of the pointer. */
 function nearest(chart, curves, tables) {
   const { left, top } = chart.cursor;
-  let best = null, reach = 18;
-  tables.forEach(([x, y], at) => x.forEach((value, index) => {
-    const distance = Math.hypot(chart.valToPos(value, "x") - left, chart.valToPos(y[index], "y") - top);
-    if (distance < reach) [reach, best] = [distance, { curve: curves[at], bpp: value, value: y[index] }];
-  }));
+  let best = null,
+    reach = 18;
+  tables.forEach(([x, y], at) =>
+    x.forEach((value, index) => {
+      const distance = Math.hypot(chart.valToPos(value, "x") - left, chart.valToPos(y[index], "y") - top);
+      if (distance < reach) [reach, best] = [distance, { curve: curves[at], bpp: value, value: y[index] }];
+    }),
+  );
   return best;
 }
 
@@ -123,9 +176,14 @@ function showTip(chart, target, metric, curves, tables) {
   chart.over.style.cursor = hit && hit.curve.column !== null ? "pointer" : "default";
   if (!hit) return;
   const published = hit.curve.column === null ? `\npublished: ${hit.curve.source.slice(0, 60)}` : "";
-  const tip = make("div", { class: "tip" }, `${hit.curve.name}\n${hit.bpp.toFixed(4)} bpp, ${hit.value.toFixed(metric.digits)}${metric.unit}${published}`);
+  const tip = make(
+    "div",
+    { class: "tip" },
+    `${hit.curve.name}\n${hit.bpp.toFixed(4)} bpp, ${hit.value.toFixed(metric.digits)}${metric.unit}${published}`,
+  );
   target.parentNode.append(tip);
-  const left = chart.valToPos(hit.bpp, "x") + chart.over.offsetLeft, top = chart.valToPos(hit.value, "y") + chart.over.offsetTop;
+  const left = chart.valToPos(hit.bpp, "x") + chart.over.offsetLeft,
+    top = chart.valToPos(hit.value, "y") + chart.over.offsetTop;
   tip.style.left = `${Math.max(0, Math.min(left + 12, target.clientWidth - tip.offsetWidth))}px`;
   tip.style.top = `${top - 8}px`;
 }
@@ -142,11 +200,23 @@ function openFromPlot(hit) {
 
 function startPlots() {
   const redraw = () => plots.draw();
-  $("#curve-of").addEventListener("change", (event) => { plots.image = event.target.value === "" ? null : +event.target.value; redraw(); });
-  $("#log-rate").addEventListener("change", (event) => { plots.log = event.target.checked; redraw(); });
-  $("#published")?.addEventListener("change", (event) => { plots.published[event.target.checked ? "add" : "delete"](+event.target.value); redraw(); });
+  $("#curve-of").addEventListener("change", (event) => {
+    plots.image = event.target.value === "" ? null : +event.target.value;
+    redraw();
+  });
+  $("#log-rate").addEventListener("change", (event) => {
+    plots.log = event.target.checked;
+    redraw();
+  });
+  $("#published")?.addEventListener("change", (event) => {
+    plots.published[event.target.checked ? "add" : "delete"](+event.target.value);
+    redraw();
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
+  for (const [event, printing] of [
+    ["beforeprint", true],
+    ["afterprint", false],
+  ]) {
     addEventListener(event, () => {
       document.documentElement.classList.toggle("printing", printing); // for the canvas, which keeps its colours
       plots.printing = printing;
@@ -154,5 +224,10 @@ function startPlots() {
     });
   }
   let width = 0;
-  new ResizeObserver(([entry]) => { if (entry.contentRect.width !== width) { width = entry.contentRect.width; redraw(); } }).observe($("#plot-psnr"));
+  new ResizeObserver(([entry]) => {
+    if (entry.contentRect.width !== width) {
+      width = entry.contentRect.width;
+      redraw();
+    }
+  }).observe($("#plot-psnr"));
 }
