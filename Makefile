@@ -15,6 +15,7 @@ RUNS ?= runs
 TESTS ?= tests
 JOBS ?= auto
 ARGS ?=
+OF ?= $(shell ls -tr .benchmarks/*/*.json 2>/dev/null | tail -2)
 # What the gate runs: see docs/gate.md. A codec joins by its name here and `make baseline`.
 GATE_DATA ?= samples
 GATE_POINTS ?= $(if $(filter kodak,$(GATE_DATA)),qp=37,qp=32 qp=37)
@@ -39,7 +40,7 @@ ISORATE = $(PY) -m isorate
 # Where the environment keeps the programs that are no Python modules.
 SCRIPTS = $$($(PY) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
-.PHONY: help env kodak-report demo verify test check gate baseline format bench dist clean
+.PHONY: help env kodak-report demo verify test check gate baseline format bench bench-compare dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -103,8 +104,12 @@ format: $(ENV)  ## format the code
 	@$(PY) -m ruff format .
 	@$(SCRIPTS)/oxfmt reports/static
 
-bench: $(ENV)  ## measure encode, decode, matching and metrics
-	@$(PY) -m isorate.bench
+bench: $(ENV)  ## measure encode, decode, matching and metrics; the figures stay in .benchmarks, by commit
+	@$(PY) -m pytest -q tests/speed/bench_*.py --benchmark-autosave --benchmark-quiet $(ARGS)
+	@$(PY) tests/speed/table.py .benchmarks
+
+bench-compare: $(ENV)  ## print what changed between two measurements: the last two, or OF='0003 0007'
+	@$(SCRIPTS)/pytest-benchmark compare --between=min --sort=fullname $(OF)
 
 dist: $(ENV)  ## build the wheel and the sdist
 	@$(PY) -m build --outdir dist .

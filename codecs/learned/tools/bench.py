@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +31,15 @@ LMBDA = 10**-1.75
 CONFIGS = Path(__file__).parents[1] / "configs"
 OTHERS = ("mbt2018-mean", "mbt2018")
 OTHERS_QUALITY = 3
+T = TypeVar("T")
+PARTS = (
+    "encode: analysis",
+    "encode: hyper-analysis",
+    "encode: integer priors and rounding by cost",
+    "encode: range coder",
+    "decode: integer priors and range coder",
+    "decode: synthesis",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ def run(image: Image | None = None, *, threads: int = 2, repeats: int = 5) -> li
 def profile_small(*, threads: int = 2, repeats: int = 5) -> dict[str, float]:
     """Return the profile of `small` on the same picture."""
     with _threads(threads):
-        return profile(network_of("small"), photograph(), repeats)
+        works = parts(network_of("small"), photograph())
+        return {name: _seconds(work, repeats) for name, work in works.items()}
 
 
 @contextmanager
@@ -85,39 +96,43 @@ def network_of(model: str) -> Network:
     return Network(weights_of(ConditionalAutoencoder(ModelConfig.from_dict(shape)), {}, {}))
 
 
-def profile(network: Network, image: Image, repeats: int = 5) -> dict[str, float]:
-    """Return the seconds of each part of encoding and decoding, the fastest of the repeats."""
-    codes = KnobCodes.nearest(LMBDA, 1.0, network.config.knots)
+def encode(network: Network, image: Image) -> bytes:
+    """Return the file of `image` at effort 0."""
+    return PictureEncoder(network, image).code(_codes(network)).data
+
+
+def decode(network: Network, data: bytes) -> Image:
+    """Return the picture that `data` holds."""
+    return read_picture(network, data)
+
+
+def parts(network: Network, image: Image) -> dict[str, Callable[[], object]]:
+    """Return the `PARTS` of encoding and decoding, each a call that finds the results of those before it at hand."""
+    codes = _codes(network)
     step, size = network.bin_size(codes), hyper_size(*image.shape[:2])
-    best: dict[str, float] = {}
+    works: dict[str, Callable[[], object]] = {}
 
-    def timed(name: str, since: float) -> float:
-        now = time.perf_counter()
-        best[name] = min(best.get(name, now - since), now - since)
-        return time.perf_counter()
+    def part(work: Callable[[], T]) -> T:
+        works[PARTS[len(works)]] = work
+        return work()
 
-    for _ in range(repeats):
-        at = time.perf_counter()
-        y = network.analysis(image, codes)
-        at = timed("encode: analysis", at)
-        w = to_symbols(network.hyper_analysis(to_symbols(y / step), image, codes) / step)
-        at = timed("encode: hyper-analysis", at)
-        _, steps = rdoq_latents(w, y / step, network.conditioned(codes), network.tables)
-        at = timed("encode: integer priors and rounding by cost", at)
-        payload = write_payload(steps, network.tables)
-        at = timed("encode: range coder", at)
-        latents, features = read_payload(payload, size, network.conditioned(codes), network.tables)
-        at = timed("decode: integer priors and range coder", at)
-        network.synthesis(latents.z, features, codes, *image.shape[:2])
-        timed("decode: synthesis", at)
-    return best
+    y = part(lambda: network.analysis(image, codes))
+    w = part(lambda: to_symbols(network.hyper_analysis(to_symbols(y / step), image, codes) / step))
+    _, steps = part(lambda: rdoq_latents(w, y / step, network.conditioned(codes), network.tables))
+    payload = part(lambda: write_payload(steps, network.tables))
+    latents, features = part(lambda: read_payload(payload, size, network.conditioned(codes), network.tables))
+    part(lambda: network.synthesis(latents.z, features, codes, *image.shape[:2]))
+    return works
+
+
+def _codes(network: Network) -> KnobCodes:
+    return KnobCodes.nearest(LMBDA, 1.0, network.config.knots)
 
 
 def _learned(name: str, network: Network, image: Image, repeats: int) -> Timing:
-    codes = KnobCodes.nearest(LMBDA, 1.0, network.config.knots)
-    data = PictureEncoder(network, image).code(codes).data
-    encode_s = _seconds(lambda: PictureEncoder(network, image).code(codes), repeats)
-    return Timing(name, encode_s, _seconds(lambda: read_picture(network, data), repeats))
+    data = encode(network, image)
+    encode_s = _seconds(lambda: encode(network, image), repeats)
+    return Timing(name, encode_s, _seconds(lambda: decode(network, data), repeats))
 
 
 def _compressai(name: str, image: Image, repeats: int) -> Timing | None:
