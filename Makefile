@@ -40,7 +40,7 @@ ISORATE = $(PY) -m isorate
 # Where the environment keeps the programs that are no Python modules.
 SCRIPTS = $$($(PY) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
-.PHONY: help env kodak-report demo verify test check gate baseline format bench bench-compare dist clean
+.PHONY: help env kodak-report demo verify test check gate baseline format bench bench-compare docs dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -73,6 +73,7 @@ test: $(ENV)  ## run the tests
 check: $(ENV)  ## lint and type checks, of the report's scripts as well
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(SCRIPTS)/numpydoc lint $$(find benchmark codecs datasets reports -name '*.py')
 	@rm -rf .mypy && mkdir -p .mypy/isorate && cd .mypy/isorate && \
 		ln -s ../../benchmark/* . && ln -s ../../codecs ../../datasets ../../reports .
 	@$(PY) -m mypy --config-file pyproject.toml .mypy/isorate
@@ -110,6 +111,9 @@ bench: $(ENV)  ## measure encode, decode, matching and metrics; the figures stay
 
 bench-compare: $(ENV)  ## print what changed between two measurements: the last two, or OF='0003 0007'
 	@$(SCRIPTS)/pytest-benchmark compare --between=min --sort=fullname $(OF)
+
+docs: $(ENV)  ## make the documentation site in build/site; a warning is an error
+	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/site
 
 dist: $(ENV)  ## build the wheel and the sdist
 	@$(PY) -m build --outdir dist .

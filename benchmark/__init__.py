@@ -1,8 +1,14 @@
 """isorate: image codecs compared at the same file size.
 
 >>> import isorate
->>> run = isorate.run("samples", "runs/samples", anchor="jpeg")  # doctest: +SKIP
->>> data, found = isorate.match(codec, image, target_bpp=0.2)  # doctest: +SKIP
+>>> from isorate.codecs.jpeg2000 import Jpeg2000
+>>> from skimage.data import astronaut
+>>> data, found = isorate.match(Jpeg2000(), astronaut(), target_bpp=0.2)
+>>> abs(found.residual_pct) < 0.5
+True
+>>> run = isorate.run("samples", "runs/samples", anchor="jpeg", codecs=["jpeg2000"], images=["coffee"])
+>>> [row.status for row in run.rows()]
+['ok', 'ok']
 """
 
 from typing import TYPE_CHECKING, Any

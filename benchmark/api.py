@@ -54,12 +54,14 @@ def run(
         ``nearest``, ``at-most`` or ``strict``.
     tolerance_pct
         A residual up to this counts as matched, in percent.
-    workers, executor, overwrite, progress
+    workers, executor, overwrite
         See :func:`isorate.engine.runner.run_plan`.
     use_cache
         Whether encodes may come from, and go to, the user's cache.
     command
         For the manifest.
+    progress
+        See :func:`isorate.engine.runner.run_plan`.
 
     Returns
     -------

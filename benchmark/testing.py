@@ -26,6 +26,7 @@ from isorate.image import Image
 SIZES = ((64, 96), (97, 131), (8, 8), (1, 1), (1, 40), (40, 1))
 """Heights and widths; a codec may refuse those with a side below :data:`SMALLEST` by a CodecError."""
 SMALLEST = 32
+"""Pixels of the side from which on a codec must take every picture."""
 KNOB_STEPS = 5
 DECODE_S = 120
 

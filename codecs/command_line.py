@@ -61,7 +61,7 @@ class CommandLine:
     chroma: str = ""
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for a command line that cannot work."""
+        """Raise :class:`~isorate.errors.UsageError` for a command line that cannot work."""
         _check_words(self.name, "encode", self.encode, {"input", "output", self.knob.name})
         if self.decode:
             _check_words(self.name, "decode", self.decode, {"input", "output"})
@@ -204,7 +204,7 @@ def _checksum(program: str) -> str:
 
 
 def check_knob(name: str, knob: Knob) -> None:
-    """Raise :class:`UsageError` for a knob whose range cannot be searched."""
+    """Raise :class:`~isorate.errors.UsageError` for a knob whose range cannot be searched."""
     if not (math.isfinite(knob.low) and math.isfinite(knob.high) and knob.low < knob.high):
         raise UsageError(f"codec {name}: the knob's range {knob.low:g}..{knob.high:g} is empty; low must be below high")
     if knob.log and knob.low <= 0:

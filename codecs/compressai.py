@@ -35,7 +35,7 @@ class CompressAI(Codec):
     Parameters
     ----------
     model
-        A name of CompressAI's registry: ``bmshj2018-hyperprior``, ``mbt2018-mean``, ``cheng2020-anchor``, …
+        A name of CompressAI's registry: ``bmshj2018-hyperprior``, ``mbt2018-mean``, ``cheng2020-anchor`` and others.
     checkpoints
         A checkpoint, or a folder of them whose names sort by rising rate (``q1.pth.tar``, ``q2.pth.tar``, …).
     """

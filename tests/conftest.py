@@ -1,20 +1,23 @@
 """Real photographs for every test: scikit-image's, and Kodak's where they are."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+
+from isorate.image import Image
 
 # Threads that wait for each other spin: with a test process on every core, one thread in each is faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests away from the user's cache, in this process and in every one it starts."""
     before = os.environ.get("ISORATE_CACHE_DIR")
     os.environ["ISORATE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
@@ -26,23 +29,23 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def astronaut() -> NDArray[np.uint8]:
+def astronaut() -> Image:
     from skimage import data
 
-    return data.astronaut()
+    return np.asarray(data.astronaut())
 
 
 @pytest.fixture(scope="session")
-def photo(astronaut) -> NDArray[np.uint8]:
+def photo(astronaut: Image) -> Image:
     """A real photograph just large enough for MS-SSIM, of odd size."""
     return np.ascontiguousarray(astronaut[20:195, 130:321])
 
 
 @pytest.fixture(scope="session")
-def coffee() -> NDArray[np.uint8]:
+def coffee() -> Image:
     from skimage import data
 
-    return data.coffee()
+    return np.asarray(data.coffee())
 
 
 @pytest.fixture
@@ -54,17 +57,60 @@ def kodak_dir() -> Path:
 
 
 @pytest.fixture
-def in_process() -> Executor:
+def in_process() -> Iterator[Executor]:
     """An executor without processes: what a test patches is patched in the cells, too."""
     with ThreadPoolExecutor(1) as executor:
         yield executor
 
 
 @pytest.fixture
-def two_photos(tmp_path, astronaut, coffee) -> Path:
+def two_photos(tmp_path: Path, astronaut: Image, coffee: Image) -> Path:
     """A folder with two small real photographs."""
     folder = tmp_path / "photos"
     folder.mkdir()
     PillowImage.fromarray(astronaut[20:195, 130:321]).save(folder / "astronaut.png")
     PillowImage.fromarray(coffee[100:270, 150:350]).save(folder / "coffee.png")
     return folder
+
+
+def _stay_in_this_process(patch: pytest.MonkeyPatch) -> None:
+    """Let runs start no processes, each of which would load everything again."""
+    patch.setattr("isorate.engine.workers.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+
+
+@pytest.fixture(scope="session")
+def _made_workshop(tmp_path_factory: pytest.TempPathFactory, astronaut: Image, coffee: Image) -> Path:
+    from isorate.cli import main
+
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "photos").mkdir()
+    PillowImage.fromarray(astronaut[20:195, 130:321]).save(folder / "photos" / "astronaut.png")
+    PillowImage.fromarray(coffee[100:270, 150:350]).save(folder / "photos" / "coffee.png")
+    shutil.copy(folder / "photos" / "astronaut.png", folder / "photo.png")
+    (folder / "isorate.toml").write_text(
+        'data = "photos"\nanchor = "jpeg"\ncodecs = ["jpeg2000"]\npoints = ["bpp=0.6"]\n'
+    )
+    (folder / "published.csv").write_text("codec,bpp,psnr_rgb,ms_ssim,source\nHiFiC,0.3,30.1,0.97,a paper\n")
+    first = folder / "runs" / "kodak"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _stay_in_this_process(patch)
+        assert main(["run", "-o", str(first)]) == 0
+        assert main(["encode", "photo.png", "photo.bpg", "--knob", "37"]) == 0
+        assert main(["encode", "photo.png", "photo.bin", "--codec", "jpeg:chroma=444", "--bpp", "0.5"]) == 0
+        assert main(["encode", "photo.png", "photo.iso", "--bpp", "0.2"]) == 0
+        for file in ("baseline.json", "baselines/kodak.json", "baselines/samples.json", "isorate-baseline.json"):
+            (folder / file).parent.mkdir(exist_ok=True)
+            assert main(["baseline", str(first), "--no-probe", "-o", file]) == 0
+    for name in ("before", "after", "samples", "ci"):
+        shutil.copytree(first, folder / "runs" / name)
+    return folder
+
+
+@pytest.fixture
+def workshop(_made_workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder of a user's, with every file that the documents name, on two small photographs."""
+    shutil.copytree(_made_workshop, tmp_path / "workshop")
+    _stay_in_this_process(monkeypatch)
+    monkeypatch.chdir(tmp_path / "workshop")
+    return tmp_path / "workshop"

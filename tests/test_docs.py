@@ -1,24 +1,81 @@
-"""What the documents show is run."""
+"""What the documents and the docstrings show is run: Python, examples, configuration; commands in a file of their own.
 
+Nothing is left out: every block in Python, every docstring with a prompt, every TOML table.
+"""
+
+import doctest
+import importlib
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from isorate.cli.config import read_settings
+from isorate.codecs.registry import ENTRY_POINT_GROUP
+from isorate.files.toml import TomlFile
+from isorate.image import Image
+
 ROOT = Path(__file__).parent.parent
+FOLDERS = {
+    "benchmark": "isorate",
+    "codecs": "isorate.codecs",
+    "datasets": "isorate.datasets",
+    "reports": "isorate.reports",
+}
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+A_CODEC = ROOT / "docs" / "write-a-codec.md"
 
 
-def blocks(file: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), re.DOTALL)
+def blocks(file: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", file.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_documented_codec_keeps_the_contract_as_documented(tmp_path, monkeypatch, photo):
+def shown(language: str) -> Iterator[Any]:
+    for file in DOCUMENTS:
+        for at, text in enumerate(blocks(file, language), 1):
+            if file != A_CODEC:
+                yield pytest.param(text, id=f"{file.name} {at}")
+
+
+def with_prompts() -> Iterator[str]:
+    for folder, package in FOLDERS.items():
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            if ">>> " in file.read_text(encoding="utf-8"):
+                parts = file.relative_to(ROOT / folder).with_suffix("").parts
+                yield ".".join((package, *(part for part in parts if part != "__init__")))
+
+
+@pytest.mark.parametrize("text", [*shown("python")])
+def test_the_python_of_the_documents_runs(text: str, workshop: Path) -> None:
+    exec(text.replace("kodim02", "coffee"), {})  # a file of Kodak's name must be Kodak's
+
+
+@pytest.mark.parametrize("name", [*with_prompts()])
+def test_the_docstrings_examples_give_what_they_show(name: str, workshop: Path) -> None:
+    shutil.rmtree(workshop / "runs")
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted
+    assert found.failed == 0
+
+
+def test_no_example_is_skipped() -> None:
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*.py"):
+            assert "doctest: +SKIP" not in file.read_text(encoding="utf-8"), file
+
+
+def test_the_documented_codec_keeps_the_contract_as_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Image
+) -> None:
     from isorate.matching.codec import match
 
-    codec, its_test = blocks("docs/write-a-codec.md")
+    codec, its_test = blocks(A_CODEC, "python")
     assert len([line for line in codec.partition("class WebP")[2].splitlines() if line.strip()]) < 40
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "webp.py").write_text(codec)
@@ -31,19 +88,32 @@ def test_the_documented_codec_keeps_the_contract_as_documented(tmp_path, monkeyp
     assert abs(found.residual_pct) < 10
 
 
-@pytest.mark.parametrize("text", blocks("README.md"))
-def test_the_readmes_python_runs(text):
-    exec(text, {})
+def test_the_documented_entry_point_is_of_the_group_that_the_registry_reads() -> None:
+    (text,) = blocks(A_CODEC, "toml")
+    assert tomllib.loads(text) == {"project": {"entry-points": {ENTRY_POINT_GROUP: {"webp": "my_package.webp:WebP"}}}}
 
 
-def test_the_example_runs():
-    file = ROOT / "examples" / "compare_two_codecs.py"
+@pytest.mark.parametrize("text", [*shown("toml")])
+def test_the_documented_configuration_is_understood(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "isorate.toml"
+    file.write_text(text, encoding="utf-8")
+    read_settings(TomlFile.read(file))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.py")), ids=lambda file: file.name)
+def test_the_example_runs(file: Path) -> None:
     done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=True)
     assert "JPEG2000" in done.stdout
 
 
-def test_every_link_in_the_documents_leads_somewhere():
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_room_is_on_the_map() -> None:
+    text = (ROOT / "docs" / "how-it-is-built.md").read_text(encoding="utf-8")
+    rooms = {file.parent.relative_to(ROOT) for folder in FOLDERS for file in (ROOT / folder).rglob("__init__.py")}
+    assert {f"{room.as_posix()}/" for room in rooms} == set(re.findall(r"^\| `([a-z_/]+/)` \|", text, re.MULTILINE))

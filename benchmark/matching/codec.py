@@ -26,8 +26,8 @@ def match_codec(
 ) -> Match:
     """Return the knob values at which `codec` comes nearest to `target` bytes.
 
-    A :class:`TwoKnobCodec` is brought near by its coarse knob and to the target by its fine knob, whose probes the
-    codec can make without analysing the image again.
+    A :class:`~isorate.codecs.base.TwoKnobCodec` is brought near by its coarse knob and to the target by its fine knob,
+    whose probes the codec can make without analysing the image again.
 
     Parameters
     ----------

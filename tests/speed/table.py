@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from isorate.codecs.listing import list_codecs
+from isorate.codecs.registry import list_codecs
 
 Measured = dict[str, dict[str, Any]]
 """The measurements of a file by name, such as ``test_encode[jpeg]``."""

@@ -32,9 +32,9 @@ class Latents:
     Attributes
     ----------
     w
-        (C, h, w), int32, |symbol| ≤ 32767.
+        (C, h, w), int32, magnitude up to 32767.
     z
-        (M, 4h, 4w), int32, |symbol| ≤ 32767.
+        (M, 4h, 4w), int32, magnitude up to 32767.
     """
 
     w: NDArray[np.int32]
@@ -118,7 +118,8 @@ def rdoq_symbols(
     tables
         The probabilities of the weights file.
     weight
-        Another one than :data:`RDOQ_WEIGHT`: a larger one gives a larger file.
+        Another one than :data:`~isorate.codecs.learned.model.quantization.RDOQ_WEIGHT`: a larger one gives a larger
+        file.
     """
     symbols = np.rint(y).clip(-SYMBOL_LIMIT, SYMBOL_LIMIT).astype(np.int32)
     away = symbols - (parameters.floor + parameters.table % MEAN_LEVELS / MEAN_LEVELS)

@@ -88,7 +88,7 @@ class SymbolEncoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def encode(self, symbols: NDArray[np.int32], parameters: StepParameters) -> None:
-        """Append a step: flat `symbols` in the order of `parameters`, |symbol| ≤ 32767."""
+        """Append a step: flat `symbols` in the order of `parameters`, magnitude up to 32767."""
         order, runs = _by_table(parameters.table)
         entries = self._tables.entries(symbols, parameters)
         escaped = entries == self._tables.counts[parameters.table] - 1

@@ -1,13 +1,13 @@
 """Weights files: one safetensors file with everything that encoding and decoding need.
 
-====================== ============== ==========================================================================
-tensor                 dtype          content
-====================== ============== ==========================================================================
-``transform.<name>``   float16 or     parameters of analysis, hyper-analysis and synthesis (scales and biases of λ
-                       float32        in float32)
-``prior.<conv>.<part>``int16, int32   :class:`~isorate.codecs.learned.bitstream.conv_weights.IntegerConvWeights`
-``table.<name>``       int32          :func:`~isorate.codecs.learned.bitstream.tables.all_tables`
-====================== ============== ==========================================================================
+======================= ============== ==========================================================================
+tensor                  dtype          content
+======================= ============== ==========================================================================
+``transform.<name>``    float16 or     parameters of analysis, hyper-analysis and synthesis (scales and biases of λ
+                        float32        in float32)
+``prior.<conv>.<part>`` int16, int32   :class:`~isorate.codecs.learned.bitstream.conv_weights.IntegerConvWeights`
+``table.<name>``        int32          :func:`~isorate.codecs.learned.bitstream.tables.all_tables`
+======================= ============== ==========================================================================
 
 The file's metadata are strings: ``format`` (this layout's version), ``config`` (JSON of the model's shape), ``digest``
 (SHA-256 of configuration and tensors; its first two bytes are the model id in streams), ``rates`` (JSON of the rate

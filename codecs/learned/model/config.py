@@ -66,7 +66,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Self:
-        """Return the configuration that a TOML or JSON table describes; unknown keys are a :class:`UsageError`."""
+        """Return the configuration that a TOML or JSON table describes; an unknown key is a UsageError."""
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(table) - known)
         if unknown:

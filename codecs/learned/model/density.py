@@ -5,8 +5,8 @@ and a wide Gaussian with the mean and the variance of N(μ, σ²). On validation
 0.15 bpp and 1.7 % at 0.7 bpp. The smallest scales, which stand for elements that are practically always zero, are plain
 Gaussians.
 
-The scale σ/Δ is coded by an index into :data:`SCALES`, 64 values spaced by 3/16 in log2, so that dividing σ by Δ is
-subtracting log2 Δ before the look-up. The mean μ/Δ lies on a grid of 1/:data:`MEAN_LEVELS`.
+The scale σ/Δ is coded by an index into :func:`scale_table`, 64 values spaced by 3/16 in log2, so that dividing σ by
+Δ is subtracting log2 Δ before the look-up. The mean μ/Δ lies on a grid of 1/:data:`MEAN_LEVELS`.
 """
 
 import math
@@ -21,6 +21,7 @@ LOWEST_LOG2_SCALE = -3.25
 """log2 of the smallest σ/Δ: 0.105, below which a zero costs less than 1e-5 bits."""
 HIGHEST_LOG2_SCALE = LOWEST_LOG2_SCALE + LOG2_SCALE_STEP * (SCALE_COUNT - 1)
 MEAN_LEVELS = 16
+"""Steps of the mean's grid in a bin."""
 LIKELIHOOD_FLOOR = 2.0**-20
 WIDE_SHARE = 0.2
 """Weight of the wide Gaussian, from MIXED_LOG2_SCALE on."""

@@ -14,6 +14,7 @@ ACTIVATION_BITS = 8
 LARGEST_WEIGHT = 2**15 - 1
 """The largest integer that stands for a weight."""
 ACTIVATION_LIMIT = 128.0
+"""Range of an activation, which enters the next layer's product (16 bits)."""
 OUTPUT_LIMIT = 2048.0
 """Range of the last layers, whose outputs are parameters and enter no further product (20 bits)."""
 

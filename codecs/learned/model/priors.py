@@ -46,7 +46,8 @@ class PriorConv2d(ConditionalConv2d):
     d
         (out,): the bias for each octave of Δ.
     limit
-        The outputs' range: :data:`ACTIVATION_LIMIT` inside a net, :data:`OUTPUT_LIMIT` at its end.
+        The outputs' range: :data:`~isorate.codecs.learned.model.fixed_point.ACTIVATION_LIMIT` inside a net,
+        :data:`~isorate.codecs.learned.model.fixed_point.OUTPUT_LIMIT` at its end.
     fake_quantize
         Whether weights and outputs are put on the integers' grids, for fine-tuning.
     """
