@@ -22,6 +22,10 @@ GATE_POINTS ?= $(if $(filter kodak,$(GATE_DATA)),qp=37,qp=32 qp=37)
 GATE_CODECS ?= learned jpeg2000 jpeg
 GATE_RUN = $(RUNS)/gate-$(GATE_DATA)
 BASELINE = .ci/baselines/$(GATE_DATA).json
+# What the lowest versions run. PyTorch is the tested one, since its lowest version is a large download of its own where
+# no build for CPUs is at hand: make lowest TORCH=2.5.0 LOWEST_TESTS=tests
+TORCH ?= $(shell sed -n 's/^torch==//p' constraints.txt)
+LOWEST_TESTS ?= tests/benchmark/cli tests/codecs/test_jpeg2000.py tests/codecs/learned/bitstream tests/datasets tests/reports
 
 # ./codecs and ./datasets must never be importable under those names: they would hide other packages.
 export PYTHONSAFEPATH := 1
@@ -40,7 +44,7 @@ ISORATE = $(PY) -m isorate
 # Where the environment keeps the programs that are no Python modules.
 SCRIPTS = $$($(PY) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
-.PHONY: help env kodak-report demo verify test check gate baseline format bench bench-compare docs dist clean
+.PHONY: help env lock lowest kodak-report demo verify test coverage check gate baseline format bench bench-compare docs dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -51,6 +55,20 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" sh .ci/make-environment "$(VENV)"
 	@echo "$(CURDIR)" > $(VENV)/.made-in
 	@touch $@
+
+lock: $(ENV)  ## write constraints.txt anew after a change of dependencies; ARGS=--upgrade: the newest versions
+	@sh .ci/lock "$(PY)" $(ARGS)
+
+# Always from nothing: an environment of before would hide what a changed bound does. Warnings are no errors here: old
+# libraries give theirs about each other.
+lowest:  ## run the samples and some tests with the lowest versions that pyproject.toml admits
+	@PYTHON="$(PYTHON)" sh .ci/make-environment $(VENV)-lowest $(TORCH)
+	@rm -rf "$(RUNS)/lowest"
+	@$(VENV)-lowest/bin/python -m isorate run --data samples --anchor bpg:backend=embedded --point qp=37 \
+		$(addprefix --codec ,$(GATE_CODECS)) --no-cache -o "$(RUNS)/lowest"
+	@$(VENV)-lowest/bin/python -m isorate report "$(RUNS)/lowest"
+	@$(VENV)-lowest/bin/python -m pytest -W default -n $(JOBS) --dist loadfile \
+		-m "not slow and not browser and not kodak" $(LOWEST_TESTS) $(ARGS)
 
 kodak-report: $(ENV)  ## compare the codecs on Kodak's photographs and write the HTML report
 	$(call compare,$(DATA),$(RUNS)/kodak-$(ANCHOR))
@@ -69,6 +87,9 @@ verify: $(ENV)  ## recompute the paper's classical columns and print the differe
 
 test: $(ENV)  ## run the tests
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(ARGS)
+
+coverage: $(ENV)  ## run the tests and list the lines that they do not reach
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(TESTS) $(ARGS)
 
 check: $(ENV)  ## lint and type checks, of the report's scripts as well
 	@$(PY) -m ruff check .
@@ -119,4 +140,4 @@ dist: $(ENV)  ## build the wheel and the sdist
 	@$(PY) -m build --outdir dist .
 
 clean:  ## remove the environment and what the tools left; runs stay
-	rm -rf $(VENV) .lint .mypy .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest .lint .mypy .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage coverage.xml build dist *.egg-info

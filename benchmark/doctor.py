@@ -22,6 +22,8 @@ PROGRAMS = {
     "bpgenc": ("ISORATE_BPGENC", "optional: build libbpg (https://bellard.org/bpg/), or name it in ISORATE_BPGENC"),
     "bpgdec": ("ISORATE_BPGDEC", "optional: comes with bpgenc; or name it in ISORATE_BPGDEC"),
 }
+CODECS_OWN = ("isorate", "constriction")
+"""Libraries that no comparison lacks by itself: the codec that needs one says so."""
 MEMORY_PER_WORKER = 1 << 30
 """Bytes that a worker may take on a photograph of some megapixels, MS-SSIM's planes included."""
 DISK = 1 << 30
@@ -121,7 +123,7 @@ def _packages() -> Iterator[Found]:
         if name in found:
             yield Found("library", name, State.OK, found[name])
         else:
-            yield Found("library", name, State.MISSING, f"pip install {name}", needed=name != "isorate")
+            yield Found("library", name, State.MISSING, f"pip install {name}", needed=name not in CODECS_OWN)
 
 
 def _datasets(data: str) -> Iterator[Found]:

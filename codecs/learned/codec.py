@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from isorate.codecs.base import Knob, TwoKnobCodec, option
+from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
 from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
@@ -128,6 +130,8 @@ class LearnedCodec(TwoKnobCodec):
     @property
     def backend(self) -> str:
         """The weights by name and fingerprint, and PyTorch's version."""
+        if find_spec("constriction") is None:
+            raise CodecUnavailableError(NO_RANGE_CODER)
         digest = read_metadata(self.path)["digest"]
         return f"isorate {self.path.stem} {digest[:8]}, torch {version('torch')}"
 

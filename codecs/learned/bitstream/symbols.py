@@ -12,13 +12,18 @@ the escape; the escaped values follow at the end of the step, 18 bits each.
 from collections.abc import Iterator
 from functools import cached_property
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.integer_priors import SYMBOL_LIMIT, StepParameters
 from isorate.codecs.learned.bitstream.tables import PRECISION
-from isorate.errors import BitstreamError
+from isorate.errors import BitstreamError, CodecUnavailableError
+
+try:
+    import constriction
+except ImportError:
+    raise CodecUnavailableError(NO_RANGE_CODER) from None
 
 ESCAPE_BITS = 18
 WORD = 4

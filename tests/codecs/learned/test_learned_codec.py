@@ -114,6 +114,25 @@ def test_missing_weights_say_what_to_do(tmp_path, photo):
     assert codec.knob.default
 
 
+@pytest.mark.parametrize("use", ["codec.backend", "codec.encode(image, 0.01)", "codec.match(image, 0.5)"])
+def test_without_the_range_coder_it_says_what_to_install(tiny_path, use):
+    """As on Linux on arm64, for which constriction has no wheel."""
+    code = f"""
+import sys
+import numpy as np
+from isorate.codecs.learned import LearnedCodec
+from isorate.errors import CodecUnavailableError
+sys.modules["constriction"] = None
+codec, image = LearnedCodec({str(tiny_path)!r}), np.zeros((64, 64, 3), np.uint8)
+try:
+    {use}
+except CodecUnavailableError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert "pip install constriction" in done.stdout
+
+
 def test_damaged_weights_are_refused(tmp_path, tiny_path, photo):
     path = tmp_path / "bad.safetensors"
     content = bytearray(tiny_path.read_bytes())
