@@ -16,6 +16,8 @@ from isorate.image import Image
 SIGNATURES = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 START_OF_TILE = b"\xff\x93"
 MAX_RESOLUTIONS = 6
+MAX_PIXELS = 2**28
+"""Larger pictures are refused before OpenJPEG allocates them: the size is what the stream says, whatever its length."""
 TYPICAL_RATES = ((1, 6.0), (4, 5.6), (8, 3.0), (5000, 0.0048), (20000, 0.0037))
 
 
@@ -91,7 +93,10 @@ class Jpeg2000(Codec):
             path = Path(folder) / f"image{self.suffix}"
             path.write_bytes(data)
             try:
-                pixels = np.asarray(glymur.Jp2k(path)[:])
+                stream = glymur.Jp2k(path)
+                if stream.shape[0] * stream.shape[1] > MAX_PIXELS:
+                    raise ValueError(f"a picture of {stream.shape} samples; {MAX_PIXELS} pixels are the most")
+                pixels = np.asarray(stream[:])
             except Exception as error:  # glymur parses in Python: damage surfaces as whatever the parser trips over
                 raise BitstreamError(f"damaged JPEG 2000 stream ({len(data)} bytes): {error}") from None
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:

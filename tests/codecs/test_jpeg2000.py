@@ -94,3 +94,11 @@ def test_a_missing_library_is_told_with_remedies(tmp_path):
     done = _in_fresh_process(XDG_CONFIG_HOME=str(tmp_path))
     assert "CodecUnavailableError" in done.stderr
     assert "apt-get install libopenjp2-7" in done.stderr
+
+
+def test_a_claim_of_a_giant_picture_is_refused_before_anything_is_decoded(photo):
+    data = bytearray(Jpeg2000().encode(photo, 20))
+    size = data.index(b"\xff\x51") + 6  # Xsiz, Ysiz of SIZ (T.800 A.5.1); the tile's size is 16 bytes on
+    data[size : size + 8] = data[size + 16 : size + 24] = (2**17).to_bytes(4) * 2
+    with pytest.raises(BitstreamError, match="268435456 pixels are the most"):
+        Jpeg2000().decode(bytes(data))
