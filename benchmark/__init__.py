@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from isorate.api import run
     from isorate.matching.codec import match
 
-__all__ = ["match", "run"]
+    __version__: str
+
+__all__ = ["__version__", "match", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,4 +32,8 @@ def __getattr__(name: str) -> Any:
         from isorate.matching.codec import match
 
         return match
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(__name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

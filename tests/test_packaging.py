@@ -1,3 +1,4 @@
+import importlib.metadata
 import subprocess
 import sys
 import tarfile
@@ -6,6 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+import isorate
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {
@@ -40,8 +44,28 @@ def test_nothing_shadows_the_standard_library_or_hugging_face():
     assert done.stdout.strip().endswith("False")
 
 
+def test_the_version_is_written_once():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert isorate.__version__ == importlib.metadata.version("isorate") == project["version"]
+    done = subprocess.run([sys.executable, "-m", "isorate", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == project["version"]
+
+
+def test_the_citation_is_of_this_version_and_names_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {key: citation[key] for key in ("title", "version", "license")} == {
+        "title": project["name"],
+        "version": project["version"],
+        "license": project["license"],
+    }
+    assert citation["authors"] == project["authors"]
+    assert [author["family-names"] for author in citation["references"][0]["authors"]] == ["Choi", "El-Khamy", "Lee"]
+
+
 def test_importing_the_package_is_cheap():
-    code = "import isorate, sys; print([m for m in ('numpy', 'torch', 'PIL', 'matplotlib') if m in sys.modules])"
+    names = "'numpy', 'torch', 'PIL', 'matplotlib', 'importlib.metadata'"
+    code = f"import isorate, sys; print([m for m in ({names}) if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == "[]"
 

@@ -1,8 +1,8 @@
 """The tree of commands. Each is named by its import path and loaded when it is called."""
 
-from importlib.metadata import version
-
 from cyclopts import App
+
+import isorate
 
 # Name and summary: written here, so that `isorate --help` need not load the commands.
 COMMANDS = {
@@ -29,7 +29,7 @@ COMMANDS = {
 app = App(
     name="isorate",
     help="Compare image codecs at the same file size: PSNR, MS-SSIM and a look at the pixels.",
-    version=lambda: version("isorate"),
+    version=lambda: isorate.__version__,
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
