@@ -6,20 +6,25 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
 from isorate.cli.config import configure_codecs
+from isorate.codecs.base import Codec
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.registry import CodecSpec, configure
 from isorate.engine.reproduce import Outcome, reproduce
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, RunError, UsageError
 from isorate.files.toml import TomlFile
+from isorate.image import Image
 from isorate.matching.codec import match
 from isorate.testing import check_codec
 
@@ -30,26 +35,26 @@ KNOB = '{ name = "q", low = 1, high = 100, default = 20 }'
 # Pillow as two programs: what a test needs where no encoder is installed.
 PROGRAM = f"""#!{sys.executable}
 import sys
-from PIL import Image
+from PIL import Image as PillowImage
 words = sys.argv[1:]
 if words == ["--version"]:
     print("Pillow's program\\n7.8.9")
 elif words[0] == "e":
-    Image.open(words[1]).save(words[2], "JPEG", quality=int(float(words[3])))
+    PillowImage.open(words[1]).save(words[2], "JPEG", quality=int(float(words[3])))
 else:
-    Image.open(words[1]).save(words[2])
+    PillowImage.open(words[1]).save(words[2])
 """
 
 
 @pytest.fixture(autouse=True)
-def _nothing_configured():
+def _nothing_configured() -> Iterator[None]:
     yield
     configure([])
 
 
 @pytest.fixture
-def program(tmp_path):
-    def install(text=PROGRAM, name="prog"):
+def program(tmp_path: Path) -> Callable[..., Path]:
+    def install(text: str = PROGRAM, name: str = "prog") -> Path:
         path = tmp_path / name
         path.write_text(text)
         path.chmod(0o755)
@@ -58,12 +63,12 @@ def program(tmp_path):
     return install
 
 
-def codec(text, name="mine"):
+def codec(text: str, name: str = "mine") -> Codec:
     configure_codecs(TomlFile(text, "isorate.toml"))
     return CodecSpec.parse(name).create()
 
 
-def mine(path, **more):
+def mine(path: Path | str, **more: Any) -> str:
     values = {
         "suffix": ".jpg", "encode": f"{path} e {{input}} {{output}} {{q}}", "decode": f"{path} d {{input}} {{output}}",
         "version": f"{path} --version", **more,
@@ -76,7 +81,7 @@ def mine(path, **more):
 @pytest.mark.parametrize(("name", "programs"), [
     ("cwebp", ("cwebp", "dwebp")), ("avifenc", ("avifenc", "avifdec")), ("openjpeg", ("opj_compress", "opj_decompress")),
 ])  # fmt: skip
-def test_real_programs_by_the_documented_configuration(name, programs, photo):
+def test_real_programs_by_the_documented_configuration(name: str, programs: tuple[str, str], photo: Image) -> None:
     if missing := [program for program in programs if shutil.which(program) is None]:
         pytest.skip(f"{missing[0]} is not installed (apt-get install webp libavif-bin libopenjp2-tools)")
     made = codec(DOCUMENTED, name)
@@ -87,17 +92,19 @@ def test_real_programs_by_the_documented_configuration(name, programs, photo):
     assert np.mean((made.decode(data).astype(float) - photo) ** 2) < 400
 
 
-def test_what_the_program_writes_is_what_counts(program, photo):
+def test_what_the_program_writes_is_what_counts(program: Callable[..., Path], photo: Image) -> None:
     made = codec(mine(program()))
     data = made.encode(photo, 30)
     assert made.backend == "prog 7.8.9"
     assert np.array_equal(made.decode(data), Jpeg().decode(data))
-    assert made.options["encode"].endswith("{input} {output} {q}")
+    assert str(made.options["encode"]).endswith("{input} {output} {q}")
     copy = pickle.loads(pickle.dumps(made))
     assert (copy.name, copy.encode(photo, 30)) == ("mine", data)
 
 
-def test_a_run_and_its_reproduction_without_the_configuration(program, two_photos, tmp_path, in_process):
+def test_a_run_and_its_reproduction_without_the_configuration(
+    program: Callable[..., Path], two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
     codec(mine(program()))
     run = api.run(
         two_photos, tmp_path / "run", anchor="jpeg", codecs=["mine"], points=["quality=20"], images=["coffee"],
@@ -108,15 +115,21 @@ def test_a_run_and_its_reproduction_without_the_configuration(program, two_photo
     assert {item.outcome for item in reproduce(run, tmp_path / "again", executor=in_process)} == {Outcome.SAME_FILE}
 
 
-def test_encode_decode_and_codecs_know_the_configuration(program, photo, tmp_path, monkeypatch, capsys):
+def test_encode_decode_and_codecs_know_the_configuration(
+    program: Callable[..., Path],
+    photo: Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "isorate.toml").write_text("anchor = 'misspelt'\n" + mine(program(), suffix=".prog"))
-    Image.fromarray(photo).save(tmp_path / "photo.png")
+    PillowImage.fromarray(photo).save(tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
     assert main(["codecs"]) == 0
     assert "mine  mine  [prog 7.8.9]" in capsys.readouterr().out
     assert main(["encode", "photo.png", "photo.prog", "--knob", "30"]) == 0
     assert main(["decode", "photo.prog", "again.png"]) == 0
-    assert np.array_equal(np.asarray(Image.open("again.png")), Jpeg().decode(Path("photo.prog").read_bytes()))
+    assert np.array_equal(np.asarray(PillowImage.open("again.png")), Jpeg().decode(Path("photo.prog").read_bytes()))
     Path("isorate.toml").rename("other.toml")
     assert main(["decode", "photo.prog", "again.png"]) == 0, "the registry of this process still knows it"
     configure([])
@@ -128,9 +141,15 @@ def test_encode_decode_and_codecs_know_the_configuration(program, photo, tmp_pat
     assert main(["decode", "photo.prog", "again.png", "--config", "other.toml"]) == 0
 
 
-def test_an_ending_of_two_codecs_has_to_be_chosen(program, photo, tmp_path, monkeypatch, capsys):
+def test_an_ending_of_two_codecs_has_to_be_chosen(
+    program: Callable[..., Path],
+    photo: Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "isorate.toml").write_text(mine(program()))
-    Image.fromarray(photo).save(tmp_path / "photo.png")
+    PillowImage.fromarray(photo).save(tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
     words = ["encode", "photo.png", "photo.jpg", "--knob", "30"]
     assert main(words) == 2
@@ -164,7 +183,9 @@ def test_a_run_of_a_configured_anchor_continues_and_is_reproduced_at_its_knob(
                 tolerance_pct=10, executor=in_process)  # fmt: skip
 
 
-def test_without_a_decoder_pillow_decodes_and_without_a_version_the_checksum_stands_for_it(program, photo):
+def test_without_a_decoder_pillow_decodes_and_without_a_version_the_checksum_stands_for_it(
+    program: Callable[..., Path], photo: Image
+) -> None:
     made = codec(mine(program(), decode=None, version=None))
     assert re.fullmatch(r"prog \(SHA-256 [0-9a-f]{12}\)", made.backend)
     assert made.decode(made.encode(photo, 30)).shape == photo.shape
@@ -178,7 +199,9 @@ def test_without_a_decoder_pillow_decodes_and_without_a_version_the_checksum_sta
     ("echo did nothing", "the encoder wrote nothing at q 20.0: did nothing"),
     ("sleep 60 & wait", "stopped after 0.5 s"),
 ])  # fmt: skip
-def test_misbehaving_encoders_are_told_with_what_they_printed(program, photo, script, said):
+def test_misbehaving_encoders_are_told_with_what_they_printed(
+    program: Callable[..., Path], photo: Image, script: str, said: str
+) -> None:
     made = codec(mine(program(f"#!/bin/sh\n{script}\n"), version=None, timeout=0.5))
     start = time.monotonic()
     with pytest.raises(CodecError, match=re.escape(said)):
@@ -186,7 +209,7 @@ def test_misbehaving_encoders_are_told_with_what_they_printed(program, photo, sc
     assert time.monotonic() - start < 20
 
 
-def test_damage_is_a_bitstream_error_and_a_wrong_picture_too(program):
+def test_damage_is_a_bitstream_error_and_a_wrong_picture_too(program: Callable[..., Path]) -> None:
     made = codec(mine(program()))
     with pytest.raises(BitstreamError, match="mine: prog failed with status 1"):
         made.decode(b"nothing")
@@ -195,7 +218,7 @@ def test_damage_is_a_bitstream_error_and_a_wrong_picture_too(program):
         made.decode(b"nothing")
 
 
-def test_no_shell_sees_the_command_line(program, photo, tmp_path):
+def test_no_shell_sees_the_command_line(program: Callable[..., Path], photo: Image, tmp_path: Path) -> None:
     path = program("#!/bin/sh\nprintf '%s\\n' \"$@\" > " + str(tmp_path / "words") + "\ncp /dev/null $2; echo x > $2\n")
     made = codec(
         mine(path, encode=f'{path} {{input}} {{output}} {{q}} "two words" ; touch $HOME `id` > f', version=None)
@@ -205,7 +228,7 @@ def test_no_shell_sees_the_command_line(program, photo, tmp_path):
     assert words[2:] == ["20.0", "two words", ";", "touch", "$HOME", "`id`", ">", "f"]
 
 
-def test_a_missing_program_is_unavailable_with_a_hint():
+def test_a_missing_program_is_unavailable_with_a_hint() -> None:
     made = codec(mine("/nowhere/enc"))
     with pytest.raises(CodecUnavailableError, match="/nowhere/enc is no program on PATH; install it"):
         _ = made.backend
@@ -228,7 +251,7 @@ def test_a_missing_program_is_unavailable_with_a_hint():
     ("[codec.a]\nencode = 'x'\nsuffix = '.a'\nknob = { name = 'q', low = 0, high = 1, rising = 'no' }", "true or false"),
     (f"[codec.a]\nencode = 'x'\nsuffix = '.a'\ntimeout = 0\nknob = {KNOB}", "t:4: timeout is 0; a number above 0"),
 ])  # fmt: skip
-def test_an_unusable_definition_names_the_line(text, said):
+def test_an_unusable_definition_names_the_line(text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         configure_codecs(TomlFile(text, "t"))
     assert said in str(error.value)

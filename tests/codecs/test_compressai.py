@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from isorate.codecs.compressai import HEADER, CompressAI
 from isorate.codecs.registry import CodecSpec, list_codecs
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
+from isorate.image import Image
 
 
-def available():
+def available() -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -27,7 +29,7 @@ needs_compressai = pytest.mark.skipif(
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """Two checkpoints of a tiny model with random weights, one of them as a training script saves it."""
     import torch
     from compressai.registry import MODELS
@@ -43,7 +45,7 @@ def folder(tmp_path):
 
 
 @needs_compressai
-def test_files_decode_to_what_the_model_gives(folder, photo):
+def test_files_decode_to_what_the_model_gives(folder: Path, photo: Image) -> None:
     import torch
 
     codec = CodecSpec.parse(f"compressai:model=bmshj2018-hyperprior,checkpoints={folder}").create()
@@ -55,10 +57,12 @@ def test_files_decode_to_what_the_model_gives(folder, photo):
         assert codec.encode(photo, quality) == data
         assert codec.header_bytes(data) == HEADER.size + 8
         decoded = codec.decode(data)
-        assert (decoded.shape, decoded.dtype) == (photo.shape, np.uint8)
+        assert decoded.shape == photo.shape
+        assert decoded.dtype == np.uint8
         assert np.array_equal(decoded, CompressAI("bmshj2018-hyperprior", str(folder)).decode(data))
     from isorate.codecs.compressai import _network
 
+    assert isinstance(codec, CompressAI)
     file = codec._files()[1]
     assert file.name == "q10.pth.tar"
     network = _network("bmshj2018-hyperprior", file, file.stat().st_mtime_ns)
@@ -71,14 +75,14 @@ def test_files_decode_to_what_the_model_gives(folder, photo):
 
 @needs_compressai
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (64, 64), (65, 3)])
-def test_every_size(folder, photo, size):
+def test_every_size(folder: Path, photo: Image, size: tuple[int, int]) -> None:
     codec = CompressAI("bmshj2018-hyperprior", str(folder))
     picture = photo[: size[0], : size[1]]
     assert codec.decode(codec.encode(picture, 1)).shape == picture.shape
 
 
 @needs_compressai
-def test_damage_and_other_checkpoints_are_told(folder, photo):
+def test_damage_and_other_checkpoints_are_told(folder: Path, photo: Image) -> None:
     codec = CompressAI("bmshj2018-hyperprior", str(folder))
     data = codec.encode(photo, 1)
     foreign = data[:2] + bytes([data[2] + 1]) + data[3:]
@@ -98,7 +102,7 @@ def test_damage_and_other_checkpoints_are_told(folder, photo):
 
 
 @needs_compressai
-def test_what_is_no_checkpoint_of_the_model_is_told(folder, photo):
+def test_what_is_no_checkpoint_of_the_model_is_told(folder: Path, photo: Image) -> None:
     (folder / "q1.pth").write_bytes(b"nothing")
     with pytest.raises(CodecError, match=r"q1\.pth is no checkpoint of bmshj2018-hyperprior"):
         CompressAI("bmshj2018-hyperprior", str(folder)).encode(photo, 1)
@@ -107,7 +111,7 @@ def test_what_is_no_checkpoint_of_the_model_is_told(folder, photo):
 
 
 @needs_compressai
-def test_one_checkpoint_is_an_anchor(folder, photo, tmp_path):
+def test_one_checkpoint_is_an_anchor(folder: Path, photo: Image, tmp_path: Path) -> None:
     from isorate.matching.codec import match
 
     codec = CompressAI("bmshj2018-hyperprior", str(folder / "q2.pth.tar"))
@@ -117,7 +121,7 @@ def test_one_checkpoint_is_an_anchor(folder, photo, tmp_path):
     assert len(found.trace) == 1
 
 
-def test_without_the_package_it_is_listed_with_a_hint(monkeypatch, tmp_path):
+def test_without_the_package_it_is_listed_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "compressai", None)
     listed = {entry.name: entry for entry in list_codecs()}["compressai"]
     assert not listed.available
@@ -127,6 +131,6 @@ def test_without_the_package_it_is_listed_with_a_hint(monkeypatch, tmp_path):
         _ = CompressAI("mbt2018", str(tmp_path)).backend
 
 
-def test_a_folder_without_checkpoints_is_told(tmp_path):
+def test_a_folder_without_checkpoints_is_told(tmp_path: Path) -> None:
     with pytest.raises(CodecUnavailableError, match=r"is no checkpoint and no folder with \.pth"):
         _ = CompressAI("mbt2018", str(tmp_path)).knob

@@ -1,12 +1,13 @@
 """Options of every codec: read, checked, compared and told in one way."""
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from isorate.codecs.base import Codec, Knob, option
+from isorate.codecs.base import Codec, Knob, Option, option
 from isorate.codecs.bpg import Bpg
 from isorate.codecs.compressai import CompressAI
 from isorate.codecs.jpeg import Jpeg
@@ -14,6 +15,7 @@ from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.registry import CodecSpec
 from isorate.errors import UsageError
+from isorate.image import Image
 
 
 class Plain(Codec):
@@ -23,17 +25,17 @@ class Plain(Codec):
     knob = Knob("quality", 1, 100, integer=True, rising=True)
     backend = "plain 1"
 
-    def __init__(self, chroma="420", level=3, strength: float = 1, threads=0):
+    def __init__(self, chroma: str = "420", level: int = 3, strength: float = 1, threads: int = 0) -> None:
         self.chroma, self.level, self.strength, self.threads = chroma, level, strength, threads
 
     @property
-    def options(self):
+    def options(self) -> dict[str, Option]:
         return {"chroma": self.chroma, "level": self.level, "strength": self.strength}
 
-    def encode(self, image, knob):
+    def encode(self, image: Image, knob: float) -> bytes:
         raise NotImplementedError
 
-    def decode(self, data):
+    def decode(self, data: bytes) -> Image:
         raise NotImplementedError
 
 
@@ -44,7 +46,7 @@ class Short(Plain):
     name = "short"
     options = Codec.options
     chroma: Literal["420", "444"] = "420"
-    level: int | None = 3
+    level: int | None = 3  # type: ignore[assignment]
     strength: float = 1
     threads: int = option(0, changes_bits=False)
     fact: bool = field(default=True, init=False)
@@ -52,7 +54,7 @@ class Short(Plain):
 
 
 @pytest.mark.parametrize("make", [Jpeg, Jpeg2000, Bpg, LearnedCodec, CompressAI, Plain, Short])
-def test_codecs_of_equal_options_are_equal(make):
+def test_codecs_of_equal_options_are_equal(make: Callable[[], Codec]) -> None:
     assert make() == make()
     assert hash(make()) == hash(make())
     assert pickle.loads(pickle.dumps(make())) == make()
@@ -62,18 +64,19 @@ def test_codecs_of_equal_options_are_equal(make):
     (Jpeg(), Jpeg(chroma="444")), (Jpeg(), Jpeg2000()), (Bpg("embedded"), Bpg()), (Plain(), Plain(level=4)),
     (LearnedCodec(), LearnedCodec(effort=1)),
 ])  # fmt: skip
-def test_codecs_of_other_options_are_not(one, other):
+def test_codecs_of_other_options_are_not(one: Codec, other: Codec) -> None:
     assert one != other
     assert len({one, other}) == 2
 
 
-def test_an_option_cannot_be_changed_later():
+def test_an_option_cannot_be_changed_later() -> None:
     with pytest.raises(AttributeError):
-        Jpeg().chroma = "444"
+        Jpeg().chroma = "444"  # type: ignore[misc]
 
 
-def test_only_what_changes_the_bits_stands_in_the_rows():
-    assert Short(level="7", threads=2).options == {"chroma": "420", "level": 7, "strength": 1.0, "fact": True}
+def test_only_what_changes_the_bits_stands_in_the_rows() -> None:
+    short = Short(level="7", threads=2)  # type: ignore[arg-type]
+    assert short.options == {"chroma": "420", "level": 7, "strength": 1.0, "fact": True}
     assert LearnedCodec(threads=3).options == {"model": "small", "effort": 0, "objective": "mse"}
     assert Bpg("embedded").options == {"encoder": "x265", "chroma": "444", "bit_depth": 8, "level": 8}
     assert Jpeg2000().options == {"container": "j2k", "wavelet": "9/7", "mct": True, "chroma": "444"}
@@ -92,34 +95,37 @@ def test_only_what_changes_the_bits_stands_in_the_rows():
     ("learned:effort=true", "codec learned: effort='true' cannot be used; allowed: 0, 1, 2"),
     ("learned:threads=many", "codec learned: threads='many' cannot be used; allowed: whole numbers"),
 ])  # fmt: skip
-def test_every_codec_refuses_in_the_same_words(spec, said):
+def test_every_codec_refuses_in_the_same_words(spec: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         CodecSpec.parse(spec).create()
     assert str(error.value).startswith(said)
 
 
-def test_python_may_give_the_value_or_its_text():
-    assert Bpg(chroma=420, bit_depth="10") == Bpg(chroma="420", bit_depth=10)
+def test_python_may_give_the_value_or_its_text() -> None:
+    bpg = Bpg(chroma=420, bit_depth="10")  # type: ignore[arg-type]
+    assert bpg == Bpg(chroma="420", bit_depth=10)
     with pytest.raises(UsageError, match="effort=True"):
-        LearnedCodec(effort=True)
+        LearnedCodec(effort=True)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"threads=1\.5 cannot be used; allowed: whole numbers"):
-        LearnedCodec(threads=1.5)
+        LearnedCodec(threads=1.5)  # type: ignore[arg-type]
     assert Short(level=None).level is None
     with pytest.raises(UsageError, match="level='x' cannot be used; allowed: whole numbers or None"):
-        Short(level="x")
+        Short(level="x")  # type: ignore[arg-type]
 
 
-def test_a_name_that_looks_like_a_number_stays_a_name():
-    assert CodecSpec.parse("learned:model=1e5").create().model == "1e5"
+def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
+    codec = CodecSpec.parse("learned:model=1e5").create()
+    assert isinstance(codec, LearnedCodec)
+    assert codec.model == "1e5"
 
 
-def test_the_long_form_gets_texts_as_numbers_where_its_defaults_are_numbers(monkeypatch):
+def test_the_long_form_gets_texts_as_numbers_where_its_defaults_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = CodecSpec.parse("plain:chroma=444,level=5,strength=0.5")
     monkeypatch.setattr(CodecSpec, "adapter", lambda _: Plain)
     assert spec.create().options == {"chroma": "444", "level": 5, "strength": 0.5}
 
 
-def test_a_class_in_neither_form_is_told():
+def test_a_class_in_neither_form_is_told() -> None:
     class Nothing(Plain):
         options = Codec.options
 

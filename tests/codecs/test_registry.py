@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from isorate.codecs import registry
+from isorate.codecs.base import Codec
 from isorate.codecs.bpg import Bpg
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
@@ -12,11 +13,11 @@ from isorate.errors import CodecUnavailableError, UsageError
 
 
 @pytest.mark.parametrize("text", ["jpeg", "jpeg:chroma=444,mode=integer,progressive=true"])
-def test_a_spec_is_read_back_as_written(text):
+def test_a_spec_is_read_back_as_written(text: str) -> None:
     assert CodecSpec.parse(text).text == text
 
 
-def test_options_reach_the_adapter():
+def test_options_reach_the_adapter() -> None:
     codec = CodecSpec.parse("jpeg:mode=integer,chroma=444,optimize=false").create()
     assert codec.options == {"mode": "integer", "chroma": "444", "optimize": False, "progressive": False}
 
@@ -27,7 +28,7 @@ def test_options_reach_the_adapter():
     ("jpeg:chrome=444", "did you mean 'chroma'"),
     ("jpeg:444", "not of the form key=value"),
 ])  # fmt: skip
-def test_what_is_not_known_is_told_with_the_nearest(text, said):
+def test_what_is_not_known_is_told_with_the_nearest(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         CodecSpec.parse(text).create()
 
@@ -36,23 +37,23 @@ def test_what_is_not_known_is_told_with_the_nearest(text, said):
     ("a.iso", LearnedCodec()), ("a.bpg", Bpg()), ("a.jp2", Jpeg2000("jp2")), ("a.j2k", Jpeg2000()), ("a.jpg", Jpeg()),
     ("a.JPEG", Jpeg()),
 ])  # fmt: skip
-def test_an_ending_names_its_codec(file, made):
+def test_an_ending_names_its_codec(file: str, made: Codec) -> None:
     assert codec_for(Path(file)) == made
     assert made.suffix == Path(file).suffix.lower().replace("jpeg", "jpg")
 
 
-def test_the_chosen_codec_counts_more_than_the_ending():
+def test_the_chosen_codec_counts_more_than_the_ending() -> None:
     assert codec_for(Path("a.jp2"), "jpeg:chroma=444") == Jpeg(chroma="444")
 
 
-def test_every_built_in_codec_is_listed():
+def test_every_built_in_codec_is_listed() -> None:
     listed = {entry.name: entry for entry in list_codecs()}
     assert set(registry.BUILT_IN) <= set(listed)
     assert listed["jpeg"].available
     assert "libjpeg" in listed["jpeg"].backend
 
 
-def test_a_codec_whose_dependency_is_missing_is_listed_with_its_hint(monkeypatch):
+def test_a_codec_whose_dependency_is_missing_is_listed_with_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BUILT_IN, "absent", "isorate_absent_package:Codec")
     listed = {entry.name: entry for entry in list_codecs()}
     assert not listed["absent"].available

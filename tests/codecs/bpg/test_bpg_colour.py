@@ -1,19 +1,24 @@
 """Colour and chroma against plain loops and floating point."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from isorate.codecs.bpg import chroma, colour, container
 from isorate.codecs.bpg.container import Header
+from isorate.image import Image
 
 SIZES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 IMAGES = SIZES.flatmap(lambda size: hnp.arrays(np.uint8, (*size, 3)))
 
 
-def bt601(image):
+def bt601(image: Image) -> list[NDArray[np.floating[Any]]]:
     """Return Y, and Cb and Cr around 0, of 8-bit samples, unrounded."""
     red, green, blue = np.moveaxis(image.astype(float), 2, 0)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
@@ -21,7 +26,7 @@ def bt601(image):
 
 
 @given(IMAGES, st.sampled_from([8, 10, 12]))
-def test_ycbcr_is_bt601_rounded_to_the_nearest(image, bit_depth):
+def test_ycbcr_is_bt601_rounded_to_the_nearest(image: Image, bit_depth: int) -> None:
     peak = 2**bit_depth - 1
     center = 2 ** (bit_depth - 1)
     for plane, exact, offset in zip(colour.to_ycbcr(image, bit_depth), bt601(image), (0, center, center), strict=True):
@@ -31,14 +36,14 @@ def test_ycbcr_is_bt601_rounded_to_the_nearest(image, bit_depth):
 
 
 @given(IMAGES, st.sampled_from([8, 10, 12]))
-def test_rgb_survives_the_way_there_and_back(image, bit_depth):
+def test_rgb_survives_the_way_there_and_back(image: Image, bit_depth: int) -> None:
     header = Header(image.shape[1], image.shape[0], bit_depth=bit_depth)
     back = colour.to_rgb(colour.to_ycbcr(image, bit_depth), header).astype(int)
     assert np.abs(back - image).max() <= (2 if bit_depth == 8 else 1)
 
 
 @given(IMAGES)
-def test_gray_stays_gray(image):
+def test_gray_stays_gray(image: Image) -> None:
     gray = np.repeat(image[:, :, :1], 3, axis=2)
     luma, cb, cr = colour.to_ycbcr(gray, 8)
     assert np.array_equal(luma, gray[:, :, 0])
@@ -51,7 +56,7 @@ def test_gray_stays_gray(image):
 @pytest.mark.parametrize("color_space", [container.YCBCR, container.YCBCR_BT709, container.YCBCR_BT2020])
 @pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("bit_depth", [8, 10])
-def test_other_matrices_and_ranges_are_the_standards(color_space, limited, bit_depth):
+def test_other_matrices_and_ranges_are_the_standards(color_space: int, limited: bool, bit_depth: int) -> None:
     low, luma_range, chroma_range = (16, 219, 224) if limited else (0, 255, 255)
     unit = 2 ** (bit_depth - 8)
     if not limited:
@@ -68,19 +73,19 @@ def test_other_matrices_and_ranges_are_the_standards(color_space, limited, bit_d
     assert np.abs(colour.to_rgb(planes, header) - exact).max() < 0.501
 
 
-def test_samples_outside_the_limited_range_saturate():
+def test_samples_outside_the_limited_range_saturate() -> None:
     header = Header(1, 1, limited_range=True)
     planes = [np.full((1, 1), value, np.uint8) for value in (255, 255, 128)]
     assert colour.to_rgb(planes, header)[0, 0, 2] == 255
 
 
-def test_rgb_planes_are_green_blue_red(photo):
+def test_rgb_planes_are_green_blue_red(photo: Image) -> None:
     planes = [photo[:, :, i] for i in (1, 2, 0)]
     header = Header(photo.shape[1], photo.shape[0], color_space=container.RGB)
     assert np.array_equal(colour.to_rgb(planes, header), photo)
 
 
-def test_bands_do_not_change_pixels(photo, monkeypatch):
+def test_bands_do_not_change_pixels(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     header = Header(photo.shape[1], photo.shape[0])
     planes = colour.to_ycbcr(photo, 8)
     halved = [chroma.subsample(plane, 8, vertical=True) for plane in planes]
@@ -93,12 +98,12 @@ def test_bands_do_not_change_pixels(photo, monkeypatch):
     assert np.array_equal(colour.to_rgb(planes, header), image)
 
 
-def fir(row, taps, centers, first):
+def fir(row: NDArray[np.uint8], taps: Sequence[int], centers: range, first: int) -> list[int]:
     return [sum(t * int(row[min(max(c + first + k, 0), len(row) - 1)]) for k, t in enumerate(taps)) for c in centers]
 
 
 @given(hnp.arrays(np.uint8, st.integers(1, 20)), st.booleans())
-def test_interpolation_of_a_row_is_the_plain_loop(row, midway):
+def test_interpolation_of_a_row_is_the_plain_loop(row: NDArray[np.uint8], midway: bool) -> None:
     width = 2 * len(row) - 1
     out = chroma.interpolate(row[None], (1, width), 8, vertical=False, midway=midway)[0]
     centers = range(len(row))
@@ -113,14 +118,16 @@ def test_interpolation_of_a_row_is_the_plain_loop(row, midway):
 
 
 @given(hnp.arrays(np.uint8, st.integers(1, 20)))
-def test_subsampling_of_a_row_is_the_plain_loop(row):
+def test_subsampling_of_a_row_is_the_plain_loop(row: NDArray[np.uint8]) -> None:
     out = chroma.subsample(row[None], 8, vertical=False)[0]
     plain = [(v + 64) >> 7 for v in fir(row, chroma.HALVE, range(0, len(row), 2), -4)]
     assert out.tolist() == [min(max(v, 0), 255) for v in plain]
 
 
 @given(SIZES, st.integers(0, 255), st.booleans(), st.booleans(), st.sampled_from([8, 10, 12]))
-def test_flat_chroma_stays_flat(size, level, vertical, midway, bit_depth):
+def test_flat_chroma_stays_flat(
+    size: tuple[int, int], level: int, vertical: bool, midway: bool, bit_depth: int
+) -> None:
     level <<= bit_depth - 8
     plane = np.full(size, level, colour.sample_type(bit_depth))
     halved = chroma.subsample(plane, bit_depth, vertical=vertical)

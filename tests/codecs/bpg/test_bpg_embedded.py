@@ -1,4 +1,6 @@
+import math
 import sys
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -8,13 +10,14 @@ from hypothesis import strategies as st
 from isorate.codecs.bpg import Bpg, container, hevc
 from isorate.codecs.bpg import embedded as back_end
 from isorate.errors import CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image
 
 DETERMINISTIC_NOISE = np.random.default_rng(3).integers(0, 256, (80, 80, 3), dtype=np.uint8)
 
 
-def psnr(a, b):
+def psnr(a: Image, b: Image) -> float:
     error = np.mean((a.astype(float) - b) ** 2)
-    return 10 * np.log10(255**2 / error) if error else np.inf
+    return float(10 * np.log10(255**2 / error)) if error else math.inf
 
 
 @settings(deadline=None, max_examples=60)
@@ -26,7 +29,9 @@ def psnr(a, b):
     st.sampled_from([8, 10, 12]),
     st.booleans(),
 )
-def test_any_size_content_and_quality_survive(height, width, qp, chroma, bit_depth, smooth):
+def test_any_size_content_and_quality_survive(
+    height: int, width: int, qp: int, chroma: Literal["444", "422", "420"], bit_depth: Literal[8, 10, 12], smooth: bool
+) -> None:
     image = DETERMINISTIC_NOISE[:height, :width]
     if smooth:
         image = np.full_like(image, image[0, 0])
@@ -35,7 +40,7 @@ def test_any_size_content_and_quality_survive(height, width, qp, chroma, bit_dep
     decoded = codec.decode(data)
     assert decoded.shape == image.shape
     assert decoded.dtype == np.uint8
-    assert 0 < codec.header_bytes(data) < len(data)
+    assert 0 < (codec.header_bytes(data) or 0) < len(data)
     if smooth:
         assert np.abs(decoded.astype(int) - image).max() <= 20
     elif qp == 0 and chroma == "444":
@@ -43,14 +48,14 @@ def test_any_size_content_and_quality_survive(height, width, qp, chroma, bit_dep
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (8, 8), (9, 9), (15, 17), (64, 8)])
-def test_small_and_narrow_pictures_keep_their_colour(size, astronaut, embedded):
+def test_small_and_narrow_pictures_keep_their_colour(size: tuple[int, int], astronaut: Image, embedded: Bpg) -> None:
     image = np.ascontiguousarray(astronaut[30 : 30 + size[0], 20 : 20 + size[1]])
     decoded = embedded.decode(embedded.encode(image, 20))
     assert decoded.shape == image.shape
     assert psnr(image, decoded) > 33
 
 
-def test_rate_and_quality_fall_as_qp_rises(photo, embedded):
+def test_rate_and_quality_fall_as_qp_rises(photo: Image, embedded: Bpg) -> None:
     streams = [embedded.encode(photo, qp) for qp in range(4, 52, 6)]
     sizes = [len(data) for data in streams]
     qualities = [psnr(photo, embedded.decode(data)) for data in streams]
@@ -59,7 +64,7 @@ def test_rate_and_quality_fall_as_qp_rises(photo, embedded):
     assert not embedded.knob.rising
 
 
-def test_quality_is_in_bpgencs_range(coffee, embedded):
+def test_quality_is_in_bpgencs_range(coffee: Image, embedded: Bpg) -> None:
     image = np.ascontiguousarray(coffee[:256, :384])
     data = embedded.encode(image, 30)
     assert len(data) * 8 / (256 * 384) == pytest.approx(1.1, abs=0.35)
@@ -75,7 +80,7 @@ def test_quality_is_in_bpgencs_range(coffee, embedded):
         ({"chroma": 444, "bit_depth": 12}, container.CHROMA_444, 12),
     ],
 )
-def test_options_reach_the_header(options, pixel_format, bit_depth, photo):
+def test_options_reach_the_header(options: dict[str, Any], pixel_format: int, bit_depth: int, photo: Image) -> None:
     codec = Bpg("embedded", level=1, **options)
     header, _, _ = back_end.parse(codec.encode(photo, 40))
     assert (header.width, header.height) == (photo.shape[1], photo.shape[0])
@@ -86,15 +91,15 @@ def test_options_reach_the_header(options, pixel_format, bit_depth, photo):
     }
 
 
-def test_level_reaches_the_encoder(photo):
+def test_level_reaches_the_encoder(photo: Image) -> None:
     assert Bpg("embedded", level=1).encode(photo, 30) != Bpg("embedded", level=8).encode(photo, 30)
 
 
-def test_encoding_is_deterministic(photo, embedded):
+def test_encoding_is_deterministic(photo: Image, embedded: Bpg) -> None:
     assert embedded.encode(photo, 33) == Bpg("embedded").encode(photo, 33.0)
 
 
-def test_back_end_names_x265_and_pyav_with_their_versions(embedded):
+def test_back_end_names_x265_and_pyav_with_their_versions(embedded: Bpg) -> None:
     import av
 
     assert embedded.backend.startswith("x265 ")
@@ -103,20 +108,20 @@ def test_back_end_names_x265_and_pyav_with_their_versions(embedded):
     assert "bpgenc" not in embedded.backend
 
 
-def test_missing_pyav_is_unavailable_with_a_remedy(monkeypatch):
+def test_missing_pyav_is_unavailable_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(CodecUnavailableError, match="pip install av"):
         hevc.load_av()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 20000), (9000, 20)])
-def test_very_long_pictures(height, width, embedded):
+def test_very_long_pictures(height: int, width: int, embedded: Bpg) -> None:
     image = np.full((height, width, 3), (200, 90, 30), np.uint8)
     assert np.abs(embedded.decode(embedded.encode(image, 20)).astype(int) - image).max() <= 2
 
 
 @pytest.mark.parametrize("qp", [-1, 52, 30.5, float("nan")])
-def test_quality_outside_the_knob_is_refused(qp, photo, embedded):
+def test_quality_outside_the_knob_is_refused(qp: float, photo: Image, embedded: Bpg) -> None:
     with pytest.raises(UsageError, match="qp"):
         embedded.encode(photo, qp)
 
@@ -132,19 +137,19 @@ def test_quality_outside_the_knob_is_refused(qp, photo, embedded):
         {"backend": "embedded", "encoder": "jctvc"},
     ],
 )
-def test_unknown_options_are_refused_by_name(options):
+def test_unknown_options_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=list(options)[-1]):
         Bpg(**options)
 
 
-def test_too_large_pictures_are_refused(monkeypatch, photo, embedded):
+def test_too_large_pictures_are_refused(monkeypatch: pytest.MonkeyPatch, photo: Image, embedded: Bpg) -> None:
     monkeypatch.setattr(container, "MAX_PIXELS", 1000)
     with pytest.raises(CodecError, match="exceeds 1000 pixels"):
         embedded.encode(photo, 30)
 
 
 @pytest.mark.slow
-def test_8000_by_6000_pixels(astronaut):
+def test_8000_by_6000_pixels(astronaut: Image) -> None:
     image = np.zeros((6000, 8000, 3), np.uint8)
     image[1000:1512, 7000:7512] = astronaut
     codec = Bpg("embedded", level=1)

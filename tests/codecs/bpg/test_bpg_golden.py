@@ -1,26 +1,43 @@
+from collections.abc import Callable
+
 import pytest
 
+from isorate.codecs.bpg import Bpg, parameters
 from isorate.codecs.bpg import embedded as back_end
-from isorate.codecs.bpg import parameters
 from isorate.codecs.bpg.bits import unit_type
 from isorate.codecs.bpg.hevc import INTRA_SLICES
 from isorate.errors import CodecUnavailableError
+from isorate.image import Image
 
 
-def test_golden_streams_decode_to_bpgdecs_pixels(lossy, stream, expected, fingerprint, embedded):
+def test_golden_streams_decode_to_bpgdecs_pixels(
+    lossy: str,
+    stream: Callable[[str], bytes],
+    expected: Callable[[str], tuple[tuple[int, ...], str]],
+    fingerprint: Callable[[Image], tuple[tuple[int, ...], str]],
+    embedded: Bpg,
+) -> None:
     assert fingerprint(embedded.decode(stream(lossy))) == expected(lossy)
 
 
-def test_lossless_streams_are_refused_rather_than_decoded_wrongly(stream, embedded):
+def test_lossless_streams_are_refused_rather_than_decoded_wrongly(
+    stream: Callable[[str], bytes], embedded: Bpg
+) -> None:
     with pytest.raises(CodecUnavailableError, match="implicit RDPCM"):
         embedded.decode(stream("chelsea_jctvc_444_8bit_lossless"))
 
 
-def test_real_bpgdec_decodes_every_golden_stream(golden, stream, expected, fingerprint, bpgenc):
+def test_real_bpgdec_decodes_every_golden_stream(
+    golden: str,
+    stream: Callable[[str], bytes],
+    expected: Callable[[str], tuple[tuple[int, ...], str]],
+    fingerprint: Callable[[Image], tuple[tuple[int, ...], str]],
+    bpgenc: Bpg,
+) -> None:
     assert fingerprint(bpgenc.decode(stream(golden))) == expected(golden)
 
 
-def test_coding_parameters_are_written_as_they_were_read(golden, stream):
+def test_coding_parameters_are_written_as_they_were_read(golden: str, stream: Callable[[str], bytes]) -> None:
     data = stream(golden)
     _, coding, _ = back_end.parse(data)
     packed = coding.pack()
@@ -28,9 +45,10 @@ def test_coding_parameters_are_written_as_they_were_read(golden, stream):
     assert bytes([len(packed)]) + packed in data[:20]
 
 
-def test_header_ends_where_the_first_slice_begins(golden, stream, embedded):
+def test_header_ends_where_the_first_slice_begins(golden: str, stream: Callable[[str], bytes], embedded: Bpg) -> None:
     data = stream(golden)
     at = embedded.header_bytes(data)
+    assert at is not None
     assert 20 < at < 30
     assert data[at - 3 : at] == b"\x00\x00\x01"
     assert unit_type(data[at:]) in INTRA_SLICES

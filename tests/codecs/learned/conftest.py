@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,6 @@ def codec() -> LearnedCodec:
 
 
 @pytest.fixture
-def no_grad():
+def no_grad() -> Iterator[None]:
     with torch.inference_mode():
         yield

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ FOLDERS = {"tiny": DATA / "tiny.safetensors", "small": weights_path("small")}
 
 
 @pytest.fixture(params=sorted(FOLDERS), scope="module")
-def golden(request) -> tuple[Path, Path]:
+def golden(request: pytest.FixtureRequest) -> tuple[Path, Path]:
     """Weights and the folder of streams made with them."""
     weights, folder = FOLDERS[request.param], DATA / request.param
     if not weights.is_file() or not (folder / INDEX).is_file():
@@ -26,15 +27,15 @@ def golden(request) -> tuple[Path, Path]:
 
 
 @pytest.fixture(params=["channels_last", "contiguous"], scope="module")
-def network(request, golden) -> Network:
+def network(request: pytest.FixtureRequest, golden: tuple[Path, Path]) -> Network:
     found = Network(load_weights(golden[0]))
     if request.param == "contiguous":
-        found.model.to(memory_format=torch.contiguous_format)
+        found.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return found
 
 
 @pytest.fixture(params=["highest", "medium"])
-def precision(request):
+def precision(request: pytest.FixtureRequest) -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(request.param)
     yield
@@ -42,7 +43,7 @@ def precision(request):
 
 
 @pytest.fixture(params=[1, 2, 4])
-def threads(request):
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield
@@ -52,12 +53,14 @@ def threads(request):
 @pytest.mark.parametrize("mkldnn", [True, False])
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
 @pytest.mark.usefixtures("precision", "threads")
-def test_golden_streams_decode_and_encode_to_the_same_bits(network, golden, mkldnn):
+def test_golden_streams_decode_and_encode_to_the_same_bits(
+    network: Network, golden: tuple[Path, Path], mkldnn: bool
+) -> None:
     with torch.backends.mkldnn.flags(enabled=mkldnn):
         assert failures(network, golden[1]) == []
 
 
-def test_golden_streams_in_a_fresh_process(golden):
+def test_golden_streams_in_a_fresh_process(golden: tuple[Path, Path]) -> None:
     weights, folder = golden
     words = [sys.executable, "-m", "isorate", "learned", "golden", "--check", "--weights", str(weights)]
     done = subprocess.run([*words, "--out", str(folder)], capture_output=True, text=True, check=False, cwd="/")
@@ -66,11 +69,11 @@ def test_golden_streams_in_a_fresh_process(golden):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.usefixtures("precision")
-def test_golden_streams_on_a_gpu(golden):
+def test_golden_streams_on_a_gpu(golden: tuple[Path, Path]) -> None:
     assert failures(Network(load_weights(golden[0]), "cuda"), golden[1]) == []
 
 
-def test_a_changed_latent_or_weight_is_noticed(fresh_tiny, tmp_path):
+def test_a_changed_latent_or_weight_is_noticed(fresh_tiny: Network, tmp_path: Path) -> None:
     folder = tmp_path / "golden"
     folder.mkdir()
     for file in (DATA / "tiny").iterdir():

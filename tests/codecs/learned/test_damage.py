@@ -11,6 +11,7 @@ import pytest
 from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.learned.tools.fuzz import fuzz
 from isorate.errors import BitstreamError
+from isorate.image import Image
 
 STREAMS = Path(__file__).parents[2] / "data" / "learned" / "tiny"
 STREAM = (STREAMS / "chelsea_1x65_0.0001_0.5.iso").read_bytes()
@@ -18,7 +19,7 @@ COUNT = int(os.environ.get("ISORATE_FUZZ", "500"))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_mutated_streams_are_refused(codec, seed):
+def test_mutated_streams_are_refused(codec: LearnedCodec, seed: int) -> None:
     """ISORATE_FUZZ sets how many; ``isorate learned fuzz`` does the same for any stream."""
     report = fuzz(codec, STREAM, COUNT // 2, seed)
     assert report.outcomes["wrong picture"] == 0
@@ -26,13 +27,13 @@ def test_mutated_streams_are_refused(codec, seed):
     assert report.slowest < 20 * report.normal + 1
 
 
-def test_truncation_at_every_byte(codec):
+def test_truncation_at_every_byte(codec: LearnedCodec) -> None:
     for length in range(len(STREAM)):
         with pytest.raises(BitstreamError):
             codec.decode(STREAM[:length])
 
 
-def test_a_claim_of_a_giant_picture_costs_nothing(codec):
+def test_a_claim_of_a_giant_picture_costs_nothing(codec: LearnedCodec) -> None:
     data = bytearray(STREAM)
     data[12:14] = b"\xff\xff\x7f\xff\xff\x7f"  # 2097151 × 2097151 pixels, checksum not made right
     tracemalloc.start()
@@ -45,17 +46,17 @@ def test_a_claim_of_a_giant_picture_costs_nothing(codec):
 
 
 @pytest.mark.parametrize("data", [b"", b"\xce\xbb", b"\x89PNG\r\n\x1a\n" + bytes(100), bytes(1000), b"\xff" * 1000])
-def test_foreign_data_is_refused(codec, data):
+def test_foreign_data_is_refused(codec: LearnedCodec, data: bytes) -> None:
     with pytest.raises(BitstreamError, match=r"not a stream|truncated|version|damaged"):
         codec.decode(data)
 
 
-def test_two_streams_in_one_are_refused(codec):
+def test_two_streams_in_one_are_refused(codec: LearnedCodec) -> None:
     with pytest.raises(BitstreamError):
         codec.decode(STREAM + STREAM)
 
 
-def test_an_error_leaves_the_codec_usable(photo):
+def test_an_error_leaves_the_codec_usable(photo: Image) -> None:
     codec = LearnedCodec(str(STREAMS.parent / "tiny.safetensors"), threads=1)
     data = codec.encode(photo, 0.01)
     before = codec.decode(data)

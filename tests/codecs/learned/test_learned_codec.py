@@ -13,20 +13,24 @@ from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.learned.bitstream.header import Header, pack, unpack
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import Latents, estimated_bits, run_priors, to_symbols
+from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image
 
 TINY = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
 SIZES = [(1, 1), (1, 200), (200, 1), (63, 65), (64, 64), (17, 129)]
 
 
-def psnr(one, other):
-    return -10 * np.log10(np.square(one.astype(float) - other).mean() / 255**2)
+def psnr(one: Image, other: Image) -> float:
+    return float(-10 * np.log10(np.square(one.astype(float) - other).mean() / 255**2))
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("knobs", [(0.03, 2.0), (0.001, 1.0), (1e-4, 0.5)])
-def test_any_size_comes_back(codec, astronaut, size, knobs):
+def test_any_size_comes_back(
+    codec: LearnedCodec, astronaut: Image, size: tuple[int, int], knobs: tuple[float, float]
+) -> None:
     image = np.ascontiguousarray(astronaut[100 : 100 + size[0], 100 : 100 + size[1]])
     data = codec.encode(image, *knobs)
     decoded = codec.decode(data)
@@ -37,13 +41,15 @@ def test_any_size_comes_back(codec, astronaut, size, knobs):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.floats(1e-4, 0.03), st.floats(0.5, 2), st.integers(0, 2**32 - 1))
-def test_noise_of_any_size_decodes_to_the_encoders_latents(tiny, height, width, lmbda, bin_size, seed):
+def test_noise_of_any_size_decodes_to_the_encoders_latents(
+    tiny: Network, height: int, width: int, lmbda: float, bin_size: float, seed: int
+) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     codec = LearnedCodec(str(TINY), threads=1)
     assert codec.decode(codec.encode(image, lmbda, bin_size)).shape == image.shape
 
 
-def test_more_rate_is_a_better_picture(codec, photo):
+def test_more_rate_is_a_better_picture(codec: LearnedCodec, photo: Image) -> None:
     qualities, sizes = [], []
     for lmbda in (0.03, 0.01, 0.003, 0.001):
         data = codec.encode(photo, lmbda)
@@ -53,7 +59,7 @@ def test_more_rate_is_a_better_picture(codec, photo):
     assert qualities == sorted(qualities)
 
 
-def test_the_same_call_gives_the_same_bytes_whatever_came_before(codec, photo):
+def test_the_same_call_gives_the_same_bytes_whatever_came_before(codec: LearnedCodec, photo: Image) -> None:
     first = codec.encode(photo, 0.01, 1.1)
     codec.encode(photo, 0.002, 0.7)
     codec.encode(photo[:50], 0.01, 1.1)
@@ -61,7 +67,7 @@ def test_the_same_call_gives_the_same_bytes_whatever_came_before(codec, photo):
     assert codec.encode(photo, 0.01) == codec.encode(photo, 0.01, 1.0)
 
 
-def test_changed_pixels_of_the_same_array_are_seen(codec, photo):
+def test_changed_pixels_of_the_same_array_are_seen(codec: LearnedCodec, photo: Image) -> None:
     image = photo.copy()
     first = codec.encode(image, 0.01)
     image[:40] = 255 - image[:40]
@@ -70,7 +76,7 @@ def test_changed_pixels_of_the_same_array_are_seen(codec, photo):
 
 @pytest.mark.usefixtures("no_grad")
 @pytest.mark.parametrize("lmbda", [0.03, 0.003, 0.0003])
-def test_the_estimate_is_the_real_file(tiny, photo, lmbda):
+def test_the_estimate_is_the_real_file(tiny: Network, photo: Image, lmbda: float) -> None:
     codes = KnobCodes.nearest(lmbda, 1.0, tiny.config.knots)
     coded = PictureEncoder(tiny, photo).code(codes)
     steps, _ = run_priors(coded.latents, tiny.conditioned(codes))
@@ -79,11 +85,11 @@ def test_the_estimate_is_the_real_file(tiny, photo, lmbda):
     assert abs(len(unpack(coded.data)[1]) - estimate) <= 0.001 * estimate + 8
 
 
-def test_header_and_checksum_take_20_bytes_at_kodaks_size(codec):
+def test_header_and_checksum_take_20_bytes_at_kodaks_size(codec: LearnedCodec) -> None:
     assert codec.header_bytes(codec.encode(np.zeros((512, 768, 3), np.uint8), 0.03)) == 16 + 4
 
 
-def test_other_weights_are_named(codec, photo, fresh_tiny):
+def test_other_weights_are_named(codec: LearnedCodec, photo: Image, fresh_tiny: Network) -> None:
     data = codec.encode(photo, 0.02)
     other = bytearray(data)
     other[3] ^= 0xFF
@@ -96,7 +102,9 @@ def test_other_weights_are_named(codec, photo, fresh_tiny):
 
 
 @pytest.mark.usefixtures("no_grad")
-def test_weights_with_the_same_id_but_other_numbers_never_give_a_picture(codec, photo, fresh_tiny):
+def test_weights_with_the_same_id_but_other_numbers_never_give_a_picture(
+    codec: LearnedCodec, photo: Image, fresh_tiny: Network
+) -> None:
     data = codec.encode(photo, 0.02)
     conv = fresh_tiny.priors._convs["latent_prior.nets.0.leave"]
     conv._stored.v[:] += 1 << 16
@@ -104,7 +112,7 @@ def test_weights_with_the_same_id_but_other_numbers_never_give_a_picture(codec, 
         read_picture(fresh_tiny, data)
 
 
-def test_missing_weights_say_what_to_do(tmp_path, photo):
+def test_missing_weights_say_what_to_do(tmp_path: Path, photo: Image) -> None:
     codec = LearnedCodec(str(tmp_path / "none.safetensors"))
     with pytest.raises(CodecUnavailableError, match="isorate train"):
         _ = codec.backend
@@ -115,7 +123,7 @@ def test_missing_weights_say_what_to_do(tmp_path, photo):
 
 
 @pytest.mark.parametrize("use", ["codec.backend", "codec.encode(image, 0.01)", "codec.match(image, 0.5)"])
-def test_without_the_range_coder_it_says_what_to_install(tiny_path, use):
+def test_without_the_range_coder_it_says_what_to_install(tiny_path: Path, use: str) -> None:
     """As on Linux on arm64, for which constriction has no wheel."""
     code = f"""
 import sys
@@ -133,7 +141,7 @@ except CodecUnavailableError as error:
     assert "pip install constriction" in done.stdout
 
 
-def test_damaged_weights_are_refused(tmp_path, tiny_path, photo):
+def test_damaged_weights_are_refused(tmp_path: Path, tiny_path: Path, photo: Image) -> None:
     path = tmp_path / "bad.safetensors"
     content = bytearray(tiny_path.read_bytes())
     content[-1000] ^= 1
@@ -145,13 +153,13 @@ def test_damaged_weights_are_refused(tmp_path, tiny_path, photo):
         LearnedCodec(str(path)).encode(photo, 0.01)
 
 
-def test_threads_change_no_bit(photo):
+def test_threads_change_no_bit(photo: Image) -> None:
     one, two = (LearnedCodec(str(TINY), threads=count).encode(photo, 0.004) for count in (1, 2))
     assert LearnedCodec(str(TINY), threads=2).decode(one).shape == photo.shape
     assert LearnedCodec(str(TINY), threads=1).decode(two).shape == photo.shape
 
 
-def test_the_number_of_threads_is_put_back(photo):
+def test_the_number_of_threads_is_put_back(photo: Image) -> None:
     before = torch.get_num_threads()
     LearnedCodec(str(TINY), threads=3).encode(photo, 0.004)
     assert torch.get_num_threads() == before
@@ -161,12 +169,12 @@ def test_the_number_of_threads_is_put_back(photo):
     ("image", "message"),
     [(np.zeros((5, 5), np.uint8), "uint8"), (np.zeros((0, 5, 3), np.uint8), "uint8"), (np.zeros((5, 5, 3)), "uint8")],
 )
-def test_what_is_no_picture_is_refused(codec, image, message):
+def test_what_is_no_picture_is_refused(codec: LearnedCodec, image: Image, message: str) -> None:
     with pytest.raises(CodecError, match=message):
         codec.encode(image, 0.01)
 
 
-def test_one_of_knob_and_rate(codec, photo):
+def test_one_of_knob_and_rate(codec: LearnedCodec, photo: Image) -> None:
     for knobs in ({}, {"knob": 0.01, "bpp": 0.2}):
         with pytest.raises(UsageError, match="one of them"):
             codec.encode(photo, **knobs)
@@ -177,12 +185,13 @@ def test_one_of_knob_and_rate(codec, photo):
             LearnedCodec(**wrong)
 
 
-def test_what_the_suite_asks_of_an_adapter(codec):
+def test_what_the_suite_asks_of_an_adapter(codec: LearnedCodec) -> None:
     assert isinstance(codec, TwoKnobCodec)
     assert codec.options == {"model": str(TINY), "effort": 0, "objective": "mse"}
     assert codec.backend.startswith("isorate tiny ")
     assert "torch" in codec.backend
     knob = codec.knob
+    assert knob.default is not None
     assert knob.low < knob.default < knob.high
     rates = [rate for _, rate in knob.typical]
     assert [at for at, _ in knob.typical] == sorted(at for at, _ in knob.typical)
@@ -191,13 +200,13 @@ def test_what_the_suite_asks_of_an_adapter(codec):
     assert (fine.low, fine.high, codec.fine_default) == (0.5, 2.0, 1.0)
 
 
-def test_the_import_is_cheap():
+def test_the_import_is_cheap() -> None:
     code = "import isorate.codecs.learned, sys; print([m for m in ('torch', 'constriction') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert done.stdout.strip() == "[]"
 
 
-def test_strips_of_a_tall_picture_join_without_a_seam(codec, monkeypatch):
+def test_strips_of_a_tall_picture_join_without_a_seam(codec: LearnedCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     image = np.ascontiguousarray(np.tile(image, (10, 3, 1))[:391, :100])
     whole = codec.encode(image, 0.003)
@@ -208,14 +217,14 @@ def test_strips_of_a_tall_picture_join_without_a_seam(codec, monkeypatch):
     assert np.abs(codec.decode(whole).astype(int) - picture).max() <= 1
 
 
-def test_latents_beyond_16_bits_are_clamped_not_wrapped(tiny):
+def test_latents_beyond_16_bits_are_clamped_not_wrapped(tiny: Network) -> None:
     assert to_symbols(torch.tensor([1e9, -1e9, 0.4])).tolist() == [32767, -32767, 0]
     zeros = Latents(np.zeros((8, 1, 1), np.int32), np.zeros((32, 4, 4), np.int32))
     assert zeros.checksum(KnobCodes(0, 0)) != zeros.checksum(KnobCodes(0, 1))
 
 
 @pytest.mark.slow
-def test_24_megapixels_take_less_than_6_gigabytes(tmp_path):
+def test_24_megapixels_take_less_than_6_gigabytes(tmp_path: Path) -> None:
     code = f"""
 import resource, sys
 import numpy as np
@@ -230,7 +239,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
     assert float(done.stdout) < 6
 
 
-def test_effort_1_compares_by_what_the_weights_were_trained_for(codec, astronaut):
+def test_effort_1_compares_by_what_the_weights_were_trained_for(codec: LearnedCodec, astronaut: Image) -> None:
     from isorate.codecs.learned.codec import _dissimilarity
 
     assert _dissimilarity(astronaut, astronaut) == pytest.approx(0, abs=1e-6)

@@ -19,12 +19,14 @@ def sealed(body: bytes) -> bytes:
     st.integers(0, 0xFFFF), st.integers(0, 5 * 1024), st.integers(0, BIN_CODES - 1), st.integers(0, 2**32 - 1),
     st.integers(1, 16384), st.integers(1, 16384), st.binary(max_size=50),
 )  # fmt: skip
-def test_what_is_packed_is_unpacked(model_id, lmbda, bin_size, crc, height, width, payload):
+def test_what_is_packed_is_unpacked(
+    model_id: int, lmbda: int, bin_size: int, crc: int, height: int, width: int, payload: bytes
+) -> None:
     header = Header(model_id, KnobCodes(lmbda, bin_size), crc, height, width)
     assert unpack(pack(header, payload)) == (header, payload)
 
 
-def test_every_byte_is_where_the_page_says():
+def test_every_byte_is_where_the_page_says() -> None:
     data = pack(KODAK, b"payload")
     assert data[:2] == "λ".encode()
     assert data[2] == 1
@@ -36,17 +38,17 @@ def test_every_byte_is_where_the_page_says():
     assert data[-4:] == zlib.crc32(data[:-4]).to_bytes(4, "big")
 
 
-def test_the_header_takes_16_bytes_at_kodaks_size():
+def test_the_header_takes_16_bytes_at_kodaks_size() -> None:
     assert len(pack(KODAK, b"")) - 4 == 16
 
 
 @pytest.mark.parametrize("length", range(27))
-def test_truncation_at_every_byte(length):
+def test_truncation_at_every_byte(length: int) -> None:
     with pytest.raises(BitstreamError):
         unpack(pack(KODAK, b"payload")[:length])
 
 
-def test_messages_say_what_is_wrong():
+def test_messages_say_what_is_wrong() -> None:
     data = pack(KODAK, b"payload")
     for wrong, message in (
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "not a stream of this codec"),
@@ -64,7 +66,7 @@ def test_messages_say_what_is_wrong():
             unpack(wrong)
 
 
-def test_a_giant_picture_is_refused_before_anything_is_allocated():
+def test_a_giant_picture_is_refused_before_anything_is_allocated() -> None:
     side = int(MAX_PIXELS**0.5) + 1
     with pytest.raises(BitstreamError, match="not possible"):
         unpack(pack(Header(1, KnobCodes(0, 0), 0, side, side), b""))

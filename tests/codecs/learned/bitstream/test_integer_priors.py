@@ -13,17 +13,19 @@ from isorate.codecs.learned.bitstream.integer_priors import SYMBOL_LIMIT
 from isorate.codecs.learned.bitstream.knobs import BIN_CODES, LMBDA_STEPS, KnobCodes
 from isorate.codecs.learned.bitstream.latents import Latents, estimated_bits, run_priors, write_payload
 from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
+from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder
 from isorate.codecs.learned.model.config import DEFAULT_KNOTS
 from isorate.codecs.learned.model.density import MEAN_LEVELS, bin_likelihood, bits, scale_table
 from isorate.codecs.learned.model.partition import join_steps
 from isorate.codecs.learned.model.priors import set_fake_quantize
+from isorate.image import Image
 
 SOFTPLUS = numeric_tables.softplus()
 CODES = KnobCodes(1500, 300)
 
 
-def random_latents(network, height=2, width=3, spread=4, seed=0) -> Latents:
+def random_latents(network: Network, height: int = 2, width: int = 3, spread: float = 4, seed: int = 0) -> Latents:
     draw = np.random.default_rng(seed)
     config = network.config
     w = np.round(spread * draw.standard_normal((config.hyper_channels, height, width))).astype(np.int32)
@@ -32,7 +34,7 @@ def random_latents(network, height=2, width=3, spread=4, seed=0) -> Latents:
 
 
 @given(st.floats(-5, 0), st.floats(0.3, 3))
-def test_knob_codes_are_near_and_stable(log_lmbda, bin_size):
+def test_knob_codes_are_near_and_stable(log_lmbda: float, bin_size: float) -> None:
     codes = KnobCodes.nearest(10**log_lmbda, bin_size, DEFAULT_KNOTS)
     assert 0 <= codes.bin_size < BIN_CODES
     lmbda, value = codes.values(DEFAULT_KNOTS)
@@ -44,19 +46,19 @@ def test_knob_codes_are_near_and_stable(log_lmbda, bin_size):
     assert np.count_nonzero(hat) <= 2
 
 
-def test_tables_of_the_file_are_those_of_the_code():
+def test_tables_of_the_file_are_those_of_the_code() -> None:
     tables = load_weights(weights_path("small")).tables
     for name, table in numeric_tables.all_tables().items():
         np.testing.assert_array_equal(tables[name], table, err_msg=name)
 
 
-def test_an_older_file_keeps_its_probabilities_and_has_all_other_tables(tiny):
+def test_an_older_file_keeps_its_probabilities_and_has_all_other_tables(tiny: Network) -> None:
     own = {"frequencies", "counts", "lowest"}
     for name, table in numeric_tables.all_tables().items():
         assert np.array_equal(tiny.weights.tables[name], table) == (name not in own), name
 
 
-def test_every_probability_table_sums_to_one_exactly_and_is_the_mixture():
+def test_every_probability_table_sums_to_one_exactly_and_is_the_mixture() -> None:
     frequencies, counts, lowest = numeric_tables.probability_tables()
     starts = np.cumsum(counts) - counts
     dropped = numeric_tables.dropped_bits()
@@ -106,7 +108,7 @@ def python_conv(stored: IntegerConvWeights, codes: KnobCodes, x: np.ndarray, lim
 @given(
     st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.integers(0, 5 * LMBDA_STEPS), st.integers(0, BIN_CODES - 1)
 )
-def test_a_convolution_is_exact_at_the_edge_of_its_range(seed, kernel, lmbda, bin_size):
+def test_a_convolution_is_exact_at_the_edge_of_its_range(seed: int, kernel: int, lmbda: int, bin_size: int) -> None:
     draw = np.random.default_rng(seed)
     extreme = draw.random() < 0.5
     weight = draw.integers(-32767, 32768, (3, 5, kernel, kernel)).astype(np.int16)
@@ -126,7 +128,7 @@ def test_a_convolution_is_exact_at_the_edge_of_its_range(seed, kernel, lmbda, bi
     np.testing.assert_array_equal(found.numpy(), python_conv(stored, codes, x, 2**15))
 
 
-def test_sums_that_could_round_are_refused():
+def test_sums_that_could_round_are_refused() -> None:
     zeros = np.zeros((1, 6), np.int32)
     wide = np.full((1, 2**15, 1, 1), 32767, np.int16)
     stored = IntegerConvWeights(wide, np.zeros(1, np.int32), zeros, zeros, zeros[0, :1])
@@ -135,7 +137,7 @@ def test_sums_that_could_round_are_refused():
 
 
 @pytest.mark.usefixtures("no_grad")
-def test_memory_layout_changes_nothing(tiny):
+def test_memory_layout_changes_nothing(tiny: Network) -> None:
     latents, priors = random_latents(tiny, 3, 5), tiny.conditioned(CODES)
     features = priors.features(priors.activation(latents.w))
     known = priors.activation(np.ascontiguousarray(latents.z[:, ::2, ::2]))
@@ -147,7 +149,7 @@ def test_memory_layout_changes_nothing(tiny):
 
 
 @pytest.mark.usefixtures("no_grad")
-def test_strips_change_nothing(tiny, monkeypatch):
+def test_strips_change_nothing(tiny: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     latents = random_latents(tiny, 5, 3)
     whole, _ = run_priors(latents, tiny.conditioned(CODES))
     monkeypatch.setattr("isorate.codecs.learned.bitstream.integer_priors.STRIP_POSITIONS", 14)
@@ -158,7 +160,7 @@ def test_strips_change_nothing(tiny, monkeypatch):
 
 @pytest.mark.usefixtures("no_grad")
 @pytest.mark.parametrize("step", range(8))
-def test_a_later_symbol_never_changes_an_earlier_ones_parameters(tiny, step):
+def test_a_later_symbol_never_changes_an_earlier_ones_parameters(tiny: Network, step: int) -> None:
     latents, priors = random_latents(tiny), tiny.conditioned(CODES)
     before, _ = run_priors(latents, priors)
     changed = Latents(latents.w.copy(), latents.z.copy())
@@ -183,7 +185,7 @@ def test_a_later_symbol_never_changes_an_earlier_ones_parameters(tiny, step):
 
 
 @pytest.mark.usefixtures("no_grad")
-def test_extreme_symbols_stay_exact_and_can_be_coded(tiny):
+def test_extreme_symbols_stay_exact_and_can_be_coded(tiny: Network) -> None:
     latents = random_latents(tiny)
     latents.z[:] = np.where(latents.z > 0, SYMBOL_LIMIT, -SYMBOL_LIMIT)
     priors = tiny.conditioned(KnobCodes(0, BIN_CODES - 1))
@@ -193,7 +195,7 @@ def test_extreme_symbols_stay_exact_and_can_be_coded(tiny):
 
 @pytest.mark.usefixtures("no_grad")
 @pytest.mark.parametrize("codes", [KnobCodes(0, 512), KnobCodes(2300, 700), KnobCodes(5120, 0)])
-def test_integers_follow_the_float_priors(fresh_tiny, codes, photo):
+def test_integers_follow_the_float_priors(fresh_tiny: Network, codes: KnobCodes, photo: Image) -> None:
     """The float priors on the same numbers: features agree to the grid, bits to a per cent and 64 bytes."""
     network = fresh_tiny
     set_fake_quantize(network.model, True)

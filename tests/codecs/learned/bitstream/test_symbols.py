@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from isorate.codecs.learned.bitstream.integer_priors import SYMBOL_LIMIT, StepParameters
 from isorate.codecs.learned.bitstream.symbols import ProbabilityTables, SymbolDecoder, SymbolEncoder
 from isorate.codecs.learned.bitstream.tables import probability_tables
+from isorate.codecs.learned.coding.network import Network
 from isorate.errors import BitstreamError
 
 FREQUENCIES, COUNTS, LOWEST = probability_tables()
@@ -26,7 +27,7 @@ def random_step(seed: int, count: int, wild: float) -> tuple[np.ndarray, StepPar
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 300), st.sampled_from([0, 0.05, 1])), max_size=4))
-def test_what_is_written_is_read(steps):
+def test_what_is_written_is_read(steps: list[tuple[int, int, float]]) -> None:
     made = [random_step(*step) for step in steps]
     encoder = SymbolEncoder(TABLES)
     for symbols, parameters in made:
@@ -39,7 +40,7 @@ def test_what_is_written_is_read(steps):
 
 
 @pytest.mark.parametrize("wild", [0, 0.001, 0.5])
-def test_real_bytes_are_the_estimated_bits(wild):
+def test_real_bytes_are_the_estimated_bits(wild: float) -> None:
     symbols, parameters = random_step(1, 50_000, wild)
     encoder = SymbolEncoder(TABLES)
     encoder.encode(symbols, parameters)
@@ -47,7 +48,7 @@ def test_real_bytes_are_the_estimated_bits(wild):
     assert abs(len(encoder.finish()) - estimate) <= 8 + 0.001 * estimate
 
 
-def test_constriction_works_with_exactly_the_stored_integers():
+def test_constriction_works_with_exactly_the_stored_integers() -> None:
     """Decode chosen 24-bit quantiles: each must fall into the entry whose cumulative frequencies enclose it."""
     for table in USED[::37]:
         row = FREQUENCIES[TABLES.starts[table] : TABLES.starts[table] + COUNTS[table]].astype(np.int64)
@@ -60,7 +61,7 @@ def test_constriction_works_with_exactly_the_stored_integers():
             assert edges[entry] <= quantile < edges[entry + 1]
 
 
-def test_the_range_coders_bytes_are_fixed(tiny):
+def test_the_range_coders_bytes_are_fixed(tiny: Network) -> None:
     """The stream compatibility of constriction's range coder: bytes pinned when format and tables were made."""
     symbols, parameters = random_step(7, 64, 0.1)
     encoder = SymbolEncoder(tiny.tables)
@@ -68,7 +69,7 @@ def test_the_range_coders_bytes_are_fixed(tiny):
     assert encoder.finish().hex() == PINNED
 
 
-def test_too_much_or_impossible_data_is_refused():
+def test_too_much_or_impossible_data_is_refused() -> None:
     symbols, parameters = random_step(3, 400, 0)
     encoder = SymbolEncoder(TABLES)
     encoder.encode(symbols, parameters)
@@ -81,7 +82,7 @@ def test_too_much_or_impossible_data_is_refused():
         SymbolDecoder(TABLES, b"\xff" * 100).decode(parameters)
 
 
-def test_tables_that_do_not_sum_to_one_are_refused():
+def test_tables_that_do_not_sum_to_one_are_refused() -> None:
     wrong = FREQUENCIES.copy()
     wrong[5] += 1
     with pytest.raises(ValueError, match="2\\^24"):

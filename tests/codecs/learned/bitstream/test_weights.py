@@ -1,17 +1,19 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from isorate.codecs.learned.bitstream.weights import load_weights, save_weights
+from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.priors import PriorConv2d
 from isorate.codecs.learned.tools.export import integer_conv, weights_of
 from isorate.errors import CodecUnavailableError, UsageError
 
 
-def test_what_is_saved_is_loaded(tiny, tmp_path):
+def test_what_is_saved_is_loaded(tiny: Network, tmp_path: Path) -> None:
     path = tmp_path / "again.safetensors"
     save_weights(tiny.weights, path)
     again = load_weights(path)
@@ -22,7 +24,7 @@ def test_what_is_saved_is_loaded(tiny, tmp_path):
         np.testing.assert_array_equal(again.tensors()[name], value)
 
 
-def test_every_number_is_in_the_digest(tiny):
+def test_every_number_is_in_the_digest(tiny: Network) -> None:
     for name in ("bin_size", "frequencies", "softplus"):
         tables = dict(tiny.weights.tables)
         tables[name] = tables[name].copy()
@@ -31,7 +33,7 @@ def test_every_number_is_in_the_digest(tiny):
     assert replace(tiny.weights, rates={}).digest == tiny.weights.digest
 
 
-def test_another_layout_is_refused(tiny, tmp_path, monkeypatch):
+def test_another_layout_is_refused(tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isorate.codecs.learned.bitstream.weights.FORMAT", "isorate-learned-0")
     path = tmp_path / "old.safetensors"
     save_weights(tiny.weights, path)
@@ -40,7 +42,7 @@ def test_another_layout_is_refused(tiny, tmp_path, monkeypatch):
         load_weights(path)
 
 
-def test_integers_are_the_nearest(tiny):
+def test_integers_are_the_nearest(tiny: Network) -> None:
     torch.manual_seed(0)
     conv = PriorConv2d(4, 3, 3, 6)
     torch.nn.init.normal_(conv.v)
@@ -52,14 +54,14 @@ def test_integers_are_the_nearest(tiny):
     assert np.abs(found.weight).reshape(3, -1).max(1).min() >= 2**14 - 1
 
 
-def test_scales_beyond_the_integers_are_refused():
+def test_scales_beyond_the_integers_are_refused() -> None:
     conv = PriorConv2d(1, 1, 1, 6)
     torch.nn.init.constant_(conv.u, 20.0)
     with pytest.raises(UsageError, match=r"at most 15\.9"):
         integer_conv(conv)
 
 
-def test_an_exported_model_is_the_model(tiny):
+def test_an_exported_model_is_the_model(tiny: Network) -> None:
     """Export, load, export: the same integers, so that nothing drifts (tables are the export's own)."""
     model = ConditionalAutoencoder(tiny.config)
     model.load_state_dict(tiny.model.state_dict())

@@ -53,6 +53,7 @@ def differs(
     first, second = function(*one), function(*two)
     if isinstance(first, PriorParameters):
         return all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert isinstance(second, Tensor)
     return not torch.equal(first, second)
 
 
