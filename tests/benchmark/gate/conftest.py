@@ -1,12 +1,16 @@
 """Run folders of 24 × 4 rows, written without an encoder: the gate reads rows and a manifest, nothing else."""
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from isorate.gate.accept import make_baseline
 from isorate.gate.check import check
+from isorate.gate.findings import Checked
 from isorate.gate.tolerances import Tolerances
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
@@ -14,10 +18,12 @@ from isorate.runs.row import ANCHOR, MATCHED, Row
 
 CODECS = {"bpg": "x265 4.2 via PyAV 18", "jpeg2000": "OpenJPEG 2.5.4", "jpeg": "libjpeg-turbo 3.2.0", "learned": "1"}
 POINT = "bpg-qp37"
+Edit = Callable[[Row], Row | None]
+Change = Callable[[dict[str, Any]], object]
 WIDTH, HEIGHT = 768, 512
 
 
-def manifest(images, points):
+def manifest(images: Sequence[str], points: list[str]) -> dict[str, Any]:
     return {
         "dataset": {
             "name": "kodak",
@@ -36,7 +42,9 @@ def manifest(images, points):
     }
 
 
-def row(image, codec, point=POINT, num_bytes=10_000, psnr=32.0, ms_ssim=0.95):
+def row(
+    image: str, codec: str, point: str = POINT, num_bytes: int = 10_000, psnr: float = 32.0, ms_ssim: float = 0.95
+) -> Row:
     return Row(
         image=image, width=WIDTH, height=HEIGHT, image_sha256=f"{image}-pixels", codec=codec, label=codec,
         backend=CODECS[codec], point=point, role=ANCHOR if codec == "bpg" else MATCHED, knob=37.0, num_bytes=num_bytes,
@@ -45,11 +53,18 @@ def row(image, codec, point=POINT, num_bytes=10_000, psnr=32.0, ms_ssim=0.95):
 
 
 @pytest.fixture
-def make_run(tmp_path, monkeypatch):
+def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     """Write a run; `edit` changes or drops (None) rows, `change` edits the manifest."""
     monkeypatch.setattr("os.fsync", lambda handle: None)  # thousands of small files: a power cut may take them
 
-    def make(name="run", edit=lambda r: r, change=lambda m: None, images=24, points=(POINT,), rates=(1.0,)):
+    def make(
+        name: str = "run",
+        edit: Edit = lambda r: r,
+        change: Change = lambda m: None,
+        images: int = 24,
+        points: Sequence[str] = (POINT,),
+        rates: Sequence[float] = (1.0,),
+    ) -> Run:
         names = [f"kodim{i + 1:02}" for i in range(images)]
         said = manifest(names, list(points))
         change(said)
@@ -57,8 +72,7 @@ def make_run(tmp_path, monkeypatch):
         for image in names:
             for rank, codec in enumerate(CODECS):
                 for point, rate in zip(points, rates, strict=True):
-                    made = row(image, codec, point, round(10_000 * rate), 32.0 - rank + 4 * (rate - 1))
-                    made = edit(made)
+                    made = edit(row(image, codec, point, round(10_000 * rate), 32.0 - rank + 4 * (rate - 1)))
                     if made is not None:
                         run.write_row(made)
         return run
@@ -67,10 +81,16 @@ def make_run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def against(make_run):
+def against(make_run: Callable[..., Run]) -> Callable[..., Checked]:
     """Check an edited run of one image against the unedited one."""
 
-    def held(edit=lambda r: r, change=lambda m: None, tolerances=None, images=2, **more):
+    def held(
+        edit: Edit = lambda r: r,
+        change: Change = lambda m: None,
+        tolerances: Tolerances | None = None,
+        images: int = 2,
+        **more: Any,
+    ) -> Checked:
         before = make_baseline(make_run("before", images=images, **more))
         return check(make_run("after", edit, change, images=images, **more), before, tolerances or Tolerances())
 
@@ -78,11 +98,11 @@ def against(make_run):
 
 
 @pytest.fixture
-def only():
+def only() -> Callable[..., Edit]:
     """Return an edit that changes one row."""
 
-    def one(image="kodim02", codec="jpeg", **fields):
-        def edit(r):
+    def one(image: str = "kodim02", codec: str = "jpeg", **fields: Any) -> Edit:
+        def edit(r: Row) -> Row:
             if (r.image, r.codec) != (image, codec):
                 return r
             changed = {name: f(getattr(r, name)) if callable(f) else f for name, f in fields.items()}
@@ -94,11 +114,11 @@ def only():
 
 
 @pytest.fixture
-def new_backend():
+def new_backend() -> Callable[[str, str], Change]:
     """Return a manifest change that gives a codec another back end."""
 
-    def make(codec, backend):
-        def change(said):
+    def make(codec: str, backend: str) -> Change:
+        def change(said: dict[str, Any]) -> None:
             said["codecs"] = copy.deepcopy(said["codecs"])
             next(c for c in said["codecs"] if c["name"] == codec)["backend"] = backend
 

@@ -1,5 +1,7 @@
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +11,11 @@ from isorate.gate.accept import make_baseline
 from isorate.gate.baseline import Baseline, lines_of_rows
 from isorate.gate.slopes import Measurement, between
 from isorate.gate.write import write_baseline
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 
-def test_a_baseline_is_read_back_and_has_a_row_a_line(make_run, tmp_path):
+def test_a_baseline_is_read_back_and_has_a_row_a_line(make_run: Callable[..., Run], tmp_path: Path) -> None:
     run, file = make_run(), tmp_path / "b.json"
     written = write_baseline(run, file, probe=False)
     assert Baseline.read(file) == written
@@ -25,7 +29,9 @@ def test_a_baseline_is_read_back_and_has_a_row_a_line(make_run, tmp_path):
     assert len(lines_of_rows(file)) == 96
 
 
-def test_a_changed_row_changes_one_line(make_run, tmp_path, only):
+def test_a_changed_row_changes_one_line(
+    make_run: Callable[..., Run], tmp_path: Path, only: Callable[..., Callable[[Row], Row]]
+) -> None:
     file = tmp_path / "b.json"
     write_baseline(make_run("a"), file, probe=False)
     before = file.read_text().splitlines()
@@ -43,7 +49,7 @@ def test_a_changed_row_changes_one_line(make_run, tmp_path, only):
     ('{"isorate_baseline": 1}', "damaged"),
     ('{"isorate_baseline": 1, "codecs": 3, "images": {}, "rows": []}', "damaged"),
 ])  # fmt: skip
-def test_what_is_no_baseline_is_told(tmp_path, text, said):
+def test_what_is_no_baseline_is_told(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "b.json"
     file.write_text(text)
     with pytest.raises(RunError, match=said):
@@ -51,7 +57,9 @@ def test_what_is_no_baseline_is_told(tmp_path, text, said):
 
 
 @pytest.mark.parametrize("value", ["1", True, 0, -5, None])
-def test_rows_that_are_no_numbers_are_told(make_run, tmp_path, value):
+def test_rows_that_are_no_numbers_are_told(
+    make_run: Callable[..., Run], tmp_path: Path, value: bool | int | str | None
+) -> None:
     file = tmp_path / "b.json"
     write_baseline(make_run(images=1), file, probe=False)
     data = json.loads(file.read_text())
@@ -61,14 +69,16 @@ def test_rows_that_are_no_numbers_are_told(make_run, tmp_path, value):
         Baseline.read(file)
 
 
-def test_a_run_that_failed_or_is_not_finished_makes_no_baseline(make_run, only):
+def test_a_run_that_failed_or_is_not_finished_makes_no_baseline(
+    make_run: Callable[..., Run], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     with pytest.raises(RunError, match=r"1 cells failed .*kodim02, jpeg: failed: x"):
         make_baseline(make_run("a", only(status="failed: x")))
     with pytest.raises(RunError, match="95 of 96 rows"):
         make_baseline(make_run("b", lambda r: None if (r.image, r.codec) == ("kodim05", "bpg") else r))
 
 
-def test_slopes_are_measured_by_a_second_encode(two_photos, tmp_path, in_process):
+def test_slopes_are_measured_by_a_second_encode(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     run = api.run(
         str(two_photos), tmp_path / "run", anchor="jpeg:mode=integer", codecs=["jpeg2000"], points=["quality=30"],
         executor=in_process,
@@ -77,6 +87,8 @@ def test_slopes_are_measured_by_a_second_encode(two_photos, tmp_path, in_process
         made = make_baseline(run, executor=executor)
     for row in made.rows:
         assert row.slope_from == "probe"
+        assert row.psnr_slope is not None
+        assert row.ms_ssim_slope is not None
         assert 0.5 < row.psnr_slope < 8
         assert 0 < row.ms_ssim_slope < 0.2
     again = make_baseline(run, made)  # the slopes of unchanged files are kept, nothing is encoded
@@ -85,11 +97,16 @@ def test_slopes_are_measured_by_a_second_encode(two_photos, tmp_path, in_process
     assert {row.slope_from for row in bare.rows} == {""}
 
 
-def test_slopes_that_mean_nothing_are_not_taken():
+def test_slopes_that_mean_nothing_are_not_taken() -> None:
     here = Measurement(10_000, 30.0, 0.9)
     assert between(here, Measurement(10_001, 31.0, 0.91)) is None
     assert between(here, Measurement(90_000, 40.0, 0.99)) is None
-    assert between(here, Measurement(20_000, 33.0, 0.95)).psnr == 3.0
-    assert between(here, Measurement(20_000, 29.0, None)).psnr == 0.0
-    assert between(here, Measurement(20_000, 29.0, None)).ms_ssim is None
-    assert between(here, Measurement(20_000, float("inf"), 1.0)).psnr is None
+    plain = between(here, Measurement(20_000, 33.0, 0.95))
+    worse = between(here, Measurement(20_000, 29.0, None))
+    perfect = between(here, Measurement(20_000, float("inf"), 1.0))
+    assert plain is not None
+    assert worse is not None
+    assert perfect is not None
+    assert plain.psnr == 3.0
+    assert (worse.psnr, worse.ms_ssim) == (0.0, None)
+    assert perfect.psnr is None

@@ -1,18 +1,26 @@
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from isorate.files.toml import TomlFile
-from isorate.gate.findings import Kind, Verdict
+from isorate.gate.findings import Checked, Kind, Verdict
 from isorate.gate.outputs import correction
 from isorate.gate.tolerances import read_tolerances
+from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 
-def kinds(checked):
+def kinds(checked: Checked) -> list[tuple[Kind, str, str]]:
     return [(f.kind, f.image, f.codec) for f in checked.findings]
 
 
-def test_an_unchanged_run_passes(against):
+def metrics(checked: Checked) -> list[str]:
+    return [f.figure.metric for f in checked.of(Kind.WORSE) if f.figure]
+
+
+def test_an_unchanged_run_passes(against: Callable[..., Checked]) -> None:
     checked = against(images=24)
     assert checked.verdict is Verdict.PASS
     assert len(checked.rows) == 96
@@ -22,26 +30,34 @@ def test_an_unchanged_run_passes(against):
 
 
 @pytest.mark.parametrize(("loss", "verdict"), [(0.05, Verdict.REGRESSION), (0.005, Verdict.PASS)])
-def test_a_loss_of_psnr_in_one_image(against, only, loss, verdict):
+def test_a_loss_of_psnr_in_one_image(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]], loss: float, verdict: Verdict
+) -> None:
     checked = against(only(psnr=lambda v: v - loss), images=24)
     assert checked.verdict is verdict
     assert kinds(checked) == ([(Kind.WORSE, "kodim02", "jpeg")] if verdict is Verdict.REGRESSION else [])
 
 
-def test_ms_ssim_and_rate_are_guarded_too(against, only):
-    assert against(only(ms_ssim=lambda v: v - 0.001)).findings[0].figure.metric == "ms_ssim"
+def test_ms_ssim_and_rate_are_guarded_too(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
+    assert metrics(against(only(ms_ssim=lambda v: v - 0.001))) == ["ms_ssim"]
     # more bits and the quality that goes with them: on the codec's curve, but the rate rose
     checked = against(only(num_bytes=lambda v: round(v * 1.05), psnr=lambda v: v + 0.3, ms_ssim=lambda v: v + 0.003))
-    assert [f.figure.metric for f in checked.of(Kind.WORSE)] == ["bpp"]
+    assert metrics(checked) == ["bpp"]
 
 
-def test_improvements_are_told_apart_and_pass(against, only):
+def test_improvements_are_told_apart_and_pass(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     checked = against(only(psnr=lambda v: v + 0.5))
     assert kinds(checked) == [(Kind.BETTER, "kodim02", "jpeg")]
     assert checked.verdict is Verdict.PASS
 
 
-def test_a_smaller_file_with_the_quality_of_its_rate_is_no_regression(against, only):
+def test_a_smaller_file_with_the_quality_of_its_rate_is_no_regression(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     # 0.9 % fewer bytes cost 3 · log2(0.991) = 0.039 dB by the default slope: nearly twice the tolerance
     moved = only(num_bytes=lambda v: round(v * 0.991), psnr=lambda v: v - 0.039)
     checked = against(moved)
@@ -53,12 +69,16 @@ def test_a_smaller_file_with_the_quality_of_its_rate_is_no_regression(against, o
     assert "at equal rate" in psnr.text
 
 
-def test_more_bits_do_not_hide_a_loss(against, only):
+def test_more_bits_do_not_hide_a_loss(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     checked = against(only(num_bytes=lambda v: round(v * 1.009)))
-    assert [f.figure.metric for f in checked.of(Kind.WORSE)] == ["psnr", "ms_ssim"]
+    assert metrics(checked) == ["psnr", "ms_ssim"]
 
 
-def test_the_slope_comes_from_the_runs_own_points_where_there_are_some(against, only):
+def test_the_slope_comes_from_the_runs_own_points_where_there_are_some(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     points, rates = ("bpg-qp37", "bpg-qp34"), (1.0, 1.5)
     checked = against(points=points, rates=rates, edit=only(num_bytes=lambda v: round(v * 0.99)))
     moved = [row for row in checked.rows if row.slope_from]
@@ -68,7 +88,9 @@ def test_the_slope_comes_from_the_runs_own_points_where_there_are_some(against, 
     assert "operating points" in correction(checked)
 
 
-def test_missing_new_and_failed_rows_are_findings(against, only, make_run):
+def test_missing_new_and_failed_rows_are_findings(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]], make_run: Callable[..., Run]
+) -> None:
     gone = against(lambda r: None if (r.image, r.codec) == ("kodim01", "jpeg") else r)
     assert kinds(gone) == [(Kind.MISSING, "kodim01", "jpeg")]
     assert gone.verdict is Verdict.REGRESSION
@@ -78,12 +100,12 @@ def test_missing_new_and_failed_rows_are_findings(against, only, make_run):
     assert failed.verdict is Verdict.REGRESSION
 
 
-def test_new_rows_pass_and_are_told(make_run):
+def test_new_rows_pass_and_are_told(make_run: Callable[..., Run]) -> None:
     from isorate.gate.accept import make_baseline
     from isorate.gate.check import check
     from isorate.gate.tolerances import Tolerances
 
-    def without(said):
+    def without(said: dict[str, Any]) -> None:
         said["codecs"] = [codec for codec in said["codecs"] if codec["name"] != "learned"]
 
     old = make_run("old", lambda r: None if r.codec == "learned" else r, without, images=1)
@@ -92,8 +114,10 @@ def test_new_rows_pass_and_are_told(make_run):
     assert checked.verdict is Verdict.PASS
 
 
-def test_changed_pictures_are_findings_and_are_not_compared(against, only):
-    def change(said):
+def test_changed_pictures_are_findings_and_are_not_compared(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
+    def change(said: dict[str, Any]) -> None:
         said["dataset"]["images"][0]["sha256"] = "another"
 
     checked = against(change=change)
@@ -101,14 +125,14 @@ def test_changed_pictures_are_findings_and_are_not_compared(against, only):
     assert checked.verdict is Verdict.REGRESSION
     assert {row.image for row in checked.rows} == {"kodim02"}
 
-    def broken(said):
+    def broken(said: dict[str, Any]) -> None:
         said["dataset"]["images"][0] = {"name": "kodim01", "error": "damaged image"}
 
     assert "damaged image" in against(change=broken).findings[0].text
 
 
-def test_other_options_and_policies_are_findings(against):
-    def change(said):
+def test_other_options_and_policies_are_findings(against: Callable[..., Checked]) -> None:
+    def change(said: dict[str, Any]) -> None:
         said["policy"] = "at-most"
         said["codecs"][1]["options"] = {"chroma": "420"}
 
@@ -116,7 +140,11 @@ def test_other_options_and_policies_are_findings(against):
     assert texts == ["policy was nearest, is at-most", "options were chroma=444, are chroma=420"]
 
 
-def test_another_jpeg_library_is_a_tool_chain_change(against, only, new_backend):
+def test_another_jpeg_library_is_a_tool_chain_change(
+    against: Callable[..., Checked],
+    only: Callable[..., Callable[[Row], Row]],
+    new_backend: Callable[[str, str], Callable[[dict[str, Any]], object]],
+) -> None:
     upgrade = new_backend("jpeg", "libjpeg-turbo 3.3.0")
     same = against(change=upgrade)
     assert same.verdict is Verdict.TOOL_CHAIN
@@ -126,19 +154,26 @@ def test_another_jpeg_library_is_a_tool_chain_change(against, only, new_backend)
     assert "3.3.0" in worse.findings[0].explained
 
 
-def test_another_jpeg_library_does_not_excuse_jpeg2000(against, only, new_backend):
+def test_another_jpeg_library_does_not_excuse_jpeg2000(
+    against: Callable[..., Checked],
+    only: Callable[..., Callable[[Row], Row]],
+    new_backend: Callable[[str, str], Callable[[dict[str, Any]], object]],
+) -> None:
     checked = against(only(codec="jpeg2000", psnr=lambda v: v - 1), new_backend("jpeg", "libjpeg-turbo 3.3.0"))
     assert checked.verdict is Verdict.REGRESSION
 
 
-def test_another_anchor_excuses_the_others_only_where_it_moved_the_rate(against, new_backend):
+def test_another_anchor_excuses_the_others_only_where_it_moved_the_rate(
+    against: Callable[..., Checked], new_backend: Callable[[str, str], Callable[[dict[str, Any]], object]]
+) -> None:
     upgrade = new_backend("bpg", "x265 5.0")
 
-    def edit(r):
+    def edit(r: Row) -> Row:
         from dataclasses import replace
 
         if r.image == "kodim01" and r.codec == "bpg":
             return replace(r, num_bytes=10_100, psnr=32.1)
+        assert r.psnr is not None
         return replace(r, psnr=r.psnr - 1) if r.codec == "jpeg" else r
 
     checked = against(edit, upgrade)
@@ -148,7 +183,9 @@ def test_another_anchor_excuses_the_others_only_where_it_moved_the_rate(against,
     assert checked.verdict is Verdict.REGRESSION
 
 
-def test_a_metrics_library_explains_every_row_and_ours_none(against, only):
+def test_a_metrics_library_explains_every_row_and_ours_none(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     worse = only(psnr=lambda v: v - 1)
     assert against(worse, lambda said: said["versions"].update(torch="3.0")).verdict is Verdict.TOOL_CHAIN
     assert against(worse, lambda said: said["versions"].update(pillow="14.0")).verdict is Verdict.REGRESSION
@@ -157,12 +194,18 @@ def test_a_metrics_library_explains_every_row_and_ours_none(against, only):
     assert against(change=lambda said: said["versions"].update(isorate="9", python="3.14")).verdict is Verdict.PASS
 
 
-def test_a_codec_that_is_not_there_is_a_failure_not_a_tool_chain_change(against, only, new_backend):
+def test_a_codec_that_is_not_there_is_a_failure_not_a_tool_chain_change(
+    against: Callable[..., Checked],
+    only: Callable[..., Callable[[Row], Row]],
+    new_backend: Callable[[str, str], Callable[[dict[str, Any]], object]],
+) -> None:
     gone = only(status="failed: install it", num_bytes=None, psnr=None)
     assert against(gone, new_backend("jpeg", "")).verdict is Verdict.REGRESSION
 
 
-def test_identical_pictures_must_stay_identical(make_run, only):
+def test_identical_pictures_must_stay_identical(
+    make_run: Callable[..., Run], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     from isorate.gate.accept import make_baseline
     from isorate.gate.check import check
     from isorate.gate.tolerances import Tolerances
@@ -172,10 +215,12 @@ def test_identical_pictures_must_stay_identical(make_run, only):
     larger = only(psnr=math.inf, ms_ssim=1.0, num_bytes=10_050)
     assert check(make_run("b", larger, images=2), before, Tolerances()).verdict is Verdict.PASS
     checked = check(make_run("c", only(psnr=70.0, ms_ssim=1.0), images=2), before, Tolerances())
-    assert [f.figure.metric for f in checked.of(Kind.WORSE)] == ["psnr"]
+    assert metrics(checked) == ["psnr"]
 
 
-def test_tolerances_by_codec_metric_and_image(against, only):
+def test_tolerances_by_codec_metric_and_image(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     text = """
 [tolerances.psnr]
 absolute = 0.1
@@ -211,7 +256,7 @@ absolute = 0.0
     ("[tolerances]\noverride = 3", "t.toml:2: override is written as"),
     ("a = [\n", "t.toml:"),
 ])  # fmt: skip
-def test_unusable_tolerances_name_the_line_and_the_nearest_key(text, said):
+def test_unusable_tolerances_name_the_line_and_the_nearest_key(text: str, said: str) -> None:
     from isorate.errors import UsageError
 
     with pytest.raises(UsageError) as error:
@@ -219,7 +264,9 @@ def test_unusable_tolerances_name_the_line_and_the_nearest_key(text, said):
     assert str(error.value).startswith(said)
 
 
-def test_a_row_without_numbers_is_a_finding(against, only):
+def test_a_row_without_numbers_is_a_finding(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
     checked = against(only(num_bytes=None))
     assert kinds(checked) == [(Kind.FAILED, "kodim02", "jpeg")]
     assert "damaged" in checked.findings[0].text
