@@ -1,3 +1,6 @@
+from concurrent.futures import Executor
+from pathlib import Path
+
 import platformdirs
 import pytest
 
@@ -8,7 +11,7 @@ from isorate.engine.cache import Cache, Measured, cache_dir
 from isorate.errors import DatasetError
 
 
-def test_the_key_depends_on_all_that_decides_the_bytes(tmp_path):
+def test_the_key_depends_on_all_that_decides_the_bytes(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     base = cache.key("a" * 64, Jpeg(), 20.0)
     assert base == cache.key("a" * 64, Jpeg(), 20.0)
@@ -21,10 +24,12 @@ def test_the_key_depends_on_all_that_decides_the_bytes(tmp_path):
     assert len({base, *others}) == 5
 
 
-def test_entries_come_back_whole_or_not_at_all(tmp_path):
+def test_entries_come_back_whole_or_not_at_all(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.keep_encode("k" * 64, b"stream", 0.5)
-    assert cache.encode("k" * 64).data == b"stream"
+    kept = cache.encode("k" * 64)
+    assert kept is not None
+    assert kept.data == b"stream"
     next(tmp_path.rglob("*.stream")).write_bytes(b"strea")
     assert cache.encode("k" * 64) is None
     measured = Measured(float("inf"), None, 0.1, "f" * 64, ".webp")
@@ -34,7 +39,7 @@ def test_entries_come_back_whole_or_not_at_all(tmp_path):
     assert cache.measured("k" * 64) is None
 
 
-def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path):
+def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = Cache(tmp_path / "file" / "cache")
     with pytest.warns(UserWarning, match="going on without the cache"):
@@ -43,10 +48,10 @@ def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path):
 
 
 @pytest.fixture
-def no_home(monkeypatch):
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user without HOME and without an entry in the system's list of users."""
 
-    def nowhere(*_, **__):
+    def nowhere(*_: object, **__: object) -> None:
         raise RuntimeError("could not determine the home directory")
 
     monkeypatch.delenv("ISORATE_CACHE_DIR", raising=False)
@@ -54,7 +59,9 @@ def no_home(monkeypatch):
     monkeypatch.setattr(platformdirs, "user_cache_dir", nowhere)
 
 
-def test_a_user_without_a_home_has_no_cache_and_is_told(no_home, two_photos, tmp_path, in_process):
+def test_a_user_without_a_home_has_no_cache_and_is_told(
+    no_home: None, two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
     assert cache_dir() is None
     with pytest.warns(UserWarning, match="no home folder; name one in ISORATE_CACHE_DIR"):
         run = api.run(
@@ -65,6 +72,6 @@ def test_a_user_without_a_home_has_no_cache_and_is_told(no_home, two_photos, tmp
         kodak_folder(cache_dir())
 
 
-def test_the_users_folder_comes_first(no_home, monkeypatch, tmp_path):
+def test_the_users_folder_comes_first(no_home: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ISORATE_CACHE_DIR", str(tmp_path))
     assert cache_dir() == tmp_path

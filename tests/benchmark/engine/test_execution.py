@@ -5,16 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.engine import execution
+from isorate.engine.cell import Cell, run_cell
+from isorate.image import Image
 from isorate.runs.folder import Run
+
+T = TypeVar("T")
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -22,7 +28,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /
 def small_photos(folder: Path, photo: np.ndarray, count: int) -> Path:
     folder.mkdir()
     for number in range(count):
-        Image.fromarray(photo[number : number + 40, number : number + 48]).save(folder / f"{number:03}.png")
+        PillowImage.fromarray(photo[number : number + 40, number : number + 48]).save(folder / f"{number:03}.png")
     return folder
 
 
@@ -48,7 +54,7 @@ def run_words(photos: Path, out: Path, *more: object) -> list[str]:
 @linux
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_no_process_outlives_its_parent(tmp_path, astronaut, how):
+def test_no_process_outlives_its_parent(tmp_path: Path, astronaut: Image, how: signal.Signals) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, 60)
     out = tmp_path / "run"
     words = run_words(photos, out)
@@ -71,7 +77,7 @@ def test_no_process_outlives_its_parent(tmp_path, astronaut, how):
 
 @linux
 @pytest.mark.slow
-def test_a_killed_worker_costs_nothing_but_time(tmp_path, astronaut):
+def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path, astronaut: Image) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, 60)
     out = tmp_path / "run"
     child = subprocess.Popen(run_words(photos, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -94,8 +100,8 @@ class Breaking(Executor):
     def __init__(self, good: int, refuses: bool) -> None:
         self.good, self.refuses = good, refuses
 
-    def submit(self, fn, /, *args, **kwargs):
-        future: Future[object] = Future()
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
         self.good -= 1
         if self.good >= 0:
             future.set_result(fn(*args, **kwargs))
@@ -107,10 +113,10 @@ class Breaking(Executor):
 
 
 @pytest.mark.parametrize("refuses", [True, False])
-def test_an_executor_that_breaks_loses_no_row(tmp_path, astronaut, refuses):
+def test_an_executor_that_breaks_loses_no_row(tmp_path: Path, astronaut: Image, refuses: bool) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, 5)
-    options = {"anchor": "jpeg", "codecs": [], "points": ["quality=30"], "use_cache": False}
-    counted = []
+    options: dict[str, Any] = {"anchor": "jpeg", "codecs": [], "points": ["quality=30"], "use_cache": False}
+    counted: list[tuple[dict[str, int], int, int]] = []
     run = api.run(photos, tmp_path / "run", executor=Breaking(2, refuses), **options,
                   progress=lambda counts, done, total: counted.append((dict(counts), done, total)))  # fmt: skip
     rows = run.rows()
@@ -122,10 +128,12 @@ def test_an_executor_that_breaks_loses_no_row(tmp_path, astronaut, refuses):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("a fault of ours"), SystemExit(3), KeyError("x")])
-def test_any_error_of_one_cell_is_its_own(tmp_path, astronaut, in_process, monkeypatch, error):
-    real = execution.run_cell
+def test_any_error_of_one_cell_is_its_own(
+    tmp_path: Path, astronaut: Image, in_process: Executor, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    real = run_cell
 
-    def sometimes(cell):
+    def sometimes(cell: Cell) -> list[str]:
         if cell.source.name == "001":
             raise error
         return real(cell)
@@ -137,10 +145,10 @@ def test_any_error_of_one_cell_is_its_own(tmp_path, astronaut, in_process, monke
     assert f"unexpected {type(error).__name__}" in run.rows()[1].status
 
 
-def test_a_cancelled_cell_is_a_failed_row(tmp_path, astronaut):
+def test_a_cancelled_cell_is_a_failed_row(tmp_path: Path, astronaut: Image) -> None:
     class Cancelling(Executor):
-        def submit(self, fn, /, *args, **kwargs):
-            future: Future[object] = Future()
+        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            future: Future[T] = Future()
             future.cancel()
             future.set_running_or_notify_cancel()
             return future

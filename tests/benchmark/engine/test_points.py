@@ -27,12 +27,12 @@ def test_the_papers_point_has_the_printed_rate_of_each_image():
 @pytest.mark.parametrize(
     "text", ["", "qp", "qp=", "qp=52", "qp=36.5", "quality=10", "bpp=0", "bpp=-1", "bpp=nan", "qp=x"]
 )
-def test_what_is_no_point_is_refused(text):
+def test_what_is_no_point_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="point"):
         parse_point(text, "bpg", QP)
 
 
-def test_defaults_follow_the_data_set():
+def test_defaults_follow_the_data_set() -> None:
     assert default_points("bpg", QP, "kodak") == ["paper"]
     assert default_points("bpg", QP, "photos") == ["qp=37"]
     with pytest.raises(UsageError, match="--point"):

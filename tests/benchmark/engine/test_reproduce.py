@@ -1,5 +1,9 @@
 import json
 import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,19 +12,20 @@ from isorate.cli import main
 from isorate.codecs.jpeg import Jpeg
 from isorate.engine.reproduce import Outcome, compare_rows, reproduce
 from isorate.errors import RunError, UsageError
+from isorate.image import Image
 from isorate.runs.folder import Run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, astronaut):
+def run(tmp_path_factory: pytest.TempPathFactory, astronaut: Image) -> Run:
     """Return a run of two codecs at two kinds of points."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from PIL import Image
+    from PIL import Image as PillowImage
 
     folder = tmp_path_factory.mktemp("reproduce")
     (folder / "photos").mkdir()
-    Image.fromarray(astronaut[20:195, 130:321]).save(folder / "photos" / "astronaut.png")
+    PillowImage.fromarray(astronaut[20:195, 130:321]).save(folder / "photos" / "astronaut.png")
     with ThreadPoolExecutor(1) as executor:
         return api.run(
             folder / "photos", folder / "run", anchor="jpeg:mode=integer", codecs=["jpeg:chroma=444"],
@@ -28,22 +33,24 @@ def run(tmp_path_factory, astronaut):
         )  # fmt: skip
 
 
-def test_a_run_is_reproduced_to_the_bit_without_its_images_or_the_cache(run, tmp_path, in_process):
+def test_a_run_is_reproduced_to_the_bit_without_its_images_or_the_cache(
+    run: Run, tmp_path: Path, in_process: Executor
+) -> None:
     found = reproduce(run, tmp_path / "again", executor=in_process)
     assert [item.outcome for item in found] == [Outcome.SAME_FILE] * 4
     assert Run.open(tmp_path / "again").manifest.points == run.manifest.points
 
 
 def test_other_figures_are_different_and_an_unchanged_tool_chain_explains_nothing(
-    run, tmp_path, in_process, monkeypatch
-):
+    run: Run, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encode = Jpeg.encode
     monkeypatch.setattr(Jpeg, "encode", lambda self, image, knob: encode(self, image // 2, knob))
     found = reproduce(run, tmp_path / "again", executor=in_process)
     assert {item.outcome for item in found} == {Outcome.DIFFERENT}
 
 
-def copied(run, path, change):
+def copied(run: Run, path: Path, change: Callable[[dict[str, Any], Iterable[dict[str, Any]]], None]) -> Run:
     shutil.copytree(run.path, path)
     manifest = json.loads((path / "manifest.json").read_text())
     rows = {file: json.loads(file.read_text()) for file in (path / "rows").glob("*.json")}
@@ -54,8 +61,8 @@ def copied(run, path, change):
     return Run.open(path)
 
 
-def test_other_files_of_the_same_figures_and_the_version_that_explains_them(run, tmp_path):
-    def upgrade(manifest, rows):
+def test_other_files_of_the_same_figures_and_the_version_that_explains_them(run: Run, tmp_path: Path) -> None:
+    def upgrade(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
         manifest["codecs"][0]["backend"] = "libjpeg-turbo 9"
         for row in rows:
             row["stream_sha256"] = "other"
@@ -65,8 +72,8 @@ def test_other_files_of_the_same_figures_and_the_version_that_explains_them(run,
     assert all("libjpeg-turbo 9" in item.explained for item in found)
 
 
-def test_a_library_or_the_machine_may_explain_what_no_back_end_does(run, tmp_path):
-    def change(manifest, rows):
+def test_a_library_or_the_machine_may_explain_what_no_back_end_does(run: Run, tmp_path: Path) -> None:
+    def change(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
         manifest["versions"]["torch"] = "9.9"
         manifest["platform"]["processor"] = "abacus"
         for row in rows:
@@ -78,13 +85,13 @@ def test_a_library_or_the_machine_may_explain_what_no_back_end_does(run, tmp_pat
     assert all("torch" in item.explained and "abacus" in item.explained for item in found)
 
 
-def test_a_run_without_its_pictures_is_told(run, tmp_path, in_process):
+def test_a_run_without_its_pictures_is_told(run: Run, tmp_path: Path, in_process: Executor) -> None:
     broken = copied(run, tmp_path / "broken", lambda manifest, rows: None)
     shutil.rmtree(broken.path / "originals")
     with pytest.raises(RunError, match="no original"):
         reproduce(broken, tmp_path / "again", executor=in_process)
 
-    def other(manifest, rows):
+    def other(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
         manifest["dataset"]["images"][0]["sha256"] = "another"
 
     with pytest.raises(RunError, match="not the picture of the manifest"):

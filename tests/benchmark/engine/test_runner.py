@@ -5,27 +5,30 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.codecs.jpeg import Jpeg
 from isorate.datasets.images import pixels_sha256
 from isorate.errors import CodecError, RunError, UsageError
+from isorate.image import Image
 from isorate.metrics import ms_ssim, psnr
 from isorate.runs.folder import Run
 from isorate.runs.point import AnchorPoint
 
 
-def run(two_photos, out, in_process, **more):
+def run(two_photos: Path, out: Path, in_process: Executor, **more: Any) -> Run:
     options = {"anchor": "jpeg", "codecs": ["jpeg2000"], "points": ["quality=20"], **more}
     return api.run(str(two_photos), out, executor=in_process, **options)
 
 
-def test_every_number_comes_from_the_files(two_photos, tmp_path, in_process):
+def test_every_number_comes_from_the_files(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     done = run(two_photos, tmp_path / "run", in_process, points=["quality=20", "bpp=0.6"])
     rows = done.rows()
     assert [(row.image, row.point, row.codec) for row in rows] == [
@@ -35,14 +38,15 @@ def test_every_number_comes_from_the_files(two_photos, tmp_path, in_process):
         for codec in ("jpeg", "jpeg2000")
     ]
     for row in rows:
-        source = np.asarray(Image.open(two_photos / f"{row.image}.png"))
+        source = np.asarray(PillowImage.open(two_photos / f"{row.image}.png"))
         data = (done.path / row.stream).read_bytes()
-        decoded = np.asarray(Image.open(done.path / row.decoded).convert("RGB"))
+        decoded = np.asarray(PillowImage.open(done.path / row.decoded).convert("RGB"))
         assert row.ok
         assert np.array_equal(done.original(row.image), source)
         assert row.image_sha256 == pixels_sha256(source)
         assert row.num_bytes == len(data)
         assert row.bpp == 8 * len(data) / (row.width * row.height)
+        assert row.target_bpp is not None
         assert row.residual_pct == pytest.approx(100 * (row.bpp / row.target_bpp - 1), abs=1e-9)
         assert row.psnr == pytest.approx(psnr(source, decoded))
         assert row.ms_ssim == pytest.approx(ms_ssim(source, decoded))
@@ -52,10 +56,11 @@ def test_every_number_comes_from_the_files(two_photos, tmp_path, in_process):
     anchor, matched = rows[0], rows[1]
     assert (anchor.role, anchor.knob, anchor.residual_pct) == ("anchor", 20, 0)
     assert matched.target_bpp == anchor.bpp
+    assert matched.residual_pct is not None
     assert abs(matched.residual_pct) < 1
 
 
-def test_the_manifest_says_what_was_compared(two_photos, tmp_path, in_process):
+def test_the_manifest_says_what_was_compared(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     manifest = run(two_photos, tmp_path / "run", in_process, command=["isorate", "run"]).manifest
     assert manifest == Run.open(tmp_path / "run").manifest
     assert (manifest.anchor, manifest.codec_names) == ("jpeg", ("jpeg", "jpeg2000"))
@@ -67,7 +72,9 @@ def test_the_manifest_says_what_was_compared(two_photos, tmp_path, in_process):
     assert manifest.points == (AnchorPoint(name="jpeg-quality20", kind="knob", knob="quality", value=20),)
 
 
-def test_the_same_call_continues_and_restores_what_is_missing(two_photos, tmp_path, in_process, monkeypatch):
+def test_the_same_call_continues_and_restores_what_is_missing(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "run"
     before = run(two_photos, out, in_process)
     rows = before.rows()
@@ -81,7 +88,9 @@ def test_the_same_call_continues_and_restores_what_is_missing(two_photos, tmp_pa
     assert again.manifest == before.manifest
 
 
-def test_another_configuration_is_refused_unless_told_to_overwrite(two_photos, tmp_path, in_process):
+def test_another_configuration_is_refused_unless_told_to_overwrite(
+    two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
     out = tmp_path / "run"
     first = run(two_photos, out, in_process).rows()
     with pytest.raises(RunError, match=r"points was \['jpeg-quality20'\], is \['jpeg-quality30'\]"):
@@ -94,23 +103,25 @@ def test_another_configuration_is_refused_unless_told_to_overwrite(two_photos, t
     }
 
 
-def test_changed_images_are_another_run(two_photos, tmp_path, in_process):
+def test_changed_images_are_another_run(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     run(two_photos, tmp_path / "run", in_process)
     Image.open(two_photos / "coffee.png").transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(two_photos / "coffee.png")
     with pytest.raises(RunError, match=r"image coffee: sha256 was .*, is "):
         run(two_photos, tmp_path / "run", in_process)
 
 
-def test_a_folder_that_is_something_else_is_left_alone(two_photos, tmp_path, in_process):
+def test_a_folder_that_is_something_else_is_left_alone(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     with pytest.raises(RunError, match="not empty and not a run"):
         run(two_photos, two_photos, in_process)
     assert sorted(file.name for file in two_photos.iterdir()) == ["astronaut.png", "coffee.png"]
 
 
-def test_a_failing_codec_is_a_row_and_is_tried_again(two_photos, tmp_path, in_process, monkeypatch):
+def test_a_failing_codec_is_a_row_and_is_tried_again(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from isorate.codecs.jpeg2000 import Jpeg2000
 
-    def fail(*_):
+    def fail(*_: object) -> None:
         raise CodecError("jpeg2000: no luck today")
 
     with monkeypatch.context() as patch:
@@ -120,21 +131,23 @@ def test_a_failing_codec_is_a_row_and_is_tried_again(two_photos, tmp_path, in_pr
     assert [row.ok for row in run(two_photos, tmp_path / "run", in_process).rows()] == [True] * 4
 
 
-def test_an_unexpected_error_is_a_row_that_says_where(two_photos, tmp_path, in_process, monkeypatch):
+def test_an_unexpected_error_is_a_row_that_says_where(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Jpeg, "decode", lambda *_: 1 / 0)
     rows = run(two_photos, tmp_path / "run", in_process, use_cache=False).rows()
     assert rows[0].status.startswith("failed: unexpected ZeroDivisionError: division by zero (test_runner.py:")
     assert rows[1].status == "failed: the anchor failed on this image, so there is no rate to match"
 
 
-def test_one_damaged_image_fails_its_cells_only(two_photos, tmp_path, in_process):
+def test_one_damaged_image_fails_its_cells_only(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     (two_photos / "broken.png").write_text("this is no picture")
     rows = run(two_photos, tmp_path / "run", in_process).rows()
     assert {row.image: row.ok for row in rows} == {"astronaut": True, "broken": False, "coffee": True}
     assert all("not an image" in row.status for row in rows if not row.ok)
 
 
-def test_the_same_codec_twice_gets_two_names(two_photos, tmp_path, in_process):
+def test_the_same_codec_twice_gets_two_names(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     rows = run(two_photos, tmp_path / "run", in_process, codecs=["jpeg:chroma=444"]).rows()
     assert [(row.codec, row.label) for row in rows[:2]] == [
         ("jpeg", "JPEG"),
@@ -142,7 +155,7 @@ def test_the_same_codec_twice_gets_two_names(two_photos, tmp_path, in_process):
     ]
 
 
-def test_an_unreachable_rate_is_the_nearest_and_marked(two_photos, tmp_path, in_process):
+def test_an_unreachable_rate_is_the_nearest_and_marked(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     low = run(two_photos, tmp_path / "low", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["bpp=0.02"]).rows()[
         1
     ]
@@ -150,23 +163,24 @@ def test_an_unreachable_rate_is_the_nearest_and_marked(two_photos, tmp_path, in_
         two_photos, tmp_path / "high", in_process, anchor="jpeg2000", codecs=["jpeg"], points=["cratio=1"]
     ).rows()[1]
     assert low.note == "unreachable: this is the smallest file the knob can give"
+    assert low.residual_pct is not None
     assert low.residual_pct > 100
     assert high.note.startswith("unreachable: this is the largest file")
     assert low.ok
     assert high.ok
 
 
-def test_strict_fails_the_cell_outside_the_tolerance(two_photos, tmp_path, in_process):
+def test_strict_fails_the_cell_outside_the_tolerance(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     rows = run(two_photos, tmp_path / "run", in_process, anchor="jpeg2000", codecs=["jpeg:mode=integer"],
                points=["bpp=0.5"], policy="strict", tolerance_pct=0.01).rows()  # fmt: skip
     assert any(row.status.startswith("failed: nearest size") for row in rows)
 
 
-def test_lossless_results_and_tiny_images_are_rows_too(tmp_path, in_process, astronaut):
+def test_lossless_results_and_tiny_images_are_rows_too(tmp_path: Path, in_process: Executor, astronaut: Image) -> None:
     folder = tmp_path / "tiny"
     folder.mkdir()
-    Image.fromarray(np.full((9, 5, 3), 128, np.uint8)).save(folder / "grey.png")
-    Image.fromarray(astronaut[:1, :1]).save(folder / "pixel.png")
+    PillowImage.fromarray(np.full((9, 5, 3), 128, np.uint8)).save(folder / "grey.png")
+    PillowImage.fromarray(astronaut[:1, :1]).save(folder / "pixel.png")
     done = run(folder, tmp_path / "run", in_process, points=["quality=100"])
     for row in done.rows():
         assert row.ok, row.status
@@ -175,31 +189,35 @@ def test_lossless_results_and_tiny_images_are_rows_too(tmp_path, in_process, ast
     assert json.loads((done.path / "rows" / "grey--jpeg-quality100--jpeg.json").read_text())["psnr"] == "inf"
 
 
-def test_hostile_names_stay_inside_the_run_folder(tmp_path, in_process, photo):
+def test_hostile_names_stay_inside_the_run_folder(tmp_path: Path, in_process: Executor, photo: Image) -> None:
     folder = tmp_path / "hostile"
     folder.mkdir()
     names = ["<script>alert(1)<", "ünï ₡ode 図", "a'b\"c", "x" * 200, "..dots"]
     for name in names:
-        Image.fromarray(photo[:40, :40]).save(folder / f"{name}.png")
+        PillowImage.fromarray(photo[:40, :40]).save(folder / f"{name}.png")
     done = run(folder, tmp_path / "run", in_process)
     assert sorted({row.image for row in done.rows()}) == sorted(names)
     assert all(row.ok and (done.path / row.stream).is_file() for row in done.rows())
 
 
 @pytest.mark.parametrize("what", [{"anchor": "jpg"}, {"codecs": ["nope"]}, {"points": ["qp=3"]}, {"tolerance_pct": 0}])
-def test_unusable_words_are_refused_before_anything_is_written(two_photos, tmp_path, in_process, what):
+def test_unusable_words_are_refused_before_anything_is_written(
+    two_photos: Path, tmp_path: Path, in_process: Executor, what: dict[str, Any]
+) -> None:
     with pytest.raises(UsageError):
         run(two_photos, tmp_path / "run", in_process, **what)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(two_photos, tmp_path, in_process, monkeypatch):
+def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "run"
     rows = run(two_photos, out, in_process).rows()
     real = os.fdopen
 
-    def full(handle, mode):
+    def full(handle: int, mode: str) -> Any:
         os.close(handle)
         return real(os.open("/dev/full", os.O_WRONLY), mode)
 
@@ -211,7 +229,7 @@ def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(two_photos, tmp
     assert not list(out.rglob("*.part"))
 
 
-def test_a_read_only_folder_is_one_clear_error(two_photos, tmp_path, in_process):
+def test_a_read_only_folder_is_one_clear_error(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
         run(two_photos, tmp_path / "file" / "run", in_process)
@@ -238,7 +256,7 @@ class Slow(Jpeg):
 
 
 @pytest.fixture
-def plugin(tmp_path):
+def plugin(tmp_path: Path) -> dict[str, str]:
     """An installed package with two codecs, as the environment of a child process."""
     folder = tmp_path / "site"
     info = folder / "isorate_tests-1.dist-info"
@@ -251,12 +269,12 @@ def plugin(tmp_path):
     return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
-def isorate(*words):
+def isorate(*words: object) -> list[str]:
     return [sys.executable, "-m", "isorate", *map(str, words)]
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_costs_its_cell_only(two_photos, tmp_path, plugin):
+def test_a_worker_that_dies_costs_its_cell_only(two_photos: Path, tmp_path: Path, plugin: dict[str, str]) -> None:
     words = isorate("run", "--data", two_photos, "--anchor", "jpeg", "--point", "quality=30", "--codec", "crashing",
                     "-o", tmp_path / "run", "--no-cache", "--workers", 2)  # fmt: skip
     done = subprocess.run(words, env=plugin, capture_output=True, text=True, check=False)
@@ -270,11 +288,13 @@ def test_a_worker_that_dies_costs_its_cell_only(two_photos, tmp_path, plugin):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_kill_loses_at_most_the_cell_in_work(tmp_path, plugin, coffee, how):
+def test_a_kill_loses_at_most_the_cell_in_work(
+    tmp_path: Path, plugin: dict[str, str], coffee: Image, how: signal.Signals
+) -> None:
     folder, out = tmp_path / "photos", tmp_path / "run"
     folder.mkdir()
     for row in range(6):
-        Image.fromarray(coffee[row * 50 : row * 50 + 50, :64]).save(folder / f"{row}.png")
+        PillowImage.fromarray(coffee[row * 50 : row * 50 + 50, :64]).save(folder / f"{row}.png")
     words = isorate("run", "--data", folder, "--anchor", "slow", "--point", "quality=30", "--codec", "jpeg",
                     "-o", out, "--no-cache", "--workers", 1)  # fmt: skip
     # A shell's background job ignores Ctrl-C and hands that down; a user's command does not.
