@@ -2,26 +2,29 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate.cli import learned, main
 from isorate.cli.commands import COMMANDS
 from isorate.codecs.jpeg import Jpeg
+from isorate.image import Image
 
 
 @pytest.fixture
-def said(capsys):
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], Any]:
     return capsys.readouterr
 
 
 @pytest.mark.parametrize(
     "command", [[], *([name] for name in COMMANDS), *(["learned", name] for name in learned.COMMANDS)]
 )
-def test_every_command_has_help(command, said):
+def test_every_command_has_help(command: str, said: Callable[[], Any]) -> None:
     assert main([*command, "--help"]) == 0
     text = said().out
     assert "Usage: isorate" in text
@@ -30,7 +33,7 @@ def test_every_command_has_help(command, said):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["learned", "--help"], ["learned", "export", "--help"]])
-def test_help_loads_nothing_heavy(words):
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = f"import sys; from isorate.cli import main; main({words}); print({{'torch', 'numpy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
@@ -67,7 +70,9 @@ def test_help_loads_nothing_heavy(words):
     ["nonsense"],
     ["run"],
 ])  # fmt: skip
-def test_errors_are_one_message_without_a_traceback(words, said, tmp_path, monkeypatch):
+def test_errors_are_one_message_without_a_traceback(
+    words: list[str], said: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
     out, err = said()
@@ -76,20 +81,20 @@ def test_errors_are_one_message_without_a_traceback(words, said, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-def test_encode_at_a_rate_and_decode(tmp_path, photo, said):
+def test_encode_at_a_rate_and_decode(tmp_path: Path, photo: Image, said: Callable[[], Any]) -> None:
     source, stream, back = tmp_path / "a.png", tmp_path / "a.jpg", tmp_path / "b.png"
-    Image.fromarray(photo).save(source)
+    PillowImage.fromarray(photo).save(source)
     assert main(["encode", str(source), str(stream), "--bpp", "0.8"]) == 0
     assert "libjpeg" in said().out
     rate = 8 * stream.stat().st_size / (photo.shape[0] * photo.shape[1])
     assert rate == pytest.approx(0.8, rel=0.005)
     assert main(["decode", str(stream), str(back)]) == 0
-    assert np.array_equal(np.asarray(Image.open(back)), Jpeg().decode(stream.read_bytes()))
+    assert np.array_equal(np.asarray(PillowImage.open(back)), Jpeg().decode(stream.read_bytes()))
 
 
-def test_encode_at_a_knob_value(tmp_path, photo, said):
+def test_encode_at_a_knob_value(tmp_path: Path, photo: Image, said: Callable[[], Any]) -> None:
     source, stream = tmp_path / "a.png", tmp_path / "a.bin"
-    Image.fromarray(photo).save(source)
+    PillowImage.fromarray(photo).save(source)
     words = ["encode", str(source), str(stream), "--codec", "jpeg:mode=integer,chroma=444", "--knob"]
     assert main([*words, "40"]) == 0
     assert stream.read_bytes() == Jpeg("integer", "444").encode(photo, 40)
@@ -97,7 +102,7 @@ def test_encode_at_a_knob_value(tmp_path, photo, said):
     assert "from 1 to 100" in said().err
 
 
-def test_codecs_as_text_and_json(said):
+def test_codecs_as_text_and_json(said: Callable[[], Any]) -> None:
     assert main(["codecs"]) == 0
     assert "jpeg2000" in said().out
     assert main(["codecs", "--json"]) == 0
@@ -108,7 +113,7 @@ def test_codecs_as_text_and_json(said):
     }  # fmt: skip
 
 
-def test_datasets(said):
+def test_datasets(said: Callable[[], Any]) -> None:
     assert main(["datasets"]) == 0
     out = said().out
     assert "kodak" in out
@@ -122,7 +127,7 @@ COLUMNS = (
 
 
 @pytest.mark.slow
-def test_the_main_job_from_the_command_line(two_photos, tmp_path, said):
+def test_the_main_job_from_the_command_line(two_photos: Path, tmp_path: Path, said: Callable[[], Any]) -> None:
     out = tmp_path / "run"
     assert (
         main(

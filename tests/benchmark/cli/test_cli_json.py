@@ -1,17 +1,22 @@
 """JSON for scripts: one document on standard output, and nothing else there."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate.cli import main
+from isorate.image import Image
 
 
 @pytest.fixture
-def printed(capsys):
-    def run(*words, code=0):
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    def run(*words: str, code: int = 0) -> Any:
         capsys.readouterr()
         assert main(list(words)) == code
         return json.loads(capsys.readouterr().out)
@@ -19,16 +24,18 @@ def printed(capsys):
     return run
 
 
-def test_encode(printed, tmp_path, photo):
+def test_encode(printed: Callable[..., Any], tmp_path: Path, photo: Image) -> None:
     source, out = tmp_path / "a.png", tmp_path / "a.jpg"
-    Image.fromarray(photo).save(source)
+    PillowImage.fromarray(photo).save(source)
     said = printed("encode", str(source), str(out), "--bpp", "0.8", "--json")
     assert said["bytes"] == out.stat().st_size
     assert said["bpp"] == pytest.approx(0.8, rel=0.005)
     assert printed("encode", str(source), str(out), "--knob", "30", "--json")["knobs"] == [30]
 
 
-def test_run(printed, tmp_path, two_photos, in_process, monkeypatch):
+def test_run(
+    printed: Callable[..., Any], tmp_path: Path, two_photos: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("isorate.engine.execution.worker_pool", lambda workers: nullcontext(in_process))
     words = [
         "run",
@@ -44,7 +51,7 @@ def test_run(printed, tmp_path, two_photos, in_process, monkeypatch):
     assert printed(*words, "--json") == {"run": str(tmp_path / "r"), "rows": 4, "failed": 0, "noted": 0}
 
 
-def test_datasets(printed):
+def test_datasets(printed: Callable[..., Any]) -> None:
     listed = {entry["name"]: entry for entry in printed("datasets", "--json")}
     assert listed["samples"]["where"].startswith("found")
     assert listed["kodak"]["images"] == 24

@@ -1,4 +1,6 @@
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,20 +18,20 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_configured():
+def _nothing_configured() -> Iterator[None]:
     yield
     configure([])
 
 
-def read(text, where="/home/me/isorate.toml"):
+def read(text: str, where: str = "/home/me/isorate.toml") -> Settings:
     return read_settings(TomlFile(text, where))
 
 
-def test_an_empty_file_gives_the_defaults():
+def test_an_empty_file_gives_the_defaults() -> None:
     assert read("") == Settings()
 
 
-def test_every_key_reaches_the_settings():
+def test_every_key_reaches_the_settings() -> None:
     found = read("""
 data = "photos"
 anchor = "bpg:chroma=420"
@@ -75,19 +77,21 @@ absolute = 0.5
     ("a = 1\na = [2\nb = 1", ":3: no valid TOML"),
     ("text = '''\nanchr = 1\n'''\nanchro = 2", ":1: no key 'text'"),
 ])  # fmt: skip
-def test_mistakes_name_the_line_and_the_nearest_key(text, said):
+def test_mistakes_name_the_line_and_the_nearest_key(text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         read(text, "isorate.toml")
     assert str(error.value).startswith(f"isorate.toml{said}")
 
 
-def test_what_looks_like_a_key_inside_a_text_is_none():
+def test_what_looks_like_a_key_inside_a_text_is_none() -> None:
     file = TomlFile("a = '''\nb = 1\n'''\nb = 2\n[t]\nb = 3\n[[l]]\nb = 4\n[[l]]\nb = 5\n", "f")
     lines = [str(file.error(place, "x")) for place in (("b",), ("t", "b"), ("l", 0, "b"), ("l", 1, "b"), ("l", 1, "c"))]
     assert lines == ["f:4: x", "f:6: x", "f:8: x", "f:10: x", "f:9: x"]
 
 
-def test_init_writes_a_file_that_is_valid_with_every_comment_removed(tmp_path, monkeypatch, capsys):
+def test_init_writes_a_file_that_is_valid_with_every_comment_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["init"]) == 0
     text = Path("isorate.toml").read_text()
@@ -106,12 +110,14 @@ def test_init_writes_a_file_that_is_valid_with_every_comment_removed(tmp_path, m
     assert main(["init", "--force"]) == 0
 
 
-def test_the_documented_keys_are_the_files():
+def test_the_documented_keys_are_the_files() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     assert all(f"`{key}`" in text for key in PLAIN)
 
 
-def test_the_command_line_counts_more_than_the_file(two_photos, tmp_path, monkeypatch, in_process):
+def test_the_command_line_counts_more_than_the_file(
+    two_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: Executor
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("isorate.toml").write_text(
         f'data = "{two_photos}"\nanchor = "jpeg"\ncodecs = ["jpeg:chroma=444"]\npoints = ["quality=30"]\n'
@@ -128,7 +134,9 @@ def test_the_command_line_counts_more_than_the_file(two_photos, tmp_path, monkey
     assert Run.open(Path("other")).manifest.point_names == ("jpeg-quality50",)
 
 
-def test_a_run_without_a_folder_is_told_how_to_name_it(tmp_path, monkeypatch, capsys):
+def test_a_run_without_a_folder_is_told_how_to_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--data", "samples"]) == 2
     assert "--out FOLDER" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from isorate.runs.folder import Run
 
 
 @pytest.fixture
-def small(tmp_path, two_photos, capsys):
+def small(tmp_path: Path, two_photos: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, Path]:
     """A run of two pictures and its baseline, in which another numpy made the numbers."""
     run, baseline = tmp_path / "run", tmp_path / "baseline.json"
     words = ["run", "--data", str(two_photos), "--anchor", "jpeg", "--codec", "jpeg2000", "--point", "quality=30"]
@@ -35,7 +35,7 @@ def isorate(*words: object, **environment: str) -> subprocess.CompletedProcess[b
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
-def test_a_stdout_of_any_encoding_changes_no_verdict(small, encoding):
+def test_a_stdout_of_any_encoding_changes_no_verdict(small: tuple[Path, Path], encoding: str) -> None:
     run, baseline = small
     done = isorate("check", run, "-b", baseline, PYTHONIOENCODING=encoding)
     assert done.returncode == 2, done.stderr
@@ -46,7 +46,7 @@ def test_a_stdout_of_any_encoding_changes_no_verdict(small, encoding):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_disk_is_no_verdict(small):
+def test_a_full_disk_is_no_verdict(small: tuple[Path, Path]) -> None:
     run, baseline = small
     with Path("/dev/full").open("wb") as full:
         words = [sys.executable, "-m", "isorate", "check", str(run), "-b", str(baseline)]
@@ -55,8 +55,10 @@ def test_a_full_disk_is_no_verdict(small):
     assert done.stderr.decode().strip() == "isorate: No space left on device"
 
 
-def test_a_fault_of_isorate_is_no_verdict_and_says_so(small, monkeypatch, capsys):
-    def broken(*_, **__):
+def test_a_fault_of_isorate_is_no_verdict_and_says_so(
+    small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(Run, "rows", broken)
@@ -81,7 +83,15 @@ def test_a_fault_of_isorate_is_no_verdict_and_says_so(small, monkeypatch, capsys
         (["decode", "PHOTO", "PHOTO", "--codec", "jpeg"], "is the file to decode itself"),
     ],
 )
-def test_a_users_mistake_is_one_line(small, two_photos, tmp_path, monkeypatch, capsys, words, message):
+def test_a_users_mistake_is_one_line(
+    small: tuple[Path, Path],
+    two_photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     photo = two_photos / "coffee.png"
     before = photo.read_bytes()
