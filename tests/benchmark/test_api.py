@@ -1,6 +1,10 @@
 """``isorate.run`` from Python: codecs by name and as instances."""
 
 import importlib
+from concurrent.futures import Executor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -36,14 +40,14 @@ class Taken(Jpeg):
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     (tmp_path / "isorate_test_codecs.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     return importlib.import_module("isorate_test_codecs")
 
 
 @pytest.mark.slow
-def test_instances_reach_the_worker_processes(module, two_photos, tmp_path):
+def test_instances_reach_the_worker_processes(module: Any, two_photos: Path, tmp_path: Path) -> None:
     codecs = [Jpeg(chroma="444"), module.Mine(turned=True), module.Long(7)]
     run = isorate.run(
         two_photos, tmp_path / "run", anchor=Jpeg(mode="integer"), codecs=codecs, points=["quality=20"],
@@ -55,10 +59,14 @@ def test_instances_reach_the_worker_processes(module, two_photos, tmp_path):
     assert rows["jpeg:chroma=444"].options["chroma"] == "444"
     assert rows["mine"].options["turned"] is True
     assert rows["long"].options == {"quality_offset": 7}
-    assert rows["long"].knob == rows["jpeg:mode=integer"].knob + 7
+    anchor = rows["jpeg:mode=integer"]
+    assert anchor.knob is not None
+    assert rows["long"].knob == anchor.knob + 7
 
 
-def test_a_run_of_instances_of_registered_codecs_reproduces(two_photos, tmp_path, in_process):
+def test_a_run_of_instances_of_registered_codecs_reproduces(
+    two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
     run = isorate.run(
         two_photos, tmp_path / "run", anchor=Jpeg(), codecs=[Jpeg(progressive=True)], points=["quality=20"],
         images=["coffee"], executor=in_process,
@@ -68,24 +76,24 @@ def test_a_run_of_instances_of_registered_codecs_reproduces(two_photos, tmp_path
     assert {item.outcome for item in again} == {Outcome.SAME_FILE}
 
 
-def test_an_instance_is_its_name_and_options_where_these_make_it(module):
+def test_an_instance_is_its_name_and_options_where_these_make_it(module: Any) -> None:
     assert CodecSpec.of(Jpeg(optimize=False)) == CodecSpec.parse("jpeg:optimize=False")
     assert CodecSpec.of(Jpeg()).instance is None
     mine = module.Mine(turned=True)
-    assert CodecSpec.of(mine).instance is mine
     assert CodecSpec.of(mine).text == "mine:turned=true"
+    assert CodecSpec.of(mine).instance is mine
 
 
-def test_what_cannot_take_part_is_told_before_anything_runs(module):
+def test_what_cannot_take_part_is_told_before_anything_runs(module: Any) -> None:
     with pytest.raises(UsageError, match="codec jpeg: Taken has a registered codec's name"):
         CodecSpec.of(module.Taken())
     with pytest.raises(UsageError, match="codec local: it does not pickle"):
         CodecSpec.of(local_codec())
 
 
-def test_two_codecs_of_one_name_are_told(module, two_photos, tmp_path):
-    class Mine(module.Mine):
-        def __reduce__(self):
+def test_two_codecs_of_one_name_are_told(module: Any, two_photos: Path, tmp_path: Path) -> None:
+    class Mine(module.Mine):  # type: ignore[misc]
+        def __reduce__(self) -> tuple[type, tuple[()]]:
             return module.Mine, ()
 
     with pytest.raises(UsageError, match="two codecs are called mine"):

@@ -1,13 +1,15 @@
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from isorate.cli import main
-from isorate.doctor import State, examine, stops
+from isorate.doctor import Found, State, examine, stops
 
 
 @pytest.fixture(autouse=True)
-def _bare_machine(monkeypatch, tmp_path):
+def _bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without bpgenc, Kodak or a configuration."""
     for name in ("ISORATE_BPGENC", "ISORATE_BPGDEC", "ISORATE_KODAK_DIR"):
         monkeypatch.delenv(name, raising=False)
@@ -15,13 +17,11 @@ def _bare_machine(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def look(data="samples", codecs=("jpeg",), out="run"):
-    from pathlib import Path
-
+def look(data: str = "samples", codecs: Sequence[str] = ("jpeg",), out: str = "run") -> dict[tuple[str, str], Found]:
     return {(item.group, item.name): item for item in examine(data, codecs, Path(out))}
 
 
-def test_everything_is_looked_at():
+def test_everything_is_looked_at() -> None:
     found = look()
     assert {group for group, _ in found} == {"codec", "program", "library", "data", "machine"}
     assert "libjpeg" in found["codec", "jpeg"].text
@@ -32,7 +32,7 @@ def test_everything_is_looked_at():
     assert "GiB" in found["machine", "run folder"].text
 
 
-def test_only_what_the_configuration_needs_stops_it():
+def test_only_what_the_configuration_needs_stops_it() -> None:
     assert not stops(look(codecs=("bpg", "jpeg")).values())
     lacking = stops(look(codecs=("bpg:backend=bpgenc", "jpeg")).values())
     assert [item.name for item in lacking] == ["bpg:backend=bpgenc"]
@@ -40,7 +40,9 @@ def test_only_what_the_configuration_needs_stops_it():
     assert [item.name for item in stops(look(codecs=("jpg",)).values())] == ["jpg"]
 
 
-def test_kodak_can_be_downloaded_but_a_folder_that_was_named_must_be_whole(tmp_path, monkeypatch):
+def test_kodak_can_be_downloaded_but_a_folder_that_was_named_must_be_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert look(data="kodak")["data", "kodak"].state is State.WARNING
     monkeypatch.setenv("ISORATE_KODAK_DIR", str(tmp_path))
     lacking = stops(look(data="kodak").values())
@@ -48,12 +50,12 @@ def test_kodak_can_be_downloaded_but_a_folder_that_was_named_must_be_whole(tmp_p
     assert not stops(look(data="samples").values())
 
 
-def test_a_folder_that_cannot_be_written_stops_a_run(tmp_path):
+def test_a_folder_that_cannot_be_written_stops_a_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert [item.name for item in stops(look(out=str(tmp_path / "file" / "run")).values())] == ["run folder"]
 
 
-def test_exit_codes_and_json(capsys):
+def test_exit_codes_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--data", "samples"]) == 0
     assert "can run" in capsys.readouterr().out
     assert main(["doctor", "--data", "samples", "--anchor", "bpg:backend=bpgenc"]) == 1

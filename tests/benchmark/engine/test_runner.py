@@ -105,7 +105,9 @@ def test_another_configuration_is_refused_unless_told_to_overwrite(
 
 def test_changed_images_are_another_run(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:
     run(two_photos, tmp_path / "run", in_process)
-    Image.open(two_photos / "coffee.png").transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(two_photos / "coffee.png")
+    with PillowImage.open(two_photos / "coffee.png") as opened:
+        flipped = opened.transpose(PillowImage.Transpose.FLIP_TOP_BOTTOM)
+    flipped.save(two_photos / "coffee.png")
     with pytest.raises(RunError, match=r"image coffee: sha256 was .*, is "):
         run(two_photos, tmp_path / "run", in_process)
 

@@ -1,4 +1,5 @@
 import codecs
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from isorate.files.toml import TomlFile
     b"anchor = 'jpeg'\r\nout = 'r'\r\n",
     b"anchor = 'jpeg'\rout = 'r'\r",
 ])  # fmt: skip
-def test_every_editors_line_ends_and_mark_are_read(tmp_path, data):
+def test_every_editors_line_ends_and_mark_are_read(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "isorate.toml"
     file.write_bytes(data)
     read = TomlFile.read(file)
@@ -27,13 +28,13 @@ def test_every_editors_line_ends_and_mark_are_read(tmp_path, data):
         ("anchor = 'jpég'".encode("latin-1"), "is not UTF-8; save it as UTF-8"),
     ],
 )
-def test_another_encoding_is_named(tmp_path, data, said):
+def test_another_encoding_is_named(tmp_path: Path, data: bytes, said: str) -> None:
     file = tmp_path / "isorate.toml"
     file.write_bytes(data)
     with pytest.raises(UsageError, match=said):
         TomlFile.read(file)
 
 
-def test_a_folder_in_its_place_is_told(tmp_path):
+def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Is a directory"):
         TomlFile.read(tmp_path)

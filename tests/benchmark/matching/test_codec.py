@@ -7,6 +7,7 @@ import pytest
 from isorate.codecs.base import Knob, TwoKnobCodec
 from isorate.codecs.jpeg import Jpeg
 from isorate.errors import MatchError
+from isorate.image import Image
 from isorate.matching.codec import match
 
 
@@ -20,19 +21,20 @@ class Synthetic(TwoKnobCodec):
     backend = "none"
     options: ClassVar = {}
 
-    def __init__(self):
-        self.calls = []
+    def __init__(self) -> None:
+        self.calls: list[tuple[float, float]] = []
 
-    def encode(self, image, knob, fine=None):
+    def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
+        assert fine is not None
         self.calls.append((knob, fine))
         return bytes(round(30_000 * (knob / 1e-3) ** -0.45 * fine**-0.8))
 
-    def decode(self, data):
+    def decode(self, data: bytes) -> Image:
         raise NotImplementedError
 
 
 @pytest.mark.parametrize("bpp", [0.2, 0.5, 0.9])
-def test_two_knobs_coarse_then_fine(bpp):
+def test_two_knobs_coarse_then_fine(bpp: float) -> None:
     codec, image = Synthetic(), np.zeros((512, 768, 3), np.uint8)
     data, found = match(codec, image, bpp)
     assert abs(found.residual_pct) <= 0.5
@@ -44,7 +46,7 @@ def test_two_knobs_coarse_then_fine(bpp):
 
 
 @pytest.mark.parametrize("bpp", [0.02, 8.0])
-def test_two_knobs_reach_beyond_the_coarse_range_then_say_unreachable(bpp):
+def test_two_knobs_reach_beyond_the_coarse_range_then_say_unreachable(bpp: float) -> None:
     codec, image = Synthetic(), np.zeros((512, 768, 3), np.uint8)
     _, found = match(codec, image, bpp)
     assert found.unreachable
@@ -52,13 +54,13 @@ def test_two_knobs_reach_beyond_the_coarse_range_then_say_unreachable(bpp):
     assert math.isclose(found.residual_pct, 100 * (found.best.num_bytes / (bpp * 512 * 768 / 8) - 1))
 
 
-def test_match_returns_the_best_file(photo):
+def test_match_returns_the_best_file(photo: Image) -> None:
     data, found = match(Jpeg(mode="integer"), photo, 0.7)
     assert len(data) == found.best.num_bytes
     assert data == Jpeg(mode="integer").encode(photo, found.best.knob)
 
 
 @pytest.mark.parametrize("image", [np.zeros((5, 5), np.uint8), np.zeros((5, 5, 4), np.uint8), np.zeros((5, 5, 3))])
-def test_match_refuses_what_is_no_8_bit_rgb_image(image):
+def test_match_refuses_what_is_no_8_bit_rgb_image(image: Image) -> None:
     with pytest.raises(MatchError, match="uint8 is needed"):
         match(Jpeg(), image, 1.0)

@@ -1,25 +1,27 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isorate.codecs.jpeg import Jpeg
 from isorate.errors import ImageError
+from isorate.image import Image
 from isorate.metrics import ms_ssim, psnr
 
 
-def test_psnr_is_over_all_samples(photo):
+def test_psnr_is_over_all_samples(photo: Image) -> None:
     noisy = np.clip(photo.astype(int) + np.array([10, 0, 0]), 0, 255).astype(np.uint8)
     error = np.mean((noisy.astype(float) - photo) ** 2)
     assert psnr(photo, noisy) == pytest.approx(10 * math.log10(255**2 / error))
 
 
-def test_identical_images_give_infinity_and_one(photo):
+def test_identical_images_give_infinity_and_one(photo: Image) -> None:
     assert psnr(photo, photo.copy()) == math.inf
     assert ms_ssim(photo, photo.copy()) == pytest.approx(1)
 
 
-def test_ms_ssim_a_channel_at_a_time_is_the_librarys_own(photo):
+def test_ms_ssim_a_channel_at_a_time_is_the_librarys_own(photo: Image) -> None:
     import torch
     from pytorch_msssim import ms_ssim as library
 
@@ -29,12 +31,12 @@ def test_ms_ssim_a_channel_at_a_time_is_the_librarys_own(photo):
 
 
 @pytest.mark.parametrize(("side", "defined"), [(160, False), (161, True)])
-def test_ms_ssim_needs_a_side_above_160(astronaut, side, defined):
+def test_ms_ssim_needs_a_side_above_160(astronaut: Image, side: int, defined: bool) -> None:
     image = astronaut[:side, :200]
     assert (ms_ssim(image, image) is not None) == defined
 
 
-def test_different_shapes_are_refused(photo):
+def test_different_shapes_are_refused(photo: Image) -> None:
     with pytest.raises(ImageError, match="shape"):
         psnr(photo, photo[1:])
     with pytest.raises(ImageError, match="shape"):
@@ -42,10 +44,10 @@ def test_different_shapes_are_refused(photo):
 
 
 @pytest.mark.kodak
-def test_the_supplementarys_jpeg_row_to_the_digit(kodak_dir):
-    from PIL import Image
+def test_the_supplementarys_jpeg_row_to_the_digit(kodak_dir: Path) -> None:
+    from PIL import Image as PillowImage
 
-    image = np.asarray(Image.open(kodak_dir / "kodim15.png").convert("RGB"))
+    image = np.asarray(PillowImage.open(kodak_dir / "kodim15.png").convert("RGB"))
     codec = Jpeg(mode="integer")
     data = codec.encode(image, 9)
     decoded = codec.decode(data)

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,11 +18,11 @@ ROWS = st.builds(
 
 
 @given(ROWS)
-def test_a_row_survives_json(row):
+def test_a_row_survives_json(row: Row) -> None:
     assert Row.from_json(row.to_json()) == row
 
 
-def test_rows_of_another_version_are_named():
+def test_rows_of_another_version_are_named() -> None:
     with pytest.raises(RunError, match=r"here\.json: unknown fields \['colour'\]"):
         Row.from_json({"colour": 1}, "here.json")
     with pytest.raises(RunError, match=r"here\.json: .*missing"):
@@ -29,7 +30,7 @@ def test_rows_of_another_version_are_named():
 
 
 @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
-def test_file_names_are_safe_and_different_for_different_names(a, b):
+def test_file_names_are_safe_and_different_for_different_names(a: str, b: str) -> None:
     for name in (safe_name(a), safe_name(b)):
         assert len(name) <= 80
         assert not name.startswith(".")
@@ -37,7 +38,7 @@ def test_file_names_are_safe_and_different_for_different_names(a, b):
     assert (safe_name(a) == safe_name(b)) == (a == b)
 
 
-def test_what_is_no_run_is_told(tmp_path):
+def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run there"):
         Run.open(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
