@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 import skimage.data
 import torch
@@ -102,7 +103,7 @@ def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POI
             "points": [f"webp-quality{quality}" for quality in points],
             "policy": "nearest",
             "tolerance_pct": 0.5,
-            "versions": {"isorate": "0.1.0", "python": "3.11", "pillow": PillowImage.__version__},
+            "versions": {"isorate": "0.1.0", "python": "3.11", "pillow": PIL.__version__},
             "platform": {"system": "Linux", "machine": "x86_64", "cpu_count": 2},
             "git_commit": None,
             **manifest,
@@ -122,14 +123,16 @@ def _write_point(run: Run, name: str, image: Image, quality: int) -> None:
     for codec, about in CODECS.items():
         is_anchor = codec == "webp"
         knob, data, trace = (
-            (quality, anchor, [[quality, len(anchor)]]) if is_anchor else _match(image, codec, len(anchor))
+            (float(quality), anchor, [[float(quality), len(anchor)]])
+            if is_anchor
+            else _match(image, codec, len(anchor))
         )
         decoded = np.asarray(PillowImage.open(io.BytesIO(data)).convert("RGB"))
         run.write_row(
             Row(
                 image=name, width=image.shape[1], height=image.shape[0], image_sha256=_digest(image),
                 codec=codec, label=about["label"], options=about["options"],
-                backend=f"Pillow {PillowImage.__version__}",
+                backend=f"Pillow {PIL.__version__}",
                 role=ANCHOR if is_anchor else MATCHED, point=point, knob_name=about["knob"], knob=knob,
                 target_bpp=bpp(len(anchor), image), num_bytes=len(data), header_bytes=300 if codec == "jpeg" else None,
                 bpp=bpp(len(data), image), residual_pct=100 * (len(data) / len(anchor) - 1),

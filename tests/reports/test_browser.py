@@ -316,7 +316,8 @@ def test_a_drawn_box_becomes_crops_with_local_psnr_and_toml(watched: Watched, ad
         "() => { const nodes = [...document.querySelectorAll('#box-crops .value')];"
         " return nodes.length && nodes.every((node) => !node.textContent.includes('…')); }"
     )
-    box = Box("box", "astronaut", *map(int, fragment(page)["box"].split(",")), zoom=5)
+    x, y, width, height = map(int, fragment(page)["box"].split(","))
+    box = Box("box", "astronaut", x, y, width, height, zoom=5)
     assert (box.x, box.y) == pytest.approx((108, 118), abs=1)
     assert (box.width, box.height) == pytest.approx((50, 32), abs=1)
     assert page.locator("#box-toml").input_value() == box.toml()

@@ -1,6 +1,9 @@
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +17,13 @@ from isorate.runs.row import ANCHOR, MATCHED, Row
 POINTS = {"jpeg-quality10": 4000, "jpeg-quality20": 8000, "jpeg-quality40": 16000, "jpeg-quality80": 32000}
 
 
-def make_run(path, edit=lambda row: row, images=("a", "b", "<c>"), versions=None):
-    manifest = {
+def make_run(
+    path: Path,
+    edit: Callable[[Row], Row] = lambda row: row,
+    images: Sequence[str] = ("a", "b", "<c>"),
+    versions: dict[str, str] | None = None,
+) -> Run:
+    manifest: dict[str, Any] = {
         "title": "t",
         "dataset": {"name": "d", "images": [{"name": i, "width": 256, "height": 256, "sha256": i} for i in images]},
         "anchor": "jpeg",
@@ -42,21 +50,25 @@ def make_run(path, edit=lambda row: row, images=("a", "b", "<c>"), versions=None
     return run
 
 
-def better(row):
+def better(row: Row) -> Row:
+    assert row.psnr is not None
     return replace(row, psnr=row.psnr + 0.5) if row.codec == "jpeg2000" else row
 
 
-def test_differences_wins_and_bd_rate(tmp_path):
+def test_differences_wins_and_bd_rate(tmp_path: Path) -> None:
     compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", better))
     jpeg, jpeg2000 = compared.codecs
-    assert (jpeg.psnr.mean, jpeg.wins_psnr, jpeg.bd_psnr.percent) == (0, 0.5, pytest.approx(0, abs=1e-6))
+    assert jpeg.psnr is not None
+    assert jpeg2000.psnr is not None
+    assert (jpeg.psnr.mean, jpeg.wins_psnr) == (0, 0.5)
+    assert jpeg.bd_psnr.percent == pytest.approx(0, abs=1e-6)
     assert jpeg2000.psnr.mean == pytest.approx(0.5)
     assert (jpeg2000.wins_psnr, jpeg2000.wins_ms_ssim) == (1, 0.5)
     # 3 dB a doubling: 0.5 dB are worth 2 ** (-1/6) - 1 of the rate
     assert jpeg2000.bd_psnr.percent == pytest.approx(100 * (2 ** (-1 / 6) - 1), abs=0.2)
 
 
-def test_text_and_page_say_the_same_and_escape(tmp_path):
+def test_text_and_page_say_the_same_and_escape(tmp_path: Path) -> None:
     compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", better))
     printed, page = text(compared), html(compared)
     for said in ("+0.500", "100%", "JPEG2000"):
@@ -66,7 +78,7 @@ def test_text_and_page_say_the_same_and_escape(tmp_path):
     assert "<c>" not in page
 
 
-def test_a_change_is_marked_by_its_sign(tmp_path):
+def test_a_change_is_marked_by_its_sign(tmp_path: Path) -> None:
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", better)
     gained, lost = html(compare_runs(first, second)), html(compare_runs(second, first))
     assert gained.count('<td class="better">+0.5000</td>') == lost.count('<td class="worse">−0.5000</td>') == 12
@@ -74,23 +86,25 @@ def test_a_change_is_marked_by_its_sign(tmp_path):
     assert 'class="better"' not in lost
 
 
-def test_an_identical_picture_leaves_the_json_strict_and_the_rest_its_mean(tmp_path):
-    def edit(row):
+def test_an_identical_picture_leaves_the_json_strict_and_the_rest_its_mean(tmp_path: Path) -> None:
+    def edit(row: Row) -> Row:
         return replace(row, psnr=math.inf) if (row.image, row.codec) == ("a", "jpeg2000") else better(row)
 
     compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", edit))
     jpeg2000 = compared.codecs[1]
+    assert jpeg2000.psnr is not None
     assert jpeg2000.psnr.mean == pytest.approx(0.5)
     assert jpeg2000.psnr.count == 8
     assert jpeg2000.bd_psnr.percent == pytest.approx(100 * (2 ** (-1 / 6) - 1), abs=0.2)
     json.loads(to_json(compared), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_what_cannot_be_compared_is_told(tmp_path):
-    def edit(row):
+def test_what_cannot_be_compared_is_told(tmp_path: Path) -> None:
+    def edit(row: Row) -> Row:
         if row.image == "a":
             return replace(row, image_sha256="other")
         if row.codec == "jpeg":
+            assert row.num_bytes is not None
             return replace(row, num_bytes=row.num_bytes + 400, status="ok" if row.image == "b" else "failed: x")
         return row
 
@@ -104,7 +118,7 @@ def test_what_cannot_be_compared_is_told(tmp_path):
     assert "python 3.11 → 3.12" in said
 
 
-def test_the_command_writes_text_json_and_html(tmp_path, capsys):
+def test_the_command_writes_text_json_and_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path / "a")
     make_run(tmp_path / "b", better)
     words = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]

@@ -36,7 +36,7 @@ def test_an_infinite_psnr_is_null_in_json_and_reads_back(hostile_run: Run, tmp_p
 
 @given(st.lists(st.tuples(st.floats(0.01, 20), st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=6))
 def test_a_curve_survives_a_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, values: list[tuple[float, ...]]
+    tmp_path_factory: pytest.TempPathFactory, values: list[tuple[float, float, float]]
 ) -> None:
     points = tuple(sorted((CurvePoint(*some) for some in values), key=lambda point: point.bpp))
     file = tmp_path_factory.mktemp("curve") / "curve.json"
