@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,25 +12,25 @@ from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError, ImageError
 
 
-def test_the_samples_are_real_photographs_without_a_download(tmp_path):
+def test_the_samples_are_real_photographs_without_a_download(tmp_path: Path) -> None:
     dataset = open_dataset("samples", tmp_path)
     assert [source.name for source in dataset.sources] == ["astronaut", "chelsea", "coffee"]
     assert all(not source.load().lossy for source in dataset.sources)
 
 
-def test_a_folder_is_ordered_by_name_and_skips_other_files(two_photos):
+def test_a_folder_is_ordered_by_name_and_skips_other_files(two_photos: Path) -> None:
     (two_photos / "notes.txt").write_text("")
     dataset = open_dataset(str(two_photos), two_photos)
     assert [source.name for source in dataset.sources] == ["astronaut", "coffee"]
 
 
-def test_equal_stems_stay_apart(two_photos):
+def test_equal_stems_stay_apart(two_photos: Path) -> None:
     Image.open(two_photos / "coffee.png").save(two_photos / "coffee.bmp")
     dataset = open_dataset(str(two_photos), two_photos)
     assert [source.name for source in dataset.sources] == ["astronaut", "coffee.bmp", "coffee.png"]
 
 
-def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no such folder"):
         open_dataset(str(tmp_path / "nowhere"), tmp_path)
@@ -37,13 +38,13 @@ def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
         open_dataset(str(tmp_path / "empty"), tmp_path)
 
 
-def test_a_file_that_bears_kodaks_name_must_be_kodaks(two_photos):
+def test_a_file_that_bears_kodaks_name_must_be_kodaks(two_photos: Path) -> None:
     (two_photos / "coffee.png").rename(two_photos / "kodim07.png")
     with pytest.raises(DatasetError, match=r"kodim07\.png: not the published"):
         open_dataset(str(two_photos), two_photos)
 
 
-def test_only_some_images(two_photos):
+def test_only_some_images(two_photos: Path) -> None:
     dataset = open_dataset(str(two_photos), two_photos)
     assert [source.name for source in dataset.only(["coffee"]).sources] == ["coffee"]
     with pytest.raises(ImageError, match="no image tea"):
@@ -51,7 +52,7 @@ def test_only_some_images(two_photos):
 
 
 @pytest.mark.kodak
-def test_kodak_in_the_users_folder_is_checked(kodak_dir, tmp_path, monkeypatch):
+def test_kodak_in_the_users_folder_is_checked(kodak_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT, str(kodak_dir))
     dataset = open_dataset("kodak", tmp_path)
     assert len(dataset.sources) == 24
@@ -68,10 +69,10 @@ def test_kodak_in_the_users_folder_is_checked(kodak_dir, tmp_path, monkeypatch):
         open_dataset("kodak", tmp_path)
 
 
-def test_without_a_network_one_error_says_what_to_do(tmp_path, monkeypatch):
+def test_without_a_network_one_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENVIRONMENT, raising=False)
 
-    def unreachable(*_):
+    def unreachable(*_: object) -> None:
         raise OSError("no route")
 
     monkeypatch.setattr(download, "_retrieve", unreachable)
@@ -84,10 +85,10 @@ def test_without_a_network_one_error_says_what_to_do(tmp_path, monkeypatch):
     assert not list((tmp_path / "kodak").glob("*.png"))
 
 
-def test_a_mirror_that_fails_is_tried_last_for_the_next_file(tmp_path, monkeypatch):
+def test_a_mirror_that_fails_is_tried_last_for_the_next_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest, asked = load_manifest("kodak"), []
 
-    def retrieve(url, sha256, name, folder):
+    def retrieve(url: str, sha256: str, name: str, folder: Path) -> None:
         asked.append(url)
         if url.startswith(manifest.mirrors[0].partition("{")[0]):
             raise OSError("down")

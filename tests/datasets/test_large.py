@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
+
+from isorate.image import Image
 
 CODE = """
 import resource, sys
@@ -21,9 +24,9 @@ print(image.shape, psnr(image, decoded) > 25, resource.getrusage(resource.RUSAGE
 
 
 @pytest.mark.slow
-def test_8000_by_6000(tmp_path, astronaut):
+def test_8000_by_6000(tmp_path: Path, astronaut: Image) -> None:
     path = tmp_path / "large.png"
-    Image.fromarray(np.tile(astronaut, (12, 16, 1))[:6000, :8000]).save(path, compress_level=1)
+    PillowImage.fromarray(np.tile(astronaut, (12, 16, 1))[:6000, :8000]).save(path, compress_level=1)
     done = subprocess.run([sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     shape, good, megabytes = done.stdout.strip().rpartition(") ")[0] + ")", *done.stdout.split()[-2:]
