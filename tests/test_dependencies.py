@@ -56,7 +56,7 @@ def distributions(folders: list[str]) -> dict[str, str]:
     return found
 
 
-def test_what_the_package_imports_is_declared_and_the_other_way_round():
+def test_what_the_package_imports_is_declared_and_the_other_way_round() -> None:
     imported = distributions(["benchmark", "codecs", "datasets", "reports"])
     optional = declared()["compressai"] | OPTIONAL.keys()
     assert {name: file for name, file in imported.items() if name not in declared()[""] | optional} == {}
@@ -64,19 +64,19 @@ def test_what_the_package_imports_is_declared_and_the_other_way_round():
     assert optional - imported.keys() == set()
 
 
-def test_what_the_tests_import_is_declared():
+def test_what_the_tests_import_is_declared() -> None:
     imported = distributions(["tests", "examples"])
     known = set().union(*declared().values())
     assert {name: file for name, file in imported.items() if name not in known} == {}
 
 
-def test_every_dependency_has_a_lower_bound():
+def test_every_dependency_has_a_lower_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     assert [line for line in lines if not re.match(r"[A-Za-z0-9._-]+>=\d", line)] == []
 
 
-def test_the_lock_holds_every_dependency_at_one_version():
+def test_the_lock_holds_every_dependency_at_one_version() -> None:
     lines = [
         line
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

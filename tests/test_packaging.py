@@ -20,7 +20,7 @@ FOLDERS = {
 }
 
 
-def packages_in_the_tree():
+def packages_in_the_tree() -> set[str]:
     found = set()
     for name, folder in FOLDERS.items():
         for file in (ROOT / folder).rglob("__init__.py"):
@@ -29,12 +29,12 @@ def packages_in_the_tree():
     return found
 
 
-def test_every_package_in_the_tree_is_listed():
+def test_every_package_in_the_tree_is_listed() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     assert set(listed) == packages_in_the_tree()
 
 
-def test_nothing_shadows_the_standard_library_or_hugging_face():
+def test_nothing_shadows_the_standard_library_or_hugging_face() -> None:
     code = (
         "import codecs, sys; import isorate.codecs.base, isorate.datasets.base; "
         "print(codecs.__file__, 'datasets' in sys.modules)"
@@ -44,14 +44,14 @@ def test_nothing_shadows_the_standard_library_or_hugging_face():
     assert done.stdout.strip().endswith("False")
 
 
-def test_the_version_is_written_once():
+def test_the_version_is_written_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert isorate.__version__ == importlib.metadata.version("isorate") == project["version"]
     done = subprocess.run([sys.executable, "-m", "isorate", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == project["version"]
 
 
-def test_the_citation_is_of_this_version_and_names_the_paper():
+def test_the_citation_is_of_this_version_and_names_the_paper() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {key: citation[key] for key in ("title", "version", "license")} == {
@@ -63,7 +63,7 @@ def test_the_citation_is_of_this_version_and_names_the_paper():
     assert [author["family-names"] for author in citation["references"][0]["authors"]] == ["Choi", "El-Khamy", "Lee"]
 
 
-def test_importing_the_package_is_cheap():
+def test_importing_the_package_is_cheap() -> None:
     names = "'numpy', 'torch', 'PIL', 'matplotlib', 'importlib.metadata'"
     code = f"import isorate, sys; print([m for m in ({names}) if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
@@ -71,7 +71,7 @@ def test_importing_the_package_is_cheap():
 
 
 @pytest.mark.slow
-def test_wheel_and_sdist_carry_everything(tmp_path):
+def test_wheel_and_sdist_carry_everything(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from isorate.image import Image
+
 PACKAGE = Path(__file__).parent / "plugin_package"
 CHECK = """
 from isorate.codecs.registry import CodecSpec
@@ -31,7 +33,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Install the package into a folder of its own, and return an environment that has it."""
     folder = tmp_path_factory.mktemp("plugin")
     source = shutil.copytree(PACKAGE, folder / "source")  # a build leaves files beside the sources
@@ -44,24 +46,24 @@ def environment(tmp_path_factory):
     return {**os.environ, "PYTHONPATH": str(folder / "installed"), "PYTHONSAFEPATH": "1"}
 
 
-def said(words, environment, cwd):
+def said(words: list[str], environment: dict[str, str], cwd: Path) -> str:
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_it_is_listed(environment, tmp_path):
+def test_it_is_listed(environment: dict[str, str], tmp_path: Path) -> None:
     listed = json.loads(said([sys.executable, "-m", "isorate", "codecs", "--json"], environment, tmp_path))
     found = next(entry for entry in listed if entry["name"] == "sample-webp")
     assert found["available"]
     assert found["options"] == {"method": 6, "chroma": "420"}
 
 
-def test_it_conforms(environment, tmp_path):
+def test_it_conforms(environment: dict[str, str], tmp_path: Path) -> None:
     assert said([sys.executable, "-c", CHECK], environment, tmp_path).strip() == "11"
 
 
-def test_it_encodes_and_decodes_by_the_ending(environment, photo, tmp_path):
+def test_it_encodes_and_decodes_by_the_ending(environment: dict[str, str], photo: Image, tmp_path: Path) -> None:
     PillowImage.fromarray(photo).save(tmp_path / "photo.png")
     for words in (["encode", "photo.png", "photo.webp", "--bpp", "0.8"], ["decode", "photo.webp", "again.png"]):
         assert "libwebp" in said([sys.executable, "-m", "isorate", *words], environment, tmp_path)
@@ -69,14 +71,14 @@ def test_it_encodes_and_decodes_by_the_ending(environment, photo, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_instance_of_it_reaches_the_workers(environment, two_photos, tmp_path):
+def test_an_instance_of_it_reaches_the_workers(environment: dict[str, str], two_photos: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(INSTANCE)
     printed = said([sys.executable, "script.py", str(two_photos)], environment, tmp_path)
     assert printed.splitlines() == ["sample-webp:method=4", "{'method': 4, 'chroma': '420'}"]
 
 
 @pytest.mark.slow
-def test_it_is_matched_in_worker_processes(environment, two_photos, tmp_path):
+def test_it_is_matched_in_worker_processes(environment: dict[str, str], two_photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["run", "--data", str(two_photos), "--anchor", "sample-webp", "--codec", "jpeg", "--workers", "1"]
     said([sys.executable, "-m", "isorate", *words, "-o", str(out)], environment, tmp_path)
