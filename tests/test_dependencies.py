@@ -11,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 OPTIONAL = {"tueplots": "figures take its styles where it is installed, and say so where it is not"}
-OURS = {"isorate", "isorate_sample_codec", "remembering_codec", "tests"}
+OURS = {"isorate", "isorate_sample_codec", "isorate_test_codecs", "remembering_codec"}
+"""The package, and modules that tests write for themselves."""
 
 
 def name_of(requirement: str) -> str:
