@@ -96,8 +96,9 @@ check: $(ENV)  ## lint and type checks, of the report's scripts as well
 	@$(PY) -m ruff format --check .
 	@$(SCRIPTS)/numpydoc lint $$(find benchmark codecs datasets reports -name '*.py')
 	@rm -rf .mypy && mkdir -p .mypy/isorate && cd .mypy/isorate && \
-		ln -s ../../benchmark/* . && ln -s ../../codecs ../../datasets ../../reports .
-	@$(PY) -m mypy --config-file pyproject.toml .mypy/isorate
+		ln -s ../../benchmark/* . && ln -s ../../codecs ../../datasets ../../reports . && ln -s ../tests ../tests
+	@cd .mypy && $(PY) -m mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache --explicit-package-bases \
+		isorate tests
 	@$(SCRIPTS)/oxfmt --check reports/static
 	@mkdir -p .lint && $(PY) -c 'from isorate.reports.assets import scripts; print(scripts())' > .lint/report.js
 	@$(SCRIPTS)/oxlint --deny-warnings --deny no-undef --deny no-unused-vars .lint/report.js
