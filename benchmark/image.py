@@ -1,4 +1,4 @@
-"""The image type, below codecs, data sets and everything else."""
+"""The image type and the largest image, below codecs, data sets and everything else."""
 
 from typing import TypeAlias
 
@@ -7,3 +7,19 @@ from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
 """An image: shape ``(height, width, 3)``, dtype uint8, sRGB, 0..255."""
+
+MAX_PIXELS = 2**28
+"""The largest picture that is read, coded or decoded, whatever the format; its samples take 805 MB."""
+
+
+def frozen(image: Image) -> Image:
+    """Return a copy of `image` that nobody can write to: a codec must not change what it is compared with."""
+    copy: Image = np.frombuffer(image.tobytes(), np.uint8).reshape(image.shape)
+    return copy
+
+
+def size_problem(width: int, height: int) -> str:
+    """Return why a picture of this size is refused, or nothing."""
+    if width * height <= MAX_PIXELS:
+        return ""
+    return f"{width}×{height} exceeds isorate's limit of {MAX_PIXELS} pixels (2^28) a picture"

@@ -13,12 +13,13 @@ FOLDERS = {
     "isorate.datasets": "datasets",
     "isorate.reports": "reports",
 }
-BELOW = ("isorate.errors", "isorate.image", "isorate.metrics")
+BELOW = ("isorate.errors", "isorate.image", "isorate.metrics", "isorate.pictures")
 """What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too."""
 LEARNED = "isorate.codecs.learned"
 RULES = {
     "isorate.image": (),
     "isorate.metrics": ("isorate.errors", "isorate.image"),
+    "isorate.pictures": ("isorate.errors", "isorate.image"),
     "isorate.codecs": BELOW,
     "isorate.datasets": BELOW,
     f"{LEARNED}.model": BELOW,
