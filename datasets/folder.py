@@ -1,6 +1,8 @@
 """Any folder of images."""
 
+import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from isorate.datasets.base import Dataset, Source
@@ -11,7 +13,7 @@ SUFFIXES = {".png", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".webp", ".
 
 
 def folder(path: Path) -> Dataset:
-    """Return the images directly inside `path`, ordered by name.
+    """Return the images directly inside `path`, ordered by name; hidden files (``.DS_Store``, ``._a.png``) are none.
 
     A file named like one of Kodak's must be Kodak's: its checksum is checked.
 
@@ -22,15 +24,16 @@ def folder(path: Path) -> Dataset:
     """
     if not path.is_dir():
         raise DatasetError(f"--data {path}: no such folder; give a folder of images, or 'kodak', or 'samples'")
-    paths = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = sorted(
+        p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+    )
     if not paths:
         raise DatasetError(f"--data {path}: no image files there ({', '.join(sorted(SUFFIXES))})")
     kodak = load_manifest("kodak")
     for image in paths:
         if image.name in kodak.sha256:
             kodak.check(image)
-    stems = Counter(image.stem for image in paths)
-    sources = tuple(Source(image.stem if stems[image.stem] == 1 else image.name, image) for image in paths)
+    sources = tuple(map(Source, image_names(paths), paths))
     published = {image.name for image in paths} <= set(kodak.sha256)
     return Dataset(
         "kodak" if published else path.resolve().name,
@@ -39,3 +42,27 @@ def folder(path: Path) -> Dataset:
         kodak.licence if published else "",
         kodak.citation if published else "",
     )
+
+
+def image_names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file of one folder: no two are equal, not even where case does not count.
+
+    A name is the file's without its suffix where that is enough, else with it (``photo.png`` and ``photo.bmp``), else
+    with a digest of it (``photo.png`` and ``Photo.png``). Names of images become names of files.
+    """
+    forms = [(path.stem, path.name, f"{path.name}-{_digest(path.name)}") for path in paths]
+    chosen = [0] * len(paths)
+    while True:
+        names = [form[index] for form, index in zip(forms, chosen, strict=True)]
+        counts = Counter(map(str.casefold, names))
+        taken = [i for i, name in enumerate(names) if counts[name.casefold()] > 1 and chosen[i] < len(forms[i]) - 1]
+        if not taken:
+            return names
+        # those that can give way least far from a plain name do so first
+        least = min(chosen[i] for i in taken)
+        for i in taken:
+            chosen[i] += chosen[i] == least
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]

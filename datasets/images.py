@@ -11,11 +11,12 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
 from isorate.errors import ImageError
+from isorate.pictures.colour import UNMANAGED, Colour, colour_of, to_srgb
+from isorate.pictures.depth import largest_value, sample_bits
+from isorate.pictures.files import FORMATS, is_transparent, open_picture
 
-LOSSY_FORMATS = {"JPEG", "MPO", "AVIF", "HEIF", "WEBP", "JPEG2000"}
-DEEP_MODES = ("I", "F")
-MAX_PIXELS = 2**28
-"""Larger pictures are refused: 268 megapixels take more than 4 GB in a metric."""
+LOSSY_FORMATS = {"JPEG", "MPO", "AVIF", "WEBP", "JPEG2000"}
+ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class LoadedImage:
     Attributes
     ----------
     pixels
-        Shape ``(height, width, 3)``, dtype uint8, sRGB.
+        Shape ``(height, width, 3)``, dtype uint8, sRGB; cannot be written to.
     sha256
         SHA-256 of the pixels: see :func:`pixels_sha256`.
     file_sha256
@@ -53,64 +54,77 @@ def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
 def load_image(path: Path) -> LoadedImage:
     """Read `path` as 8-bit RGB.
 
-    Grey and palette pictures become RGB, an EXIF orientation is applied, a fully opaque alpha channel is dropped;
-    each is noted. What would need a decision of the user's is refused: 16-bit samples, transparency, CMYK.
+    Grey and palette pictures become RGB, an EXIF orientation is applied, a fully opaque alpha channel is dropped, and
+    an ICC profile other than sRGB's is converted to sRGB; each is noted, and so is a colour description that is not
+    applied. What would need a decision of the user's is refused: more than 8 bits a sample, HDR, transparency, CMYK,
+    several frames.
 
     Raises
     ------
     ImageError
-        When the file is missing, damaged, no image, or one of those.
+        When the file is missing, damaged, no image, one of those, or larger than
+        :data:`isorate.image.MAX_PIXELS`.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if (bits := sample_bits(data)) > 8:
+        raise ImageError(
+            f"{path}: more than 8 bits a sample ({bits}); the codecs compared here code 8: "
+            "convert it to 8 bits by rounding, for example: magick IN -depth 8 OUT.png"
+        )
     notes: list[str] = []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
-            picture, lossy = _open(path)
-            if (
-                ImageOps.exif_transpose(picture, in_place=False) is not picture
-                and picture.getexif().get(0x0112, 1) != 1
-            ):
-                picture = ImageOps.exif_transpose(picture)
+            warnings.simplefilter("ignore")
+            picture = open_picture(data, FORMATS)
+            if (frames := getattr(picture, "n_frames", 1)) > 1:
+                raise ImageError(f"has {frames} frames; save the one that is meant")
+            lossy, colour = picture.format in LOSSY_FORMATS, colour_of(data, picture)
+            turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)
+            picture.load()
+            if turned:
+                picture = ImageOps.exif_transpose(picture)  # of a TIFF, load() has done it
                 notes.append("turned as its EXIF orientation says")
-            pixels = _rgb(path, picture, notes)
-    except (OSError, SyntaxError, ValueError, EOFError, PillowImage.DecompressionBombError) as error:
+            if (white := largest_value(data)) not in (None, 255):
+                notes.append(f"samples scaled from 0..{white} to 0..255")
+            pixels = np.asarray(_srgb(_rgb(picture, notes), colour, notes))
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: not an image of a format that is read here ({', '.join(FORMATS)})") from None
+    except MemoryError:
+        raise ImageError(f"{path}: does not fit into the memory; crop it") from None
+    except Exception as error:  # Pillow's plugins fail in many ways on damaged files
         raise ImageError(f"{path}: damaged image: {error}; replace the file") from None
     return LoadedImage(pixels, pixels_sha256(pixels), hashlib.sha256(data).hexdigest(), lossy, tuple(notes))
 
 
-def _open(path: Path) -> tuple[PillowImage.Image, bool]:
-    try:
-        picture = PillowImage.open(path)
-    except UnidentifiedImageError:
-        raise ImageError(f"{path}: not an image that Pillow knows; give 8-bit RGB PNG files") from None
-    if picture.width * picture.height > MAX_PIXELS:
-        raise ImageError(f"{path}: {picture.width}×{picture.height} is more than {MAX_PIXELS} pixels; crop it")
-    if getattr(picture, "n_frames", 1) > 1:
-        raise ImageError(f"{path}: has {picture.n_frames} frames; save the one that is meant")  # type: ignore[attr-defined]
-    lossy = picture.format in LOSSY_FORMATS
-    with picture:
-        picture.load()
-    return picture, lossy
-
-
-def _rgb(path: Path, picture: PillowImage.Image, notes: list[str]) -> NDArray[np.uint8]:
+def _rgb(picture: PillowImage.Image, notes: list[str]) -> PillowImage.Image:
+    """Return the opaque picture in mode RGB, or L where it is grey."""
     mode = picture.mode
-    if mode.startswith(DEEP_MODES):
-        raise ImageError(
-            f"{path}: more than 8 bits a sample (mode {mode}); convert it to 8 bits, the codecs compared here code 8"
-        )
+    if mode.startswith(("I", "F")):
+        raise ImageError(f"more than 8 bits a sample (mode {mode}); convert it to 8 bits by rounding")
     if mode in ("CMYK", "YCCK", "LAB", "HSV"):
-        raise ImageError(f"{path}: {mode} samples; convert the file to sRGB with its colour profile")
+        raise ImageError(f"{mode} samples; convert the file to sRGB with its colour profile")
+    if is_transparent(picture):
+        raise ImageError("has transparent pixels; flatten it onto a background first")
     if picture.has_transparency_data:
-        rgba = np.asarray(picture.convert("RGBA"))
-        if rgba[..., 3].min() < 255:
-            raise ImageError(f"{path}: has transparent pixels; flatten it onto a background first")
         notes.append("opaque alpha channel dropped")
-        return np.ascontiguousarray(rgba[..., :3])
-    if mode != "RGB":
+        mode = {"LA": "L", "La": "L"}.get(mode, mode)
+    elif mode != "RGB":
         notes.append("grey to RGB" if mode in ("L", "1") else f"{mode} to RGB")
-    return np.asarray(picture.convert("RGB"))
+    return picture.convert("L" if mode in ("L", "1") else "RGB")
+
+
+def _srgb(picture: PillowImage.Image, colour: Colour, notes: list[str]) -> PillowImage.Image:
+    """Return the picture in mode RGB and in sRGB, as far as the file's description of its colours can be applied."""
+    if colour.hdr:
+        raise ImageError(f"HDR samples, {colour.name}; tone-map it to sRGB first")
+    if colour.profile:
+        notes.append(f"converted from {colour.name} to sRGB")
+        return to_srgb(picture, colour.profile)
+    if colour.name:
+        notes.append(f"{UNMANAGED}: the file says {colour.name}, its samples are taken as sRGB")
+    return picture.convert("RGB")

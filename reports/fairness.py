@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from isorate.codecs.base import Option
+from isorate.pictures.colour import UNMANAGED
 from isorate.reports.results import Comparison
 from isorate.reports.text import number
 from isorate.runs.row import Row
@@ -145,6 +146,21 @@ def _sources(comparison: Comparison) -> Iterator[Finding]:
         yield Finding("warning", "Lossy source", text)
 
 
+def _conversions(comparison: Comparison) -> Iterator[Finding]:
+    told: dict[str, list[str]] = {}
+    for image in comparison.images:
+        for note in image.notes:
+            told.setdefault(note, []).append(image.name)
+    unmanaged = [f"{_names(names)}: {note}" for note, names in told.items() if note.startswith(UNMANAGED)]
+    if unmanaged:
+        text = f"{'; '.join(unmanaged)}. All codecs see the same samples; metrics weigh their errors as if sRGB."
+        yield Finding("warning", "Colour not managed", text)
+    if converted := [f"{_names(names)}: {note}" for note, names in told.items() if not note.startswith(UNMANAGED)]:
+        yield Finding(
+            "note", "Converted sources", f"{'; '.join(converted)}. The converted picture is the original here."
+        )
+
+
 def _too_small(comparison: Comparison) -> Iterator[Finding]:
     if small := sorted({row.image for row in comparison.rows if row.ok and row.ms_ssim is None}):
         text = (
@@ -203,12 +219,12 @@ def _sample(comparison: Comparison) -> Iterator[Finding]:
 
 _RULES: tuple[Callable[[Comparison], Iterator[Finding]], ...] = (
     _missing, _failures, _residual, _chroma, _entropy, _wavelet, _objective,
-    _backends, _sources, _header, _too_small, _notes, _sample,
+    _backends, _sources, _conversions, _header, _too_small, _notes, _sample,
 )  # fmt: skip
 
 CHECKED = (
     "missing and failed cells, rates against the tolerance, chroma sampling, entropy coding options, wavelet and "
-    "colour transform, what a learned codec was trained for, back ends, lossy sources, header shares, images too small "
-    "for MS-SSIM, notes of the matches, sample size"
+    "colour transform, what a learned codec was trained for, back ends, lossy and converted sources, header shares, images "
+    "too small for MS-SSIM, notes of the matches, sample size"
 )
 """What :func:`check` looks at, for a reader of an empty list."""

@@ -22,13 +22,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """One image of the comparison; `lossy` says that its source file was itself lossy."""
+    """One image of the comparison.
+
+    `lossy` says that its source file was itself lossy, `notes` what was done to it before it was compared.
+    """
 
     name: str
     width: int
     height: int
     sha256: str
     lossy: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +165,17 @@ def _points(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def _images(rows: Sequence[Row], manifest: Manifest) -> list[ImageInfo]:
-    lossy = {image.name: image.lossy for image in manifest.dataset.images}
+    entries = {image.name: image for image in manifest.dataset.images}
     found = {row.image: row for row in rows}
-    order = [name for name in lossy if name in found] + sorted(name for name in found if name not in lossy)
+    order = [name for name in entries if name in found] + sorted(name for name in found if name not in entries)
     return [
-        ImageInfo(name, found[name].width, found[name].height, found[name].image_sha256, lossy.get(name, False))
+        ImageInfo(
+            name,
+            found[name].width,
+            found[name].height,
+            found[name].image_sha256,
+            entries[name].lossy if name in entries else False,
+            entries[name].notes if name in entries else (),
+        )
         for name in order
     ]

@@ -38,13 +38,10 @@ def decode(
     config
         The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
     """
-    import io
-
-    from PIL import Image as PillowImage
-
     from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
     from isorate.files.atomic import write_bytes
+    from isorate.pictures.files import save_picture
 
     file_format = LOSSLESS.get(out.suffix.lower())
     if file_format is None:
@@ -58,7 +55,5 @@ def decode(
     except OSError as error:
         raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
     pixels = adapter.decode(data)
-    file = io.BytesIO()
-    PillowImage.fromarray(pixels).save(file, file_format)
-    write_bytes(out, file.getvalue())
+    write_bytes(out, save_picture(pixels, file_format))
     print(f"{out}: {pixels.shape[1]}×{pixels.shape[0]} [{adapter.backend}]")

@@ -53,6 +53,7 @@ def encode(
         raise UsageError("give --bpp or --knob, one of them")
     import json as json_module
     import math
+    import sys
 
     from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
@@ -67,7 +68,10 @@ def encode(
         raise UsageError(f"{out}: is the source itself; name another file to write")
     use_codecs(config)
     adapter = codec_for(out, codec)
-    pixels = load_image(image).pixels
+    loaded = load_image(image)
+    pixels = loaded.pixels
+    for told in loaded.notes:
+        print(f"{image}: {told}", file=sys.stderr)
     note = ""
     knobs: tuple[float, ...]
     if bpp is not None:

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -98,6 +98,10 @@ def run(
             images=chosen.images, policy=chosen.policy, tolerance_pct=chosen.tolerance, workers=chosen.workers,
             overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
+    for note, names in _notes(done.manifest).items():
+        print(
+            f"{', '.join(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}: {note}", file=sys.stderr
+        )
     if chosen.crops:
         write_bytes(chosen.out / PINS_IN_RUN, chosen.crops.encode())
     rows = done.rows()
@@ -111,3 +115,12 @@ def run(
         said = "{rows} rows, {failed} failed, {noted} with a note".format(**counts)
         print(f"{done.path}: {said}; next: isorate report {done.path}")
     return FAILED_CELLS if failed else 0
+
+
+def _notes(manifest: dict[str, Any]) -> dict[str, list[str]]:
+    """Return what was done to the pictures before they were compared, and the names of those."""
+    found: dict[str, list[str]] = {}
+    for image in manifest["dataset"]["images"]:
+        for note in image.get("notes", ()):
+            found.setdefault(note, []).append(image["name"])
+    return found

@@ -7,7 +7,7 @@ import numpy as np
 
 from isorate.codecs.base import Codec, TwoKnobCodec
 from isorate.errors import MatchError
-from isorate.image import Image
+from isorate.image import Image, frozen
 from isorate.matching.search import MAX_PROBES, Match, Policy, Probe, match_size
 
 COARSE_TOLERANCE_PCT = 30.0
@@ -134,6 +134,7 @@ def match(
     image = np.ascontiguousarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise MatchError(f"image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed")
+    image = frozen(image)
     files: dict[tuple[float, ...], bytes] = {}
 
     def size(*knobs: float) -> int:

@@ -2,14 +2,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from isorate.datasets import download
+from isorate.datasets.folder import image_names
 from isorate.datasets.kodak import ENVIRONMENT
 from isorate.datasets.locate import whereabouts
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError, ImageError
+from isorate.runs.folder import safe_name
 
 
 def test_the_samples_are_real_photographs_without_a_download(tmp_path: Path) -> None:
@@ -30,7 +34,34 @@ def test_equal_stems_stay_apart(two_photos: Path) -> None:
     assert [source.name for source in dataset.sources] == ["astronaut", "coffee.bmp", "coffee.png"]
 
 
-def test_a_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
+def test_hidden_files_are_no_pictures(two_photos):
+    for name in (".DS_Store", "._coffee.png", ".hidden.png", "Thumbs.db"):
+        (two_photos / name).write_bytes(b"\0\5\x16\7")
+    dataset = open_dataset(str(two_photos), two_photos)
+    assert [source.name for source in dataset.sources] == ["astronaut", "coffee"]
+
+
+@pytest.mark.parametrize(("files", "names"), [
+    (["photo.png", "photo.bmp", "photo.png.webp"], ["photo.png", "photo.bmp", "photo.png.webp"]),
+    (["a.png", "A.jpg"], ["a.png", "A.jpg"]),
+    (["a.png", "b.png.tiff", "b.png"], ["a", "b.png", "b"]),
+    (["a.png.b.png", "a.png", "a.b.png"], ["a.png.b", "a", "a.b"]),
+])  # fmt: skip
+def test_names_are_as_short_as_they_may_be(files, names):
+    assert image_names([Path(file) for file in files]) == names
+
+
+FILES = st.tuples(st.text("aA.-", min_size=1, max_size=5), st.sampled_from([".png", ".Png"])).map("".join)
+
+
+@given(st.sets(FILES, max_size=12))
+def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files):
+    names = image_names([Path(file) for file in sorted(files)])
+    assert len({name.casefold() for name in names}) == len(files)
+    assert len({safe_name(name).casefold() for name in names}) == len(files)
+
+
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no such folder"):
         open_dataset(str(tmp_path / "nowhere"), tmp_path)

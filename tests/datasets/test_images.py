@@ -107,3 +107,91 @@ def test_a_flipped_bit_in_a_png_is_told(tmp_path: Path, picture: PillowImage.Ima
     path.write_bytes(data)
     with pytest.raises(ImageError, match="damaged"):
         load_image(path)
+
+
+def test_a_picture_cannot_be_written_to_however_it_was_loaded(tmp_path, picture):
+    for number, mode in enumerate(("RGB", "RGBA", "L", "P", "1", "LA")):
+        pixels = load_image(save(tmp_path, picture.convert(mode), f"{number}.png")).pixels
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            pixels.flags.writeable = True
+
+
+@pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "WEBP", "lossless": True}, {"format": "TIFF"}])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_in_every_format(tmp_path, picture, photo, options, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    loaded = load_image(save(tmp_path, picture, "turned", exif=exif, **options))
+    turned = {
+        1: photo, 2: photo[:, ::-1], 3: photo[::-1, ::-1], 4: photo[::-1], 5: photo.swapaxes(0, 1),
+        6: np.rot90(photo, -1), 7: np.rot90(photo[::-1], 1), 8: np.rot90(photo, 1),
+    }[orientation]  # fmt: skip
+    assert np.array_equal(loaded.pixels, turned)
+    assert len(loaded.notes) == (orientation != 1)
+
+
+@pytest.mark.parametrize(("name", "header", "said"), [
+    ("a.ppm", b"P6\n2 1\n65535\n" + bytes(12), r"more than 8 bits a sample \(16\).*-depth 8"),
+    ("a.pgm", b"P5\n2 1\n1023\n" + bytes(4), r"more than 8 bits a sample \(10\)"),
+    ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image of a format that is read here"),
+])  # fmt: skip
+def test_depth_and_format_come_from_the_file(tmp_path, name, header, said):
+    path = tmp_path / name
+    path.write_bytes(header)
+    with pytest.raises(ImageError, match=said):
+        load_image(path)
+
+
+def test_another_white_is_scaled_and_noted(tmp_path):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6\n2 1\n100\n" + bytes((0, 50, 100, 100, 100, 100)))
+    loaded = load_image(path)
+    assert loaded.pixels.tolist() == [[[0, 128, 255], [255, 255, 255]]]
+    assert loaded.notes == ("samples scaled from 0..100 to 0..255",)
+
+
+def test_an_icc_profile_is_converted_and_noted_and_srgbs_is_silent(tmp_path, picture, photo):
+    from PIL import ImageCms
+
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert load_image(save(tmp_path, picture, icc_profile=srgb)).notes == ()
+    swapped = bytearray(srgb)  # red and green trade places
+    at = {tag: int.from_bytes(srgb[i + 4 : i + 8]) for i in range(132, 300, 12) for tag in (srgb[i : i + 4],)}
+    swapped[at[b"rXYZ"] : at[b"rXYZ"] + 20] = srgb[at[b"gXYZ"] : at[b"gXYZ"] + 20]
+    swapped[at[b"gXYZ"] : at[b"gXYZ"] + 20] = srgb[at[b"rXYZ"] : at[b"rXYZ"] + 20]
+    swapped[84:100] = bytes(16)
+    loaded = load_image(save(tmp_path, picture, icc_profile=bytes(swapped)))
+    assert np.abs(loaded.pixels.astype(int) - photo[..., [1, 0, 2]]).max() <= 2
+    (note,) = loaded.notes
+    assert note.startswith("converted from ICC profile")
+    assert note.endswith("to sRGB")
+
+
+def _with_chunk(path, kind, body):
+    import struct
+    import zlib
+
+    data = path.read_bytes()
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    path.write_bytes(data[:33] + chunk + data[33:])
+    return path
+
+
+def test_what_is_not_applied_is_noted_and_hdr_is_refused(tmp_path, picture, photo):
+    loaded = load_image(_with_chunk(save(tmp_path, picture), b"gAMA", (100000).to_bytes(4)))
+    assert np.array_equal(loaded.pixels, photo)
+    assert loaded.notes == ("colour not managed: the file says gAMA 1, its samples are taken as sRGB",)
+    with pytest.raises(ImageError, match=r"HDR samples, PQ.*tone-map"):
+        load_image(_with_chunk(save(tmp_path, picture), b"cICP", bytes((9, 16, 0, 1))))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif", "a.tiff", "a.avif"])
+def test_several_frames_are_refused(tmp_path, picture, name):
+    path = save(tmp_path, picture, name, save_all=True, append_images=[picture.rotate(180)])
+    with pytest.raises(ImageError, match="2 frames; save the one"):
+        load_image(path)
+
+
+def test_a_picture_above_the_limit_is_refused_by_it_and_one_above_pillows_is_read(tmp_path):
+    with pytest.raises(ImageError, match="exceeds isorate's limit of 268435456 pixels"):
+        load_image(save(tmp_path, Image.new("1", (16385, 16384)), compress_level=1))

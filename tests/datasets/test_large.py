@@ -10,6 +10,10 @@ from PIL import Image as PillowImage
 
 from isorate.image import Image
 
+from isorate.codecs.jpeg import Jpeg
+from isorate.datasets.images import load_image
+from isorate.runs.lossless import from_lossless, to_lossless
+
 CODE = """
 import resource, sys
 from pathlib import Path
@@ -33,3 +37,15 @@ def test_8000_by_6000(tmp_path: Path, astronaut: Image) -> None:
     assert shape == "(6000, 8000, 3)"
     assert good == "True"
     assert int(megabytes) < 4000
+
+
+@pytest.mark.slow
+def test_what_is_above_pillows_limits_is_read_written_and_read_again(tmp_path):
+    path = tmp_path / "large.png"
+    Image.new("1", (15000, 12000), 1).save(path, compress_level=1)
+    pixels = load_image(path).pixels
+    assert pixels.shape == (12000, 15000, 3)
+    assert Jpeg(optimize=False).decode(Jpeg(optimize=False).encode(pixels, 10)).shape == pixels.shape
+    data, suffix = to_lossless(pixels)
+    (tmp_path / f"a{suffix}").write_bytes(data)
+    assert from_lossless(tmp_path / f"a{suffix}").shape == pixels.shape

@@ -105,3 +105,16 @@ def test_the_residual_says_which_way() -> None:
     (finding,) = check(Comparison(Fake(with_jpeg(residual_pct=-2.0))))
     assert "smaller than asked for" in finding.text
     assert "−2.00 % (a, p)" in finding.text
+
+
+def test_what_was_done_to_the_sources_is_told() -> None:
+    images = [
+        {"name": "a", "notes": ["grey to RGB"]}, {"name": "b", "notes": ["grey to RGB"]}, {"name": "c", "notes": []},
+        {"name": "d", "notes": ["colour not managed: the file says gAMA 1, its samples are taken as sRGB"]}, {"name": "e"},
+    ]  # fmt: skip
+    found = check(Comparison(Fake(with_jpeg(), dataset={"images": images})))
+    assert [(finding.severity, finding.title) for finding in found] == [
+        ("warning", "Colour not managed"), ("note", "Converted sources"),
+    ]  # fmt: skip
+    assert "d: colour not managed: the file says gAMA 1" in found[0].text
+    assert "a, b: grey to RGB" in found[1].text

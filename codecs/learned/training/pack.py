@@ -1,6 +1,5 @@
 """Decode photographs once: folders and tars of images to the raw memory map that training reads."""
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -9,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from isorate.codecs.learned.training.data import PACK_VERSION
 from isorate.errors import DatasetError
+from isorate.pictures.files import FORMATS, open_picture
 
 SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 IN_FLIGHT = 64
@@ -37,7 +36,7 @@ def decode(named: tuple[str, bytes]) -> tuple[str, NDArray[np.uint8]]:
     """Return the name and the RGB pixels, (height, width, 3), of one encoded image."""
     name, data = named
     try:
-        with PillowImage.open(io.BytesIO(data)) as image:
+        with open_picture(data, FORMATS) as image:
             return name, np.asarray(image.convert("RGB"))
     except OSError as error:
         raise DatasetError(f"{name} cannot be decoded: {error}") from error

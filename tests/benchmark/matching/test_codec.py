@@ -64,3 +64,16 @@ def test_match_returns_the_best_file(photo: Image) -> None:
 def test_match_refuses_what_is_no_8_bit_rgb_image(image: Image) -> None:
     with pytest.raises(MatchError, match="uint8 is needed"):
         match(Jpeg(), image, 1.0)
+
+
+def test_a_codec_that_works_in_place_leaves_the_picture_alone(photo):
+    class InPlace(Jpeg):
+        def encode(self, image, knob):
+            image.flags.writeable = True
+            image[:] = 0
+            return super().encode(image, knob)
+
+    before = photo.copy()
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        match(InPlace(), photo, 0.5)
+    assert np.array_equal(photo, before)
