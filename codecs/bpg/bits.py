@@ -40,6 +40,11 @@ class BitReader:
                 raise BitstreamError("HEVC parameters hold an Exp-Golomb code of more than 32 bits")
         return (1 << zeros) - 1 + self.u(zeros)
 
+    def se(self) -> int:
+        """Return the next signed Exp-Golomb code, ``se(v)`` (9.2.2)."""
+        code = self.ue()
+        return (code + 1) // 2 if code % 2 else -(code // 2)
+
     def skip_ue(self, count: int) -> None:
         """Skip `count` Exp-Golomb codes, unsigned or signed."""
         for _ in range(count):

@@ -6,8 +6,8 @@ from typing import Literal
 from isorate.codecs.base import Codec, Knob, option
 from isorate.codecs.bpg import embedded, external, hevc
 from isorate.codecs.options import refusal, spelled
-from isorate.errors import CodecUnavailableError, UsageError
-from isorate.image import Image
+from isorate.errors import CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image, size_problem
 
 Backend = Literal["auto", "embedded", "bpgenc"]
 Encoder = Literal["x265", "jctvc"]
@@ -89,6 +89,8 @@ class Bpg(Codec):
         """Return a BPG file at quantization parameter `knob`."""
         if not float(knob).is_integer() or not 0 <= knob <= MAX_QP:
             raise UsageError(f"bpg: qp {knob:g} is no whole number from 0 to {MAX_QP}")
+        if problem := size_problem(image.shape[1], image.shape[0]):
+            raise CodecError(f"bpg: {problem}")
         chroma, bit_depth, level = self.chroma, self.bit_depth, self.level
         if self._external:
             return external.encode(

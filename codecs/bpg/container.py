@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 from isorate.errors import BitstreamError
+from isorate.image import size_problem
 
 MAGIC = b"BPG\xfb"
-
-MAX_PIXELS = 1 << 27
-"""The largest picture that is decoded: a hostile header must not ask for all memory."""
 
 GRAY, CHROMA_420, CHROMA_422, CHROMA_444, CHROMA_420_VIDEO, CHROMA_422_VIDEO = range(6)
 """``pixel_format``: the video variants have MPEG2's chroma positions, the others JPEG's."""
@@ -103,8 +101,10 @@ def unpack(data: bytes) -> tuple[Header, int, int]:
         raise BitstreamError("BPG animation: only still pictures are supported")
     width, at = read_ue7(data, 6)
     height, at = read_ue7(data, at)
-    if not 0 < width * height <= MAX_PIXELS:
-        raise BitstreamError(f"BPG picture of {width}×{height} pixels: 1 to {MAX_PIXELS} are supported")
+    if not width * height:
+        raise BitstreamError(f"BPG picture of {width}×{height} pixels")
+    if problem := size_problem(width, height):
+        raise BitstreamError(f"BPG picture: {problem}")
     length, at = read_ue7(data, at)
     if extension:
         skipped, at = read_ue7(data, at)

@@ -7,7 +7,7 @@ from isorate.codecs.bpg.bits import START_CODE, split_nal_units, unit_type
 from isorate.codecs.bpg.chroma import interpolate, subsample
 from isorate.codecs.bpg.colour import Plane, to_rgb, to_ycbcr
 from isorate.codecs.bpg.container import Header
-from isorate.codecs.bpg.parameter_sets import PPS, SPS, VPS, has_lossless_blocks, read_sps
+from isorate.codecs.bpg.parameter_sets import PPS, SPS, VPS, first_slice_qp, read_pps, read_sps
 from isorate.codecs.bpg.parameters import IMPLICIT_RDPCM, CodingParameters
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
 from isorate.image import Image
@@ -15,6 +15,9 @@ from isorate.image import Image
 PIXEL_FORMAT = {"420": container.CHROMA_420, "422": container.CHROMA_422, "444": container.CHROMA_444}
 
 SEI = (39, 40)
+
+FIRST_MISSING_SCALE = 74
+"""The smallest QP', QP and 6 for each bit above 8, that FFmpeg has no scale for."""
 
 
 def version() -> str:
@@ -39,8 +42,6 @@ def encode(image: Image, qp: int, *, chroma: str, bit_depth: int, level: int) ->
         bpgenc's compression level, 1..9: selects x265's preset.
     """
     height, width = image.shape[:2]
-    if height * width > container.MAX_PIXELS:
-        raise CodecError(f"bpg: a picture of {width}×{height} exceeds {container.MAX_PIXELS} pixels")
     header = Header(width, height, PIXEL_FORMAT[chroma], bit_depth=bit_depth)
     min_cb = 8 if min(width, height) > 8 else hevc.SMALLEST_SIDE
     planes = to_ycbcr(image, bit_depth)
@@ -74,6 +75,8 @@ def decode(data: bytes) -> Image:
     header, coding, units = parse(data)
     _refuse_lossless(coding, units)
     size = coding.coded_size(header.width, header.height)
+    if _hash_is_of_other_pixels(header, coding, units):
+        units = [unit for unit in units if unit_type(unit) not in SEI]
     units = [*parameter_sets.write(coding, header), *units]
     planes = hevc.decode(units, size, header.chroma_format_idc, header.bit_depth)
     if len(planes) == 3 and header.color_space != container.RGB and not any(plane[-4:, -4:].any() for plane in planes):
@@ -131,11 +134,23 @@ def _check_units(units: list[bytes]) -> None:
 def _refuse_lossless(coding: CodingParameters, units: list[bytes]) -> None:
     """Refuse what FFmpeg decodes to wrong pixels: it filters block edges that H.265 8.4.4.2.6 leaves alone."""
     implicit = (coding.range_extension or 0) & IMPLICIT_RDPCM
-    if implicit and any(unit_type(unit) == PPS and has_lossless_blocks(unit) for unit in units):
+    if implicit and any(unit_type(unit) == PPS and read_pps(unit).lossless_blocks for unit in units):
         raise CodecUnavailableError(
             "bpg: FFmpeg decodes lossless BPG files with implicit RDPCM to wrong pixels; "
             "install libbpg's bpgdec and bpgenc and use backend=bpgenc"
         )
+
+
+def _hash_is_of_other_pixels(header: Header, coding: CodingParameters, units: list[bytes]) -> bool:
+    """Return whether a picture hash tells what the encoder saw and no FFmpeg decodes.
+
+    FFmpeg, and bpgdec with it, scales residuals by tables of H.265 8.6.4.2 whose last two of 76 entries are missing.
+    They are those of QP 50 and 51 at 12 bits.
+    """
+    if not any(unit_type(unit) in SEI for unit in units):
+        return False
+    qp = first_slice_qp(units, coding, header)
+    return qp is not None and qp + 6 * (header.bit_depth - 8) >= FIRST_MISSING_SCALE
 
 
 def _padded(planes: list[Plane], min_cb: int, header: Header) -> list[Plane]:

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as PillowImage
 
 from isorate.codecs.program import quoted, run_program
-from isorate.errors import CodecError, CodecUnavailableError, UsageError
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, ImageError, UsageError
 from isorate.image import Image
+from isorate.pictures.files import open_picture, save_picture
 
 ENCODER_VARIABLE, DECODER_VARIABLE = "ISORATE_BPGENC", "ISORATE_BPGDEC"
 TIME_LIMIT_VARIABLE = "ISORATE_BPG_TIMEOUT"
@@ -81,7 +81,7 @@ def encode(image: Image, qp: int, *, encoder_name: str, chroma: str, bit_depth: 
     """
     with tempfile.TemporaryDirectory(prefix="isorate-bpg-") as folder:
         source, target = Path(folder) / "image.png", Path(folder) / "image.bpg"
-        PillowImage.fromarray(image).save(source, compress_level=1)
+        source.write_bytes(save_picture(image, "PNG", compress_level=1))
         words = ["-e", encoder_name, "-c", "ycbcr", "-f", chroma, "-b", str(bit_depth), "-m", str(level)]
         height, width = image.shape[:2]
         said = _run([encoder(), *words, "-q", str(qp), "-o", str(target), str(source)], height * width)
@@ -95,12 +95,17 @@ def decode(program: str, data: bytes, pixels: int) -> Image:
     with tempfile.TemporaryDirectory(prefix="isorate-bpg-") as folder:
         source, target = Path(folder) / "image.bpg", Path(folder) / "image.ppm"
         source.write_bytes(data)
-        said = _run([program, "-o", str(target), str(source)], pixels)
         try:
-            with PillowImage.open(target) as image:
+            said = _run([program, "-o", str(target), str(source)], pixels)
+        except CodecUnavailableError:
+            raise
+        except CodecError as error:
+            raise BitstreamError(str(error)) from None
+        try:
+            with open_picture(target.read_bytes(), ["PPM"]) as image:
                 return np.asarray(image.convert("RGB"))
-        except OSError as error:
-            raise CodecError(f"bpg: bpgdec wrote no picture: {error}{quoted(said)}") from None
+        except (OSError, ImageError) as error:
+            raise BitstreamError(f"bpg: bpgdec wrote no picture: {error}{quoted(said)}") from None
 
 
 def _run(command: list[str], pixels: int = 0) -> str:

@@ -51,6 +51,10 @@ STILL_PICTURE = (
 HEVC's levels forbid small coding-tree blocks in wide pictures; BPG's profile has no such limit.
 """
 
+SHORT_SIDE = 32
+DEEPEST_TRANSFORM_TREE = 3
+"""Below a side of 32 samples x265 takes coding-tree blocks of 16: placebo's four levels of transforms exceed them."""
+
 TAILS = (b"", b"\xff" * 64)
 """What is put behind the slice data, in turn."""
 
@@ -108,7 +112,10 @@ def encode(
     context.pix_fmt = _pixel_format(chroma_format_idc, bit_depth)
     context.time_base = Fraction(1, 25)
     context.thread_count = 1
-    context.options = {"preset": preset, "tune": "ssim", "x265-params": ":".join((*STILL_PICTURE, *settings))}
+    settings = [*STILL_PICTURE, *settings]
+    if preset == "placebo" and min(height, width) < SHORT_SIDE:
+        settings += [f"tu-intra-depth={DEEPEST_TRANSFORM_TREE}", f"tu-inter-depth={DEEPEST_TRANSFORM_TREE}"]
+    context.options = {"preset": preset, "tune": "ssim", "x265-params": ":".join(settings)}
     frame = av.VideoFrame(width, height, context.pix_fmt)
     for target, samples in zip(frame.planes, planes, strict=True):
         _samples(target, bit_depth)[:] = samples

@@ -1,6 +1,8 @@
 """HEVC parameter sets (H.265 7.3.2): BPG drops VPS and SPS on writing; a decoder needs them again."""
 
-from isorate.codecs.bpg.bits import BitReader, BitWriter, nal_unit, payload
+from dataclasses import dataclass
+
+from isorate.codecs.bpg.bits import BitReader, BitWriter, nal_unit, payload, unit_type
 from isorate.codecs.bpg.container import Header
 from isorate.codecs.bpg.parameters import CodingParameters, read_extension, read_tools
 from isorate.errors import CodecError
@@ -9,6 +11,10 @@ VPS, SPS, PPS = 32, 33, 34
 
 FORMAT_RANGE_EXTENSIONS = 4
 LEVEL_8_5 = 255
+IDR = (19, 20)
+INTRA_SLICE = 2
+SLICE_HEADER_BYTES = 40
+"""More than a slice header takes up to its QP."""
 LOG2_MAX_POC_LSB_MINUS4 = 4
 """BPG fixes it: slices of later pictures depend on it."""
 
@@ -85,18 +91,51 @@ def read_sps(unit: bytes) -> CodingParameters:
     return CodingParameters(sizes, intra, sao, pcm, strong, read_extension(bits))
 
 
-def has_lossless_blocks(pps: bytes) -> bool:
-    """Return ``transquant_bypass_enabled_flag`` of a PPS."""
-    bits = BitReader(payload(pps))
+@dataclass(frozen=True, slots=True)
+class PictureParameters:
+    """What a PPS (H.265 7.3.2.3.1) says on the way to a slice's quantization parameter, and of lossless blocks."""
+
+    output_flag_present: bool
+    num_extra_slice_header_bits: int
+    init_qp: int
+    lossless_blocks: bool
+
+
+def read_pps(unit: bytes) -> PictureParameters:
+    """Return the picture parameters in a PPS."""
+    bits = BitReader(payload(unit))
     bits.skip_ue(2)
-    bits.u(7)
-    bits.skip_ue(3)
+    bits.u(1)
+    output_flag_present, extra = bits.flag(), bits.u(3)
+    bits.u(2)
+    bits.skip_ue(2)
+    init_qp = 26 + bits.se()
     bits.u(2)
     if bits.flag():
         bits.skip_ue(1)
     bits.skip_ue(2)
     bits.u(3)
-    return bits.flag()
+    return PictureParameters(output_flag_present, extra, init_qp, bits.flag())
+
+
+def first_slice_qp(units: list[bytes], coding: CodingParameters, header: Header) -> int | None:
+    """Return ``SliceQpY`` of the first slice (H.265 7.3.6.1, 7.4.7.1), None where it is no intra slice of an IDR."""
+    pps = next((read_pps(unit) for unit in units if unit_type(unit) == PPS), None)
+    first = next((unit for unit in units if unit_type(unit) in IDR), None)
+    if pps is None or first is None:
+        return None
+    bits = BitReader(payload(first[:SLICE_HEADER_BYTES]))
+    if not bits.flag():
+        return None
+    bits.u(1)
+    bits.skip_ue(1)
+    bits.u(pps.num_extra_slice_header_bits)
+    if bits.ue() != INTRA_SLICE:
+        return None
+    bits.u(pps.output_flag_present)
+    if coding.sao:
+        bits.u(1 if header.chroma_format_idc == 0 else 2)
+    return pps.init_qp + bits.se()
 
 
 def _write_profile(bits: BitWriter) -> None:

@@ -142,10 +142,18 @@ def test_unknown_options_are_refused_by_name(options: dict[str, Any]) -> None:
         Bpg(**options)
 
 
-def test_too_large_pictures_are_refused(monkeypatch: pytest.MonkeyPatch, photo: Image, embedded: Bpg) -> None:
-    monkeypatch.setattr(container, "MAX_PIXELS", 1000)
-    with pytest.raises(CodecError, match="exceeds 1000 pixels"):
-        embedded.encode(photo, 30)
+def test_too_large_pictures_are_refused_by_the_one_limit(embedded):
+    image = np.broadcast_to(np.uint8(0), (2**14, 2**14 + 1, 3))
+    with pytest.raises(CodecError, match="16385×16384 exceeds isorate's limit of 268435456 pixels"):
+        embedded.encode(image, 30)
+
+
+@pytest.mark.parametrize("level", range(1, 10))
+def test_every_level_codes_every_small_size(level, astronaut):
+    codec = Bpg("embedded", level=level)
+    for height, width in ((1, 1), (1, 40), (8, 8), (9, 9), (12, 31), (16, 16), (24, 24), (25, 64), (64, 17), (33, 31)):
+        image = np.ascontiguousarray(astronaut[30 : 30 + height, 20 : 20 + width])
+        assert psnr(image, codec.decode(codec.encode(image, 20))) > 33
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from isorate.codecs.bpg import Bpg, parameters
 from isorate.codecs.bpg import embedded as back_end
 from isorate.codecs.bpg.bits import unit_type
 from isorate.codecs.bpg.hevc import INTRA_SLICES
-from isorate.errors import CodecUnavailableError
-from isorate.image import Image
+from isorate.codecs.bpg.parameter_sets import first_slice_qp
+from isorate.errors import BitstreamError, CodecUnavailableError
 
 
 def test_golden_streams_decode_to_bpgdecs_pixels(
@@ -20,9 +20,21 @@ def test_golden_streams_decode_to_bpgdecs_pixels(
     assert fingerprint(embedded.decode(stream(lossy))) == expected(lossy)
 
 
-def test_lossless_streams_are_refused_rather_than_decoded_wrongly(
-    stream: Callable[[str], bytes], embedded: Bpg
-) -> None:
+@pytest.mark.parametrize("name", ["coffee_jctvc_444_12bit_q49_hash", "coffee_jctvc_444_10bit_q51_hash"])
+def test_a_picture_hash_is_checked(name, stream, embedded):
+    data = bytearray(stream(name))
+    data[-2] ^= 1
+    with pytest.raises(BitstreamError, match="damaged"):
+        embedded.decode(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["coffee_jctvc_444_12bit_q50_hash", "coffee_jctvc_444_12bit_q49_hash"])
+def test_the_quantization_parameter_of_the_first_slice_is_read(name, stream):
+    header, coding, units = back_end.parse(stream(name))
+    assert first_slice_qp(units, coding, header) == int(name.split("_")[4][1:])
+
+
+def test_lossless_streams_are_refused_rather_than_decoded_wrongly(stream, embedded):
     with pytest.raises(CodecUnavailableError, match="implicit RDPCM"):
         embedded.decode(stream("chelsea_jctvc_444_8bit_lossless"))
 
