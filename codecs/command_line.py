@@ -18,10 +18,13 @@ from isorate.codecs.options import refusal
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
-from isorate.image import Image
+from isorate.image import MAX_PIXELS, Image, size_problem
+from isorate.pictures.files import save_picture
 
 PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0
+LARGEST_PICTURE_FILE = 8 * MAX_PIXELS + 2**20
+"""Bytes of what a decoder writes: four samples of 16 bits a pixel, which are refused with their own message."""
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
@@ -127,10 +130,12 @@ class CommandLineCodec(Codec):
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return the file that the encoder writes."""
+        if problem := size_problem(image.shape[1], image.shape[0]):
+            raise CodecError(f"{self.name}: {problem}")
         with tempfile.TemporaryDirectory(prefix="isorate-command-") as folder:
             source = Path(folder) / f"image.{self.definition.picture}"
             target = Path(folder) / f"image{self.suffix}"
-            PillowImage.fromarray(image).save(source, PICTURE_FORMATS[self.definition.picture])
+            source.write_bytes(save_picture(image, PICTURE_FORMATS[self.definition.picture]))
             value = f"{knob:.0f}" if self.knob.integer else repr(float(knob))
             said = self._run(self.definition.encode, source, target, {self.knob.name: value})
             if not target.is_file() or not target.stat().st_size:
@@ -153,6 +158,8 @@ class CommandLineCodec(Codec):
                 raise BitstreamError(str(error)) from None
             if not target.is_file():
                 raise BitstreamError(f"{self.name}: the decoder wrote nothing{quoted(said)}")
+            if (size := target.stat().st_size) > LARGEST_PICTURE_FILE:
+                raise BitstreamError(f"{self.name}: the decoder wrote {size} bytes: no picture of {MAX_PIXELS} pixels")
             try:
                 return decode_with_pillow(target.read_bytes(), PICTURE_FORMATS[self.definition.picture])
             except BitstreamError as error:

@@ -1,18 +1,17 @@
 """JPEG by Pillow's libjpeg-turbo (ITU-T T.81)."""
 
-import io
 import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import PIL
-from PIL import Image as PillowImage
 from PIL import features
 
 from isorate.codecs.base import Codec, Knob
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.errors import CodecError
-from isorate.image import Image
+from isorate.image import Image, size_problem
+from isorate.pictures.files import save_picture
 
 MAX_SIDE = 65535
 
@@ -99,20 +98,23 @@ class Jpeg(Codec):
         height, width = image.shape[:2]
         if max(height, width) > MAX_SIDE:
             raise CodecError(f"jpeg: {width}×{height} is too large, a side may have {MAX_SIDE} pixels at most")
+        if problem := size_problem(width, height):
+            raise CodecError(f"jpeg: {problem}")
         tables = {} if self.mode == "integer" else {
             "qtables": [scaled_table(LUMINANCE, knob), scaled_table(CHROMINANCE, knob)]
         }  # fmt: skip
-        out = io.BytesIO()
-        PillowImage.fromarray(image).save(
-            out,
-            "JPEG",
-            quality=int(knob) if self.mode == "integer" else -1,
-            subsampling={"420": "4:2:0", "444": "4:4:4"}[self.chroma],
-            optimize=self.optimize,
-            progressive=self.progressive,
-            **tables,
-        )
-        return out.getvalue()
+        try:
+            return save_picture(
+                image,
+                "JPEG",
+                quality=int(knob) if self.mode == "integer" else -1,
+                subsampling={"420": "4:2:0", "444": "4:4:4"}[self.chroma],
+                optimize=self.optimize,
+                progressive=self.progressive,
+                **tables,
+            )
+        except OSError as error:
+            raise CodecError(f"jpeg: libjpeg failed at quality {knob:g} on {width}×{height} pixels: {error}") from None
 
     def decode(self, data: bytes) -> Image:
         """Return the pixels as libjpeg-turbo decodes them (fancy upsampling, accurate integer DCT)."""

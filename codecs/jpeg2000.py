@@ -11,9 +11,9 @@ import numpy as np
 from isorate.codecs.base import Codec, Knob
 from isorate.codecs.openjpeg import load_glymur
 from isorate.errors import BitstreamError, CodecError
-from isorate.image import Image
+from isorate.image import Image, size_problem
+from isorate.pictures.jpeg2000 import check_tiles, codestream, read_siz
 
-SIGNATURES = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 START_OF_TILE = b"\xff\x93"
 MAX_RESOLUTIONS = 6
 MAX_PIXELS = 2**28
@@ -63,6 +63,8 @@ class Jpeg2000(Codec):
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a codestream (or JP2 file) of about ``3 * width * height / knob`` bytes."""
+        if problem := size_problem(image.shape[1], image.shape[0]):
+            raise CodecError(f"jpeg2000: {problem}")
         glymur = load_glymur()
         resolutions = min(MAX_RESOLUTIONS, min(image.shape[:2]).bit_length())
         with tempfile.TemporaryDirectory(prefix="isorate-jpeg2000-") as folder, warnings.catch_warnings():
@@ -84,9 +86,16 @@ class Jpeg2000(Codec):
         return data
 
     def decode(self, data: bytes) -> Image:
-        """Return the pixels as OpenJPEG decodes them."""
-        if not data.startswith(SIGNATURES):
+        """Return the pixels as OpenJPEG decodes them; size, depth and tiles are checked before."""
+        stream = codestream(data)
+        if not stream:
             raise BitstreamError(f"not a JPEG 2000 stream ({len(data)} bytes)")
+        siz = read_siz(stream)
+        if siz.bits != (8, 8, 8):
+            raise BitstreamError(f"JPEG 2000 stream of {len(siz.bits)} components of {siz.bits} bits: not 8-bit RGB")
+        if problem := size_problem(siz.width, siz.height):
+            raise BitstreamError(f"JPEG 2000 stream: {problem}")
+        check_tiles(stream, siz)
         glymur = load_glymur()
         with tempfile.TemporaryDirectory(prefix="isorate-jpeg2000-") as folder, warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -99,7 +108,7 @@ class Jpeg2000(Codec):
                 pixels = np.asarray(stream[:])
             except Exception as error:  # glymur parses in Python: damage surfaces as whatever the parser trips over
                 raise BitstreamError(f"damaged JPEG 2000 stream ({len(data)} bytes): {error}") from None
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        if pixels.shape != (siz.height, siz.width, 3) or pixels.dtype != np.uint8:
             raise BitstreamError(f"JPEG 2000 stream of shape {pixels.shape}, {pixels.dtype}: not 8-bit RGB")
         return pixels
 

@@ -255,3 +255,25 @@ def test_an_unusable_definition_names_the_line(text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         configure_codecs(TomlFile(text, "t"))
     assert said in str(error.value)
+
+
+def test_a_definition_is_written_to_the_manifest_and_read_back(program):
+    from dataclasses import asdict
+
+    made = codec(mine(program()))
+    assert CommandLine.from_json(asdict(made.definition)) == made.definition
+    assert "mine" in registry.names()
+
+
+@pytest.mark.parametrize(("made", "said"), [
+    ("Image.fromarray(np.zeros((4, 4), np.uint16)).save(out)", "16 bits a sample"),
+    ("Image.new('RGB', (4, 4)).save(out, icc_profile=b'none of ours')", "not sRGB: an ICC profile that cannot be used"),
+    ("Image.new('RGBA', (4, 4), (0, 0, 0, 9)).save(out)", "transparent pixels"),
+    ("Image.new('RGB', (4, 4)).save(out, save_all=True, append_images=[Image.new('RGB', (4, 4), 9)])", "2 frames"),
+    ("Image.new('1', (16385, 16384)).save(out)", "exceeds isorate's limit of 268435456 pixels"),
+    ("open(out, 'wb').truncate(2**40)", "no picture of 268435456 pixels"),
+])  # fmt: skip
+def test_what_a_decoder_writes_is_held_to_what_sources_are(program, made, said):
+    text = f"#!{sys.executable}\nimport sys\nimport numpy as np\nfrom PIL import Image\nout = sys.argv[3]\n{made}\n"
+    with pytest.raises(BitstreamError, match=said):
+        codec(mine(program(text), version=None)).decode(b"a file")

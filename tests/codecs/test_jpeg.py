@@ -80,3 +80,36 @@ def test_unusable_options_and_sizes_are_refused() -> None:
         Jpeg(mode="best")  # type: ignore[arg-type]
     with pytest.raises(CodecError, match="too large"):
         Jpeg().encode(np.zeros((1, 70000, 3), np.uint8), 10)
+
+
+NOISE = np.random.default_rng(1).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("chroma", ["420", "444"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": False}, {"mode": "integer"}])
+@pytest.mark.parametrize("quality", [60, 94, 100])
+def test_noise_is_coded_in_every_mode(chroma, options, quality):
+    codec = Jpeg(chroma=chroma, **options)
+    for image in (NOISE, NOISE[:1], NOISE[:, :7]):
+        assert codec.decode(codec.encode(np.ascontiguousarray(image), quality)).shape == image.shape
+
+
+def test_the_limit_is_named_and_is_no_damage():
+    with pytest.raises(CodecError, match="jpeg: 16385×16384 exceeds isorate's limit of 268435456 pixels"):
+        Jpeg().encode(np.broadcast_to(np.uint8(0), (16384, 16385, 3)), 10)
+    data = bytearray(Jpeg().encode(NOISE[:8, :8], 10))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = b"\x40\x01\x40\x00"
+    with pytest.raises(BitstreamError, match="exceeds isorate's limit of 268435456 pixels"):
+        Jpeg().decode(bytes(data))
+
+
+def test_another_colour_or_depth_is_refused(photo):
+    out = io.BytesIO()
+    Image.fromarray(photo).convert("CMYK").save(out, "JPEG")
+    with pytest.raises(BitstreamError, match="CMYK samples"):
+        Jpeg().decode(out.getvalue())
+    data = bytearray(Jpeg().encode(photo, 10))
+    data[data.index(b"\xff\xc0") + 4] = 12
+    with pytest.raises(BitstreamError, match="12 bits a sample"):
+        Jpeg().decode(bytes(data))

@@ -1,5 +1,6 @@
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,7 @@ import pytest
 
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.openjpeg import load_glymur
-from isorate.errors import BitstreamError, UsageError
-from isorate.image import Image
+from isorate.errors import BitstreamError, CodecError, UsageError
 from isorate.metrics import psnr
 
 
@@ -97,9 +97,54 @@ def test_a_missing_library_is_told_with_remedies(tmp_path: Path) -> None:
     assert "apt-get install libopenjp2-7" in done.stderr
 
 
-def test_a_claim_of_a_giant_picture_is_refused_before_anything_is_decoded(photo: Image) -> None:
-    data = bytearray(Jpeg2000().encode(photo, 20))
-    size = data.index(b"\xff\x51") + 6  # Xsiz, Ysiz of SIZ (T.800 A.5.1); the tile's size is 16 bytes on
-    data[size : size + 8] = data[size + 16 : size + 24] = (2**17).to_bytes(4) * 2
-    with pytest.raises(BitstreamError, match="268435456 pixels are the most"):
-        Jpeg2000().decode(bytes(data))
+def resized(data, width, height, tile=128):
+    """Return a codestream of one tile of 128 × 128 whose header claims another size."""
+    data = bytearray(data)
+    struct.pack_into(">II", data, 8, width, height)
+    struct.pack_into(">II", data, 24, tile, tile)
+    return bytes(data)
+
+
+@pytest.fixture
+def one_tile(astronaut):
+    return Jpeg2000().encode(np.ascontiguousarray(astronaut[:128, :128]), 60)
+
+
+@pytest.mark.parametrize(("width", "height", "said"), [
+    (20000, 20000, "20000×20000 exceeds isorate's limit"), (12800, 12800, "lacks 9999 of its 10000 tiles"),
+    (128, 129, "lacks 1 of its 2 tiles"), (0, 128, "impossible size"), (2**31, 2**31, "exceeds isorate's limit"),
+])  # fmt: skip
+def test_tiles_that_are_not_there_are_told_before_anything_is_decoded(one_tile, width, height, said, monkeypatch):
+    monkeypatch.setattr("isorate.codecs.jpeg2000.load_glymur", lambda: pytest.fail("decoded"))
+    with pytest.raises(BitstreamError, match=said):
+        Jpeg2000().decode(resized(one_tile, width, height))
+
+
+def test_real_tiles_are_decoded(astronaut, tmp_path):
+    glymur = load_glymur()
+    image = np.ascontiguousarray(astronaut[:300, :200])
+    for name in ("a.j2k", "a.jp2"):
+        glymur.Jp2k(tmp_path / name, data=image, tilesize=(128, 128), cratios=[8.0], irreversible=True, mct=True)
+        data = (tmp_path / name).read_bytes()
+        assert psnr(image, Jpeg2000().decode(data)) > 30
+        for cut in (3, len(data) // 3, len(data) // 2):
+            with pytest.raises(BitstreamError, match="JPEG 2000"):
+                Jpeg2000().decode(data[:-cut])
+
+
+def test_truncation_at_every_byte(one_tile):
+    for length in range(len(one_tile)):
+        with pytest.raises(BitstreamError):
+            Jpeg2000().decode(one_tile[:length])
+
+
+def test_a_picture_above_the_limit_is_not_coded():
+    with pytest.raises(CodecError, match="exceeds isorate's limit of 268435456 pixels"):
+        Jpeg2000().encode(np.broadcast_to(np.uint8(0), (2**14, 2**14 + 1, 3)), 10)
+
+
+def test_another_depth_is_refused(tmp_path, astronaut):
+    glymur = load_glymur()
+    glymur.Jp2k(tmp_path / "deep.j2k", data=astronaut[:64, :64].astype(np.uint16) * 16)
+    with pytest.raises(BitstreamError, match="not 8-bit RGB"):
+        Jpeg2000().decode((tmp_path / "deep.j2k").read_bytes())
