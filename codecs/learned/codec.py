@@ -242,15 +242,15 @@ class LearnedCodec(TwoKnobCodec):
 
     def _encoder(self, image: Image) -> "PictureEncoder":
         """Return the encoder of `image`, the one from before if it is the last call's image."""
-        from isorate.codecs.learned.bitstream.header import MAX_PIXELS
+        from isorate.codecs.learned.bitstream.header import extended_size_problem
         from isorate.codecs.learned.coding.picture import PictureEncoder
 
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise CodecError(
                 f"learned: image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed"
             )
-        if image.shape[0] * image.shape[1] > MAX_PIXELS:
-            raise CodecError(f"learned: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
+        if problem := extended_size_problem(image.shape[1], image.shape[0]):
+            raise CodecError(f"learned: {problem}")
         image = np.array(image, order="C")
         key = hashlib.blake2b(image.data, digest_size=16, salt=f"{image.shape[1]}".encode()).digest()
         if self._last[:1] != [key]:

@@ -24,13 +24,15 @@ from dataclasses import dataclass
 
 from isorate.codecs.learned.bitstream.knobs import BIN_CODES, KnobCodes
 from isorate.errors import BitstreamError
+from isorate.image import MAX_PIXELS
 
 MAGIC = b"\xce\xbb"
 VERSION = 1
 FIXED = struct.Struct(">2sBH3sI")
 TRAILER = struct.Struct(">I")
 BIN_CODE_BITS = 11
-MAX_PIXELS = 2**28
+BLOCK = 64
+"""Side of the blocks that a picture is extended to, in pixels."""
 SHORTEST = FIXED.size + 2 + TRAILER.size
 
 
@@ -87,11 +89,24 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
     codes = KnobCodes(packed >> BIN_CODE_BITS, packed & (1 << BIN_CODE_BITS) - 1)
     width, at = _read_leb128(body, FIXED.size)
     height, at = _read_leb128(body, at)
-    if not (height > 0 and width > 0 and height * width <= MAX_PIXELS):
+    if not (height and width):
         raise BitstreamError(f"learned: a picture of {width}×{height} pixels is not possible")
+    if problem := extended_size_problem(width, height):
+        raise BitstreamError(f"learned: {problem}")
     if codes.bin_size >= BIN_CODES:
         raise BitstreamError(f"learned: bin size code {codes.bin_size} is out of range")
     return Header(model_id, codes, latents_crc, height, width), body[at:]
+
+
+def extended_size_problem(width: int, height: int) -> str:
+    """Return why a picture of this size is refused, or nothing: what is coded is the picture in whole blocks."""
+    across, down = (-(-side // BLOCK) * BLOCK for side in (width, height))
+    if across * down <= MAX_PIXELS:
+        return ""
+    return (
+        f"a picture of {width}×{height} pixels is coded as {across}×{down}, "
+        f"which exceeds isorate's limit of {MAX_PIXELS} pixels (2^28) a picture"
+    )
 
 
 def _leb128(value: int) -> bytes:

@@ -184,6 +184,11 @@ def write_payload(steps: list[CodedStep], tables: ProbabilityTables) -> bytes:
     return encoder.finish()
 
 
+def symbol_count(size: tuple[int, int], hyper_channels: int, latent_channels: int) -> int:
+    """Return how many symbols w and z have together; w is of `size`."""
+    return size[0] * size[1] * (hyper_channels + latent_channels * (HYPER_STRIDE // LATENT_STRIDE) ** 2)
+
+
 def read_payload(
     payload: bytes, size: tuple[int, int], priors: ConditionedPriors, tables: ProbabilityTables
 ) -> tuple[Latents, Tensor]:

@@ -9,6 +9,7 @@ a step takes at most as many calls as there are tables. A symbol beyond its tabl
 the escape; the escaped values follow at the end of the step, 18 bits each.
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -27,6 +28,10 @@ except ImportError:
 
 ESCAPE_BITS = 18
 WORD = 4
+SPARE_BITS = 256
+"""Bits that may be missing from the payload's length: two words of the coder's state, the last words, and zero bytes at
+the end, of which an intact payload has k left out with probability 2^-8k.
+"""
 
 
 class ProbabilityTables:
@@ -68,6 +73,10 @@ class ProbabilityTables:
         bits = PRECISION - np.log2(self._frequencies)
         bits[(self.starts + self.counts - 1)[self.counts > 0]] += ESCAPE_BITS
         return bits
+
+    def least_bytes(self, count: int) -> int:
+        """Return the bytes below which no payload holds `count` symbols, were each the most probable of all tables."""
+        return max(0, math.ceil((count * float(self.costs.min()) - SPARE_BITS) / 8))
 
     def entries(self, symbols: NDArray[np.int32], parameters: StepParameters) -> NDArray[np.int32]:
         """Return the entry of each symbol in its table, the last one for those beyond it."""
@@ -115,11 +124,15 @@ class SymbolDecoder:
 
     def __init__(self, tables: ProbabilityTables, payload: bytes) -> None:
         self._tables = tables
+        self._left = 8.0 * len(payload) + SPARE_BITS
         words = np.frombuffer(payload + bytes(-len(payload) % WORD), "<u4").astype(np.uint32)
         self._coder = constriction.stream.queue.RangeDecoder(words)
 
     def decode(self, parameters: StepParameters) -> NDArray[np.int32]:
         """Return the next step's symbols, flat, int32.
+
+        Symbols that are worth more bits than the payload has were never in it: a file that claims a larger picture
+        than it holds ends here, long before the picture is made.
 
         Raises
         ------
@@ -142,6 +155,9 @@ class SymbolDecoder:
             raise BitstreamError("learned: the payload is damaged") from error
         if symbols.size and max(-int(symbols.min()), int(symbols.max())) > SYMBOL_LIMIT:
             raise BitstreamError("learned: the payload is damaged, a symbol is out of range")
+        self._left -= self._tables.bits(symbols, parameters)
+        if self._left < 0:
+            raise BitstreamError("learned: the payload is damaged, it ends before the last symbol")
         return symbols
 
     def finish(self) -> None:

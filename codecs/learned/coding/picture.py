@@ -16,6 +16,7 @@ from isorate.codecs.learned.bitstream.latents import (
     rdoq_latents,
     read_payload,
     run_priors,
+    symbol_count,
     to_symbols,
     write_payload,
 )
@@ -117,6 +118,12 @@ def read_stream(network: Network, data: bytes) -> tuple[Header, Latents, Tensor]
     if not network.has(codes):
         raise BitstreamError(f"learned: λ code {codes.lmbda} is out of range")
     size = hyper_size(header.height, header.width)
+    count = symbol_count(size, network.config.hyper_channels, network.config.latent_channels)
+    if len(payload) < (least := network.tables.least_bytes(count)):
+        raise BitstreamError(
+            f"learned: damaged, {len(payload)} bytes cannot hold a picture of {header.width}×{header.height} pixels; "
+            f"it has {least} at least"
+        )
     latents, features = read_payload(payload, size, network.conditioned(codes), network.tables)
     if latents.checksum(codes) != header.latents_crc:
         raise BitstreamError("learned: the checksum of the latents does not hold; other weights made it")

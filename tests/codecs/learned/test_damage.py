@@ -3,12 +3,21 @@
 import os
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from isorate.codecs.learned import LearnedCodec
+from isorate.codecs.learned.bitstream.header import pack, unpack
+from isorate.codecs.learned.bitstream.knobs import KnobCodes
+from isorate.codecs.learned.bitstream.latents import estimated_bits, hyper_size, run_priors, symbol_count
+from isorate.codecs.learned.bitstream.symbols import SPARE_BITS
+from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
 from isorate.codecs.learned.tools.fuzz import fuzz
 from isorate.errors import BitstreamError
 from isorate.image import Image
@@ -63,3 +72,43 @@ def test_an_error_leaves_the_codec_usable(photo: Image) -> None:
     with pytest.raises(BitstreamError):
         codec.decode(data[:-5])
     np.testing.assert_array_equal(codec.decode(data), before)
+
+
+@pytest.mark.parametrize("size", [(8192, 8192), (16384, 16384), (1, 2**22), (2**22, 1), (300, 300)])
+def test_an_empty_giant_ends_at_once(codec, size):
+    head, payload = unpack(STREAM)
+    chance = np.random.default_rng(0)
+    for filling in (b"", payload, payload[:200], chance.bytes(3000), b"\xff" * 3000, b"\1" + bytes(3000) + b"\1"):
+        started = time.perf_counter()
+        with pytest.raises(BitstreamError):
+            codec.decode(pack(replace(head, height=size[0], width=size[1]), filling))
+        assert time.perf_counter() - started < 5
+
+
+KNOBS = st.tuples(st.integers(0, 5 * 1024), st.integers(0, 1024))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 2**24 - 1), KNOBS)
+@example(400, 400, 0, (5 * 1024, 1024))
+@example(400, 400, 2**24 - 1, (5 * 1024, 1024))
+@example(1, 1, 0, (5 * 1024, 1024))
+def test_no_file_is_below_the_floor(tiny, height, width, colour, knobs):
+    """Flat pictures are the smallest files: their symbols are worth less than their payload and the spare bits."""
+    image = np.broadcast_to(np.uint8([colour >> 16, colour >> 8 & 255, colour & 255]), (height, width, 3)).copy()
+    with torch.no_grad():
+        coded = PictureEncoder(tiny, image).code(KnobCodes(*knobs))
+        steps, _ = run_priors(coded.latents, tiny.conditioned(coded.codes))
+    payload = 8 * len(unpack(coded.data)[1])
+    count = symbol_count(hyper_size(height, width), tiny.config.hyper_channels, tiny.config.latent_channels)
+    assert sum(len(step.symbols) for step in steps) == count
+    assert count * tiny.tables.costs.min() <= estimated_bits(steps, tiny.tables) <= payload + 64 < payload + SPARE_BITS
+    assert read_picture(tiny, coded.data).shape == image.shape
+
+
+@pytest.mark.slow
+def test_a_large_flat_picture_is_above_the_floor():
+    codec = LearnedCodec(threads=1)
+    image = np.full((2048, 3072, 3), (120, 130, 90), np.uint8)
+    data = codec.encode(image, codec.knob.high, codec.fine_knob.high)
+    assert np.abs(codec.decode(data).astype(int) - image).max() < 20

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isorate.codecs.learned.bitstream.header import MAX_PIXELS, Header, pack, unpack
+from isorate.codecs.learned.bitstream.header import Header, pack, unpack
 from isorate.codecs.learned.bitstream.knobs import BIN_CODES, KnobCodes
 from isorate.errors import BitstreamError
+from isorate.image import MAX_PIXELS
 
 KODAK = Header(0xABCD, KnobCodes(1234, 567), 0x01020304, 512, 768)
 
@@ -58,7 +59,7 @@ def test_messages_say_what_is_wrong() -> None:
         (data[:10], "truncated"),
         (data[:20] + b"\0" + data[21:], "damaged"),
         (sealed(data[:12] + b"\0\1" + b"xxxxx"), "not possible"),
-        (sealed(data[:12] + b"\xff\xff\xff\xff\7" * 2), "not possible"),
+        (sealed(data[:12] + b"\xff\xff\xff\xff\7" * 2), "exceeds isorate's limit"),
         (sealed(data[:12] + b"\xff" * 10), "has no end"),
         (sealed(data[:5] + b"\0\7\xff" + data[8:-4]), "bin size code"),
     ):
@@ -68,5 +69,6 @@ def test_messages_say_what_is_wrong() -> None:
 
 def test_a_giant_picture_is_refused_before_anything_is_allocated() -> None:
     side = int(MAX_PIXELS**0.5) + 1
-    with pytest.raises(BitstreamError, match="not possible"):
-        unpack(pack(Header(1, KnobCodes(0, 0), 0, side, side), b""))
+    for height, width in ((side, side), (2**28, 1), (1, 2**28), (2**22 + 1, 1), (64, 2**22 + 1)):
+        with pytest.raises(BitstreamError, match=r"is coded as .* which exceeds isorate's limit of 268435456 pixels"):
+            unpack(pack(Header(1, KnobCodes(0, 0), 0, height, width), b""))
