@@ -1,0 +1,135 @@
+"""Decode damaged files of one codec under 6 GB of memory and 20 s each, and print what happened as JSON.
+
+``python tests/codecs/fuzz.py CODEC COUNT SEED``
+"""
+
+import json
+import random
+import resource
+import signal
+import struct
+import sys
+import time
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from skimage.data import astronaut
+
+from isorate.codecs.base import Codec
+from isorate.codecs.bpg import Bpg
+from isorate.codecs.bpg.container import pack_ue7
+from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.codecs.learned import LearnedCodec
+from isorate.errors import BitstreamError, CodecUnavailableError
+
+MEMORY = 6 * 2**30
+SECONDS = 20
+SIDES = (0, 1, 2, 127, 128, 129, 4096, 16384, 16385, 65535, 2**22, 2**28, 2**31 - 1)
+
+PHOTO = np.ascontiguousarray(astronaut()[40:168, 130:258])
+
+
+def streams(name: str) -> tuple[Codec, list[bytes], Callable[[bytes, random.Random], bytes]]:
+    """Return a codec, a few of its files, and what claims another size in one of them."""
+    if name == "learned":
+        codec = LearnedCodec(threads=1)
+        return codec, [codec.encode(PHOTO, rate) for rate in (0.003, 0.0003)], _resized_learned
+    if name == "bpg":
+        bpg = Bpg("embedded", level=1)
+        deep = Bpg("embedded", level=1, bit_depth=12, chroma="420")
+        return bpg, [bpg.encode(PHOTO, 20), bpg.encode(PHOTO, 40), deep.encode(PHOTO, 30)], _resized_bpg
+    if name == "jpeg2000":
+        j2k, jp2 = Jpeg2000(), Jpeg2000("jp2")
+        return j2k, [j2k.encode(PHOTO, 30), j2k.encode(PHOTO, 200), jp2.encode(PHOTO, 60)], _resized_jpeg2000
+    jpeg, scans = Jpeg(chroma="444"), Jpeg(progressive=True)
+    return jpeg, [jpeg.encode(PHOTO, 10), jpeg.encode(PHOTO, 90), scans.encode(PHOTO, 40)], _resized_jpeg
+
+
+def _resized_learned(data: bytes, draw: random.Random) -> bytes:
+    def leb128(value: int) -> bytes:
+        groups = [value >> shift & 127 for shift in range(0, max(1, value.bit_length()), 7)]
+        return bytes([group | 128 for group in groups[:-1]] + groups[-1:])
+
+    body = data[:12] + leb128(draw.choice(SIDES)) + leb128(draw.choice(SIDES)) + data[16:-4]
+    return body + zlib.crc32(body).to_bytes(4)
+
+
+def _resized_bpg(data: bytes, draw: random.Random) -> bytes:
+    return data[:6] + pack_ue7(draw.choice(SIDES)) + pack_ue7(draw.choice(SIDES)) + data[10:]
+
+
+def _resized_jpeg2000(data: bytes, draw: random.Random) -> bytes:
+    damaged, at = bytearray(data), data.index(b"\xff\x4f\xff\x51")
+    struct.pack_into(">II", damaged, at + 8, draw.choice(SIDES), draw.choice(SIDES))
+    if draw.random() < 0.7:
+        struct.pack_into(">II", damaged, at + 24, draw.choice(SIDES), draw.choice(SIDES))
+    return bytes(damaged)
+
+
+def _resized_jpeg(data: bytes, draw: random.Random) -> bytes:
+    damaged = bytearray(data)
+    at = next(data.index(marker) for marker in (b"\xff\xc0", b"\xff\xc2") if marker in data)
+    struct.pack_into(">HH", damaged, at + 5, draw.choice(SIDES) & 65535, draw.choice(SIDES) & 65535)
+    return bytes(damaged)
+
+
+def mutations(data: bytes, resized: Callable[[bytes, random.Random], bytes], draw: random.Random) -> Iterator[bytes]:
+    """Yield damaged versions: other bytes, mostly in the header, pieces lost or doubled, other sizes of the picture."""
+    while True:
+        damaged = bytearray(resized(data, draw) if draw.random() < 0.25 else data)
+        for _ in range(draw.choice((0, 1, 1, 2, 8))):
+            reach = draw.choice((40, 200, 1 + len(damaged)))
+            place = draw.randrange(min(reach, max(1, len(damaged))))
+            kind = draw.randrange(6)
+            if kind < 3 and damaged:
+                damaged[place] = draw.choice((0, 255, draw.randrange(256), damaged[place] ^ 1 << draw.randrange(8)))
+            elif kind == 3:
+                del damaged[place : place + draw.randint(1, 30)]
+            elif kind == 4:
+                damaged[place:place] = damaged[place : place + draw.randint(1, 60)]
+            else:
+                damaged = damaged[: max(1, place)]
+        if draw.random() < 0.3 and data[:2] == b"\xce\xbb":
+            damaged[-4:] = zlib.crc32(damaged[:-4]).to_bytes(4)
+        yield bytes(damaged)
+
+
+def main(name: str, count: int, seed: int) -> None:
+    """Fuzz one codec."""
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    codec, files, resized = streams(name)
+    draw = random.Random(seed)
+    sources = [mutations(data, resized, draw) for data in files]
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, late)
+    outcomes: Counter[str] = Counter()
+    slowest, foreign = 0.0, []
+    for number in range(count):
+        data = next(sources[number % len(sources)])
+        started = time.perf_counter()
+        signal.alarm(SECONDS)
+        try:
+            codec.decode(data)
+            outcomes["a picture"] += 1
+        except (BitstreamError, CodecUnavailableError):
+            outcomes["refused"] += 1
+        except Exception as error:
+            outcomes["foreign"] += 1
+            foreign.append(f"{type(error).__name__}: {str(error)[:200]} ({len(data)} bytes: {data[:48].hex()})")
+        finally:
+            signal.alarm(0)
+        slowest = max(slowest, time.perf_counter() - started)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({**outcomes, "slowest_s": round(slowest, 2), "memory_mb": memory, "foreign_errors": foreign[:5]}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
