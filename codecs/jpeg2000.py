@@ -12,7 +12,7 @@ from isorate.codecs.base import Codec, Knob
 from isorate.codecs.openjpeg import load_glymur
 from isorate.errors import BitstreamError, CodecError
 from isorate.image import Image, size_problem
-from isorate.pictures.jpeg2000 import check_tiles, codestream, read_siz
+from isorate.pictures.jpeg2000 import check_main_header, check_tiles, codestream, read_siz
 
 START_OF_TILE = b"\xff\x93"
 MAX_RESOLUTIONS = 6
@@ -83,6 +83,8 @@ class Jpeg2000(Codec):
             except (OSError, RuntimeError, glymur.jp2k.InvalidJp2kError) as error:
                 raise CodecError(f"jpeg2000: OpenJPEG failed at cratio {knob:g}: {error}") from None
         self._check_wavelet(data)
+        stream = codestream(data)
+        check_main_header(stream, read_siz(stream))  # OpenJPEG writes some that nobody has the memory to read
         return data
 
     def decode(self, data: bytes) -> Image:
@@ -95,7 +97,7 @@ class Jpeg2000(Codec):
             raise BitstreamError(f"JPEG 2000 stream of {len(siz.bits)} components of {siz.bits} bits: not 8-bit RGB")
         if problem := size_problem(siz.width, siz.height):
             raise BitstreamError(f"JPEG 2000 stream: {problem}")
-        check_tiles(stream, siz)
+        check_tiles(stream, check_main_header(stream, siz), siz)
         glymur = load_glymur()
         with tempfile.TemporaryDirectory(prefix="isorate-jpeg2000-") as folder, warnings.catch_warnings():
             warnings.simplefilter("error")

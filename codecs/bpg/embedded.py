@@ -44,6 +44,8 @@ def encode(image: Image, qp: int, *, chroma: str, bit_depth: int, level: int) ->
     height, width = image.shape[:2]
     header = Header(width, height, PIXEL_FORMAT[chroma], bit_depth=bit_depth)
     min_cb = 8 if min(width, height) > 8 else hevc.SMALLEST_SIDE
+    if problem := hevc.size_problem(-(-width // min_cb) * min_cb, -(-height // min_cb) * min_cb):
+        raise CodecError(f"bpg: {problem}; use backend=bpgenc or a smaller picture")
     planes = to_ycbcr(image, bit_depth)
     if chroma != "444":
         planes[1:] = [subsample(plane, bit_depth, vertical=chroma == "420") for plane in planes[1:]]
@@ -75,6 +77,8 @@ def decode(data: bytes) -> Image:
     header, coding, units = parse(data)
     _refuse_lossless(coding, units)
     size = coding.coded_size(header.width, header.height)
+    if problem := hevc.size_problem(*size):
+        raise BitstreamError(f"BPG picture: {problem}; bpgdec may decode it")
     if _hash_is_of_other_pixels(header, coding, units):
         units = [unit for unit in units if unit_type(unit) not in SEI]
     units = [*parameter_sets.write(coding, header), *units]

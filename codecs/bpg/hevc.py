@@ -59,6 +59,17 @@ TAILS = (b"", b"\xff" * 64)
 """What is put behind the slice data, in turn."""
 
 
+MAX_SAMPLES = 2**31
+"""What FFmpeg's ``av_image_check_size`` allows: eight bytes a sample and a margin of 128 on either side."""
+
+
+def size_problem(width: int, height: int) -> str:
+    """Return why FFmpeg refuses a coded picture of this size, or nothing."""
+    if 8 * (width + 128) * (height + 128) < MAX_SAMPLES:
+        return ""
+    return f"FFmpeg's limit of 8·(width + 128)·(height + 128) < 2^31 is exceeded by a coded picture of {width}×{height}"
+
+
 def load_av() -> ModuleType:
     """Return PyAV.
 

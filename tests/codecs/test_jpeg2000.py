@@ -148,3 +148,15 @@ def test_another_depth_is_refused(tmp_path, astronaut):
     glymur.Jp2k(tmp_path / "deep.j2k", data=astronaut[:64, :64].astype(np.uint16) * 16)
     with pytest.raises(BitstreamError, match="not 8-bit RGB"):
         Jpeg2000().decode((tmp_path / "deep.j2k").read_bytes())
+
+
+@pytest.mark.parametrize(("width", "height", "block"), [(2**28, 1, 0x44), (1, 2**28, 0x44), (8192, 8192, 0x00)])
+def test_more_code_blocks_than_a_square_picture_has_are_refused(one_tile, width, height, block, monkeypatch):
+    monkeypatch.setattr("isorate.codecs.jpeg2000.load_glymur", lambda: pytest.fail("decoded"))
+    data = bytearray(one_tile)
+    struct.pack_into(">II", data, 8, width, height)
+    struct.pack_into(">II", data, 24, width, height)
+    at = data.index(b"\xff\x52")
+    data[at + 10], data[at + 11] = block >> 4, block & 15
+    with pytest.raises(BitstreamError, match="code blocks: 262144 are decoded"):
+        Jpeg2000().decode(bytes(data))

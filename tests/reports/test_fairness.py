@@ -110,7 +110,8 @@ def test_the_residual_says_which_way() -> None:
 def test_what_was_done_to_the_sources_is_told() -> None:
     images = [
         {"name": "a", "notes": ["grey to RGB"]}, {"name": "b", "notes": ["grey to RGB"]}, {"name": "c", "notes": []},
-        {"name": "d", "notes": ["colour not managed: the file says gAMA 1, its samples are taken as sRGB"]}, {"name": "e"},
+        {"name": "d", "notes": ["colour not managed: the file says gAMA 1, its samples are taken as sRGB"]},
+        {"name": "e"},
     ]  # fmt: skip
     found = check(Comparison(Fake(with_jpeg(), dataset={"images": images})))
     assert [(finding.severity, finding.title) for finding in found] == [

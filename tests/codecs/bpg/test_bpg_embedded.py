@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from isorate.codecs.bpg import Bpg, container, hevc
 from isorate.codecs.bpg import embedded as back_end
-from isorate.errors import CodecError, CodecUnavailableError, UsageError
-from isorate.image import Image
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 
 DETERMINISTIC_NOISE = np.random.default_rng(3).integers(0, 256, (80, 80, 3), dtype=np.uint8)
 
@@ -146,6 +145,16 @@ def test_too_large_pictures_are_refused_by_the_one_limit(embedded):
     image = np.broadcast_to(np.uint8(0), (2**14, 2**14 + 1, 3))
     with pytest.raises(CodecError, match="16385×16384 exceeds isorate's limit of 268435456 pixels"):
         embedded.encode(image, 30)
+
+
+@pytest.mark.parametrize("size", [(2**14, 2**14), (1, 2**22), (2**22, 1)])
+def test_ffmpegs_own_limit_is_named_before_any_work(size, embedded, stream):
+    with pytest.raises(CodecError, match=r"FFmpeg's limit of 8·\(width \+ 128\)"):
+        embedded.encode(np.broadcast_to(np.uint8(0), (*size, 3)), 30)
+    data = stream("astronaut_x265_444_8bit_q20")
+    data = data[:6] + container.pack_ue7(size[1]) + container.pack_ue7(size[0]) + data[10:]
+    with pytest.raises(BitstreamError, match="FFmpeg's limit"):
+        embedded.decode(data)
 
 
 @pytest.mark.parametrize("level", range(1, 10))
