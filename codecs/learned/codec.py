@@ -206,9 +206,10 @@ class LearnedCodec(TwoKnobCodec):
             When `data` is foreign, of another version, truncated, damaged, or made by weights that are not here.
         """
         from isorate.codecs.learned.bitstream.header import unpack
+
+        header, _ = unpack(data)  # what is refused here is refused without PyTorch
         from isorate.codecs.learned.coding.picture import read_picture
 
-        header, _ = unpack(data)
         with self._ready():
             return read_picture(self._network_of(header.model_id), data)
 
