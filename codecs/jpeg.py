@@ -1,6 +1,7 @@
 """JPEG by Pillow's libjpeg-turbo (ITU-T T.81)."""
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -9,11 +10,13 @@ from PIL import features
 
 from isorate.codecs.base import Codec, Knob
 from isorate.codecs.pillow_decode import decode_with_pillow
-from isorate.errors import CodecError
+from isorate.errors import BitstreamError, CodecError
 from isorate.image import Image, size_problem
+from isorate.pictures.depth import start_of_frame
 from isorate.pictures.files import save_picture
 
 MAX_SIDE = 65535
+HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
 
 # ITU-T T.81 Annex K.1, tables K.1 and K.2, in row order: what libjpeg scales by its quality.
 LUMINANCE = (
@@ -47,6 +50,19 @@ def scaled_table(base: tuple[int, ...], quality: float) -> list[int]:
     share = quality - below
     percent = (1 - share) * _percent(below) + share * _percent(min(below + 1, 100))
     return [min(max(int((step * percent + 50) / 100), 1), 255) for step in base]
+
+
+def _check_length(data: bytes) -> None:
+    """Refuse a file that is too short for its picture: Huffman codes take a bit for each unit's DC coefficient."""
+    at = start_of_frame(data)
+    if not at or data[at + 1] not in HUFFMAN_FRAMES or at + 10 > len(data):
+        return
+    height, width = struct.unpack_from(">HH", data, at + 5)
+    factors = data[at + 11 : at + 10 + 3 * data[at + 9] : 3]
+    across, down = (8 * max((f >> shift & 15 for f in factors), default=4) or 32 for shift in (4, 0))
+    units = -(-width // across) * -(-height // down)
+    if units > 8 * len(data):
+        raise BitstreamError(f"JPEG stream: {len(data)} bytes cannot hold a picture of {width}×{height} pixels")
 
 
 def _percent(quality: int) -> int:
@@ -118,6 +134,7 @@ class Jpeg(Codec):
 
     def decode(self, data: bytes) -> Image:
         """Return the pixels as libjpeg-turbo decodes them (fancy upsampling, accurate integer DCT)."""
+        _check_length(data)
         return decode_with_pillow(data, "JPEG")
 
     def header_bytes(self, data: bytes) -> int | None:

@@ -46,14 +46,20 @@ def _ppm(data: bytes) -> int:
 
 
 def _jpeg(data: bytes) -> int:
+    at = start_of_frame(data)
+    return data[at + 4] if at else 8
+
+
+def start_of_frame(data: bytes) -> int:
+    """Return the offset of a JPEG's SOF marker, 0 where there is none (ITU-T T.81, B.2.2)."""
     at = 2
-    while data[at] == 0xFF:
+    while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker in START_OF_FRAME:
-            return data[at + 4]
+            return at
         # fill bytes, and markers without a segment
         at += 1 if marker == 0xFF else 2 if marker in (0x01, *range(0xD0, 0xD8)) else 2 + _u16(data, at + 2)
-    return 8
+    return 0
 
 
 def _tiff(data: bytes) -> int:

@@ -101,7 +101,19 @@ def test_the_limit_is_named_and_is_no_damage():
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = b"\x40\x01\x40\x00"
     with pytest.raises(BitstreamError, match="exceeds isorate's limit of 268435456 pixels"):
+        Jpeg().decode(bytes(data) + bytes(2**20))
+    data[at : at + 4] = b"\x40\x00\x40\x00"
+    with pytest.raises(BitstreamError, match="bytes cannot hold a picture of 16384×16384 pixels"):
         Jpeg().decode(bytes(data))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("chroma", ["420", "444"])
+def test_flat_pictures_are_above_the_shortest_length(progressive, chroma):
+    codec = Jpeg(chroma=chroma, progressive=progressive)
+    for shape in ((1, 1), (1, 9000), (9000, 1), (1500, 2000)):
+        image = np.full((*shape, 3), 99, np.uint8)
+        assert codec.decode(codec.encode(image, 1)).shape == image.shape
 
 
 def test_another_colour_or_depth_is_refused(photo):
