@@ -224,7 +224,7 @@ _RULES: tuple[Callable[[Comparison], Iterator[Finding]], ...] = (
 
 CHECKED = (
     "missing and failed cells, rates against the tolerance, chroma sampling, entropy coding options, wavelet and "
-    "colour transform, what a learned codec was trained for, back ends, lossy and converted sources, header shares, images "
-    "too small for MS-SSIM, notes of the matches, sample size"
+    "colour transform, what a learned codec was trained for, back ends, lossy and converted sources, header shares, "
+    "images too small for MS-SSIM, notes of the matches, sample size"
 )
 """What :func:`check` looks at, for a reader of an empty list."""
