@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from isorate.cli.config import read_settings
-from isorate.codecs.registry import ENTRY_POINT_GROUP
+from isorate.codecs.registry.adapters import ENTRY_POINT_GROUP
 from isorate.files.toml import TomlFile
 from isorate.image import Image
 

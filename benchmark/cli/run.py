@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from isorate.errors import UsageError
 from isorate.files.atomic import write_bytes
 from isorate.matching.search import Policy
 from isorate.reports.crops import PINS_IN_RUN
+from isorate.runs.manifest import Manifest
 
 
 def run(
@@ -117,10 +118,10 @@ def run(
     return FAILED_CELLS if failed else 0
 
 
-def _notes(manifest: dict[str, Any]) -> dict[str, list[str]]:
+def _notes(manifest: Manifest) -> dict[str, list[str]]:
     """Return what was done to the pictures before they were compared, and the names of those."""
     found: dict[str, list[str]] = {}
-    for image in manifest["dataset"]["images"]:
-        for note in image.get("notes", ()):
-            found.setdefault(note, []).append(image["name"])
+    for image in manifest.dataset.images:
+        for note in image.notes:
+            found.setdefault(note, []).append(image.name)
     return found

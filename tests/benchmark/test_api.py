@@ -71,7 +71,7 @@ def test_a_run_of_instances_of_registered_codecs_reproduces(
         two_photos, tmp_path / "run", anchor=Jpeg(), codecs=[Jpeg(progressive=True)], points=["quality=20"],
         images=["coffee"], executor=in_process,
     )  # fmt: skip
-    assert [codec["spec"] for codec in run.manifest["codecs"]] == ["jpeg", "jpeg:progressive=true"]
+    assert [codec.spec for codec in run.manifest.codecs] == ["jpeg", "jpeg:progressive=true"]
     again = reproduce(run, tmp_path / "again", executor=in_process)
     assert {item.outcome for item in again} == {Outcome.SAME_FILE}
 

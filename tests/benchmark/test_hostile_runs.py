@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
 from isorate.gate.write import write_baseline
+from isorate.image import Image
 from isorate.runs.folder import Run
 
 WRONG: list[Any] = [None, True, -1, 1e14, "x", [], {}, float("nan"), float("inf"), [[]], {"x": [None]}]
@@ -22,11 +23,11 @@ GONE = object()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, photo):
+def folder(tmp_path_factory: pytest.TempPathFactory, photo: Image):
     """Return a folder with a real run and its baseline."""
     made = tmp_path_factory.mktemp("hostile")
     (made / "photos").mkdir()
-    Image.fromarray(np.ascontiguousarray(photo[:64, :64])).save(made / "photos" / "a.png")
+    PillowImage.fromarray(np.ascontiguousarray(photo[:64, :64])).save(made / "photos" / "a.png")
     with ThreadPoolExecutor(1) as executor:
         run = api.run(made / "photos", made / "run", anchor="jpeg", codecs=["jpeg:mode=integer"],
                       points=["quality=20"], executor=executor)  # fmt: skip
@@ -69,7 +70,9 @@ def words(command: str, folder: Any) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["manifest.json", "rows"])
-def test_every_key_of_a_run_gone_or_wrong(folder, what, capsys, monkeypatch):
+def test_every_key_of_a_run_gone_or_wrong(
+    folder, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every value at every place for the table; the first that it accepts at each place for all commands."""
     monkeypatch.setattr("isorate.engine.reproduce.run_plan", lambda *args, **more: Run.open(folder / "same"))
     monkeypatch.setattr("os.fsync", lambda handle: None)

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Executor
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +32,7 @@ GOOD = "print('hello from an import')\n" + HEAD + "class Codec(Jpeg):\n    name 
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(tmp_path_factory: pytest.TempPathFactory):
     """The environment of a process in which all of these are installed."""
     folder = tmp_path_factory.mktemp("site")
     info = folder / "others-1.dist-info"
@@ -44,12 +46,12 @@ def environment(tmp_path_factory):
     return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
-def isorate(environment, *words):
+def isorate(environment: dict[str, str], *words: object) -> list[str]:
     command = [sys.executable, "-m", "isorate", *map(str, words)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_every_broken_plug_in_is_listed_with_its_reason(environment):
+def test_every_broken_plug_in_is_listed_with_its_reason(environment: dict[str, str]) -> None:
     done = isorate(environment, "codecs", "--json")
     assert done.returncode == 0, done.stderr
     listed = {codec["name"]: codec for codec in json.loads(done.stdout)}
@@ -62,7 +64,7 @@ def test_every_broken_plug_in_is_listed_with_its_reason(environment):
 
 
 @pytest.mark.slow
-def test_doctor_and_run_go_on_beside_them(environment, tmp_path, two_photos):
+def test_doctor_and_run_go_on_beside_them(environment: dict[str, str], tmp_path: Path, two_photos: Path) -> None:
     assert "RuntimeError: CUDA driver" in isorate(environment, "doctor", "--data", two_photos).stdout
     words = ["run", "--data", two_photos, "--anchor", "jpeg", "--point", "quality=30", "--workers", 1]
     done = isorate(environment, *words, "--codec", "mute", "--codec", "raises", "-o", tmp_path / "run")
@@ -79,8 +81,10 @@ def test_doctor_and_run_go_on_beside_them(environment, tmp_path, two_photos):
     assert "ZeroDivisionError" in rows["coffee", "mute"].status
 
 
-def test_an_encoder_that_exits_fails_its_own_rows(two_photos, tmp_path, in_process, monkeypatch):
-    def leave(*_):
+def test_an_encoder_that_exits_fails_its_own_rows(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: object) -> None:
         raise SystemExit(3)
 
     monkeypatch.setattr(Jpeg2000, "encode", leave)

@@ -26,6 +26,7 @@ from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, Ru
 from isorate.files.toml import TomlFile
 from isorate.image import Image
 from isorate.matching.codec import match
+from isorate.runs.folder import Run
 from isorate.testing import check_codec
 
 ROOT = Path(__file__).parents[2]
@@ -159,12 +160,12 @@ def test_an_ending_of_two_codecs_has_to_be_chosen(
 
 
 def test_a_run_of_a_configured_anchor_continues_and_is_reproduced_at_its_knob(
-    program, two_photos, tmp_path, in_process
-):
+    program: Callable[..., Path], two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
     text = mine(program()).replace("{q}", "{q2}").replace(KNOB, KNOB.replace('"q"', '"q2"'))
     codec(text)
 
-    def run():
+    def run() -> Run:
         codec(text)  # as a new process reads it
         return api.run(
             two_photos, tmp_path / "run", anchor="mine", codecs=["jpeg"], points=["q2=20"], images=["coffee"],
@@ -257,14 +258,6 @@ def test_an_unusable_definition_names_the_line(text: str, said: str) -> None:
     assert said in str(error.value)
 
 
-def test_a_definition_is_written_to_the_manifest_and_read_back(program):
-    from dataclasses import asdict
-
-    made = codec(mine(program()))
-    assert CommandLine.from_json(asdict(made.definition)) == made.definition
-    assert "mine" in registry.names()
-
-
 @pytest.mark.parametrize(("made", "said"), [
     ("Image.fromarray(np.zeros((4, 4), np.uint16)).save(out)", "16 bits a sample"),
     ("Image.new('RGB', (4, 4)).save(out, icc_profile=b'none of ours')", "not sRGB: an ICC profile that cannot be used"),
@@ -273,7 +266,7 @@ def test_a_definition_is_written_to_the_manifest_and_read_back(program):
     ("Image.new('1', (16385, 16384)).save(out)", "exceeds isorate's limit of 268435456 pixels"),
     ("open(out, 'wb').truncate(2**40)", "no picture of 268435456 pixels"),
 ])  # fmt: skip
-def test_what_a_decoder_writes_is_held_to_what_sources_are(program, made, said):
+def test_what_a_decoder_writes_is_held_to_what_sources_are(program: Callable[..., Path], made: str, said: str) -> None:
     text = f"#!{sys.executable}\nimport sys\nimport numpy as np\nfrom PIL import Image\nout = sys.argv[3]\n{made}\n"
     with pytest.raises(BitstreamError, match=said):
         codec(mine(program(text), version=None)).decode(b"a file")

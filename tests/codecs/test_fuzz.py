@@ -13,7 +13,7 @@ COUNT = int(os.environ.get("ISORATE_FUZZ", "100"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("codec", ["learned", "bpg", "jpeg2000", "jpeg"])
-def test_no_foreign_error_under_6_gb_and_20_s(codec):
+def test_no_foreign_error_under_6_gb_and_20_s(codec: str) -> None:
     """ISORATE_FUZZ sets how many."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("fuzz.py")), codec, str(COUNT), "0"],

@@ -88,13 +88,13 @@ NOISE = np.random.default_rng(1).integers(0, 256, (512, 512, 3), dtype=np.uint8)
 @pytest.mark.parametrize("chroma", ["420", "444"])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": False}, {"mode": "integer"}])
 @pytest.mark.parametrize("quality", [60, 94, 100])
-def test_noise_is_coded_in_every_mode(chroma, options, quality):
+def test_noise_is_coded_in_every_mode(chroma: str, options: dict[str, Any], quality: int) -> None:
     codec = Jpeg(chroma=chroma, **options)
     for image in (NOISE, NOISE[:1], NOISE[:, :7]):
         assert codec.decode(codec.encode(np.ascontiguousarray(image), quality)).shape == image.shape
 
 
-def test_the_limit_is_named_and_is_no_damage():
+def test_the_limit_is_named_and_is_no_damage() -> None:
     with pytest.raises(CodecError, match="jpeg: 16385×16384 exceeds isorate's limit of 268435456 pixels"):
         Jpeg().encode(np.broadcast_to(np.uint8(0), (16384, 16385, 3)), 10)
     data = bytearray(Jpeg().encode(NOISE[:8, :8], 10))
@@ -109,16 +109,16 @@ def test_the_limit_is_named_and_is_no_damage():
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("chroma", ["420", "444"])
-def test_flat_pictures_are_above_the_shortest_length(progressive, chroma):
+def test_flat_pictures_are_above_the_shortest_length(progressive: bool, chroma: str) -> None:
     codec = Jpeg(chroma=chroma, progressive=progressive)
     for shape in ((1, 1), (1, 9000), (9000, 1), (1500, 2000)):
         image = np.full((*shape, 3), 99, np.uint8)
         assert codec.decode(codec.encode(image, 1)).shape == image.shape
 
 
-def test_another_colour_or_depth_is_refused(photo):
+def test_another_colour_or_depth_is_refused(photo: Image) -> None:
     out = io.BytesIO()
-    Image.fromarray(photo).convert("CMYK").save(out, "JPEG")
+    PillowImage.fromarray(photo).convert("CMYK").save(out, "JPEG")
     with pytest.raises(BitstreamError, match="CMYK samples"):
         Jpeg().decode(out.getvalue())
     data = bytearray(Jpeg().encode(photo, 10))

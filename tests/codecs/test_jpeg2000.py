@@ -11,6 +11,7 @@ import pytest
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.openjpeg import load_glymur
 from isorate.errors import BitstreamError, CodecError, UsageError
+from isorate.image import Image
 from isorate.metrics import psnr
 
 
@@ -97,7 +98,7 @@ def test_a_missing_library_is_told_with_remedies(tmp_path: Path) -> None:
     assert "apt-get install libopenjp2-7" in done.stderr
 
 
-def resized(data, width, height, tile=128):
+def resized(data: bytes, width: int, height: int, tile=128):
     """Return a codestream of one tile of 128 × 128 whose header claims another size."""
     data = bytearray(data)
     struct.pack_into(">II", data, 8, width, height)
@@ -106,7 +107,7 @@ def resized(data, width, height, tile=128):
 
 
 @pytest.fixture
-def one_tile(astronaut):
+def one_tile(astronaut: Image):
     return Jpeg2000().encode(np.ascontiguousarray(astronaut[:128, :128]), 60)
 
 
@@ -114,13 +115,15 @@ def one_tile(astronaut):
     (20000, 20000, "20000×20000 exceeds isorate's limit"), (12800, 12800, "lacks 9999 of its 10000 tiles"),
     (128, 129, "lacks 1 of its 2 tiles"), (0, 128, "impossible size"), (2**31, 2**31, "exceeds isorate's limit"),
 ])  # fmt: skip
-def test_tiles_that_are_not_there_are_told_before_anything_is_decoded(one_tile, width, height, said, monkeypatch):
+def test_tiles_that_are_not_there_are_told_before_anything_is_decoded(
+    one_tile, width: int, height: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("isorate.codecs.jpeg2000.load_glymur", lambda: pytest.fail("decoded"))
     with pytest.raises(BitstreamError, match=said):
         Jpeg2000().decode(resized(one_tile, width, height))
 
 
-def test_real_tiles_are_decoded(astronaut, tmp_path):
+def test_real_tiles_are_decoded(astronaut: Image, tmp_path: Path) -> None:
     glymur = load_glymur()
     image = np.ascontiguousarray(astronaut[:300, :200])
     for name in ("a.j2k", "a.jp2"):
@@ -132,18 +135,18 @@ def test_real_tiles_are_decoded(astronaut, tmp_path):
                 Jpeg2000().decode(data[:-cut])
 
 
-def test_truncation_at_every_byte(one_tile):
+def test_truncation_at_every_byte(one_tile) -> None:
     for length in range(len(one_tile)):
         with pytest.raises(BitstreamError):
             Jpeg2000().decode(one_tile[:length])
 
 
-def test_a_picture_above_the_limit_is_not_coded():
+def test_a_picture_above_the_limit_is_not_coded() -> None:
     with pytest.raises(CodecError, match="exceeds isorate's limit of 268435456 pixels"):
         Jpeg2000().encode(np.broadcast_to(np.uint8(0), (2**14, 2**14 + 1, 3)), 10)
 
 
-def test_another_depth_is_refused(tmp_path, astronaut):
+def test_another_depth_is_refused(tmp_path: Path, astronaut: Image) -> None:
     glymur = load_glymur()
     glymur.Jp2k(tmp_path / "deep.j2k", data=astronaut[:64, :64].astype(np.uint16) * 16)
     with pytest.raises(BitstreamError, match="not 8-bit RGB"):
@@ -151,7 +154,9 @@ def test_another_depth_is_refused(tmp_path, astronaut):
 
 
 @pytest.mark.parametrize(("width", "height", "block"), [(2**28, 1, 0x44), (1, 2**28, 0x44), (8192, 8192, 0x00)])
-def test_more_code_blocks_than_a_square_picture_has_are_refused(one_tile, width, height, block, monkeypatch):
+def test_more_code_blocks_than_a_square_picture_has_are_refused(
+    one_tile, width: int, height: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("isorate.codecs.jpeg2000.load_glymur", lambda: pytest.fail("decoded"))
     data = bytearray(one_tile)
     struct.pack_into(">II", data, 8, width, height)

@@ -34,7 +34,7 @@ def test_equal_stems_stay_apart(two_photos: Path) -> None:
     assert [source.name for source in dataset.sources] == ["astronaut", "coffee.bmp", "coffee.png"]
 
 
-def test_hidden_files_are_no_pictures(two_photos):
+def test_hidden_files_are_no_pictures(two_photos: Path) -> None:
     for name in (".DS_Store", "._coffee.png", ".hidden.png", "Thumbs.db"):
         (two_photos / name).write_bytes(b"\0\5\x16\7")
     dataset = open_dataset(str(two_photos), two_photos)
@@ -47,7 +47,7 @@ def test_hidden_files_are_no_pictures(two_photos):
     (["a.png", "b.png.tiff", "b.png"], ["a", "b.png", "b"]),
     (["a.png.b.png", "a.png", "a.b.png"], ["a.png.b", "a", "a.b"]),
 ])  # fmt: skip
-def test_names_are_as_short_as_they_may_be(files, names):
+def test_names_are_as_short_as_they_may_be(files: list[str], names: list[str]) -> None:
     assert image_names([Path(file) for file in files]) == names
 
 
@@ -55,13 +55,13 @@ FILES = st.tuples(st.text("aA.-", min_size=1, max_size=5), st.sampled_from([".pn
 
 
 @given(st.sets(FILES, max_size=12))
-def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files):
+def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files) -> None:
     names = image_names([Path(file) for file in sorted(files)])
     assert len({name.casefold() for name in names}) == len(files)
     assert len({safe_name(name).casefold() for name in names}) == len(files)
 
 
-def test_a_folder_that_is_missing_or_empty_is_named(tmp_path):
+def test_a_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no such folder"):
         open_dataset(str(tmp_path / "nowhere"), tmp_path)

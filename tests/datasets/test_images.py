@@ -109,7 +109,7 @@ def test_a_flipped_bit_in_a_png_is_told(tmp_path: Path, picture: PillowImage.Ima
         load_image(path)
 
 
-def test_a_picture_cannot_be_written_to_however_it_was_loaded(tmp_path, picture):
+def test_a_picture_cannot_be_written_to_however_it_was_loaded(tmp_path: Path, picture: PillowImage.Image) -> None:
     for number, mode in enumerate(("RGB", "RGBA", "L", "P", "1", "LA")):
         pixels = load_image(save(tmp_path, picture.convert(mode), f"{number}.png")).pixels
         with pytest.raises(ValueError, match="WRITEABLE"):
@@ -118,8 +118,10 @@ def test_a_picture_cannot_be_written_to_however_it_was_loaded(tmp_path, picture)
 
 @pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "WEBP", "lossless": True}, {"format": "TIFF"}])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_in_every_format(tmp_path, picture, photo, options, orientation):
-    exif = Image.Exif()
+def test_every_orientation_in_every_format(
+    tmp_path: Path, picture: PillowImage.Image, photo: Image, options: dict[str, Any], orientation
+) -> None:
+    exif = PillowImage.Exif()
     exif[0x0112] = orientation
     loaded = load_image(save(tmp_path, picture, "turned", exif=exif, **options))
     turned = {
@@ -135,14 +137,14 @@ def test_every_orientation_in_every_format(tmp_path, picture, photo, options, or
     ("a.pgm", b"P5\n2 1\n1023\n" + bytes(4), r"more than 8 bits a sample \(10\)"),
     ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image of a format that is read here"),
 ])  # fmt: skip
-def test_depth_and_format_come_from_the_file(tmp_path, name, header, said):
+def test_depth_and_format_come_from_the_file(tmp_path: Path, name: str, header: bytes, said: str) -> None:
     path = tmp_path / name
     path.write_bytes(header)
     with pytest.raises(ImageError, match=said):
         load_image(path)
 
 
-def test_another_white_is_scaled_and_noted(tmp_path):
+def test_another_white_is_scaled_and_noted(tmp_path: Path) -> None:
     path = tmp_path / "a.ppm"
     path.write_bytes(b"P6\n2 1\n100\n" + bytes((0, 50, 100, 100, 100, 100)))
     loaded = load_image(path)
@@ -150,7 +152,9 @@ def test_another_white_is_scaled_and_noted(tmp_path):
     assert loaded.notes == ("samples scaled from 0..100 to 0..255",)
 
 
-def test_an_icc_profile_is_converted_and_noted_and_srgbs_is_silent(tmp_path, picture, photo):
+def test_an_icc_profile_is_converted_and_noted_and_srgbs_is_silent(
+    tmp_path: Path, picture: PillowImage.Image, photo: Image
+) -> None:
     from PIL import ImageCms
 
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -167,7 +171,7 @@ def test_an_icc_profile_is_converted_and_noted_and_srgbs_is_silent(tmp_path, pic
     assert note.endswith("to sRGB")
 
 
-def _with_chunk(path, kind, body):
+def _with_chunk(path: Path, kind, body: bytes):
     import struct
     import zlib
 
@@ -177,7 +181,9 @@ def _with_chunk(path, kind, body):
     return path
 
 
-def test_what_is_not_applied_is_noted_and_hdr_is_refused(tmp_path, picture, photo):
+def test_what_is_not_applied_is_noted_and_hdr_is_refused(
+    tmp_path: Path, picture: PillowImage.Image, photo: Image
+) -> None:
     loaded = load_image(_with_chunk(save(tmp_path, picture), b"gAMA", (100000).to_bytes(4)))
     assert np.array_equal(loaded.pixels, photo)
     assert loaded.notes == ("colour not managed: the file says gAMA 1, its samples are taken as sRGB",)
@@ -186,12 +192,12 @@ def test_what_is_not_applied_is_noted_and_hdr_is_refused(tmp_path, picture, phot
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif", "a.tiff", "a.avif"])
-def test_several_frames_are_refused(tmp_path, picture, name):
+def test_several_frames_are_refused(tmp_path: Path, picture: PillowImage.Image, name: str) -> None:
     path = save(tmp_path, picture, name, save_all=True, append_images=[picture.rotate(180)])
     with pytest.raises(ImageError, match="2 frames; save the one"):
         load_image(path)
 
 
-def test_a_picture_above_the_limit_is_refused_by_it_and_one_above_pillows_is_read(tmp_path):
+def test_a_picture_above_the_limit_is_refused_by_it_and_one_above_pillows_is_read(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="exceeds isorate's limit of 268435456 pixels"):
-        load_image(save(tmp_path, Image.new("1", (16385, 16384)), compress_level=1))
+        load_image(save(tmp_path, PillowImage.new("1", (16385, 16384)), compress_level=1))

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from isorate.image import Image
-
 from isorate.codecs.jpeg import Jpeg
 from isorate.datasets.images import load_image
+from isorate.image import Image
 from isorate.runs.lossless import from_lossless, to_lossless
 
 CODE = """
@@ -40,9 +39,9 @@ def test_8000_by_6000(tmp_path: Path, astronaut: Image) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_above_pillows_limits_is_read_written_and_read_again(tmp_path):
+def test_what_is_above_pillows_limits_is_read_written_and_read_again(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
-    Image.new("1", (15000, 12000), 1).save(path, compress_level=1)
+    PillowImage.new("1", (15000, 12000), 1).save(path, compress_level=1)
     pixels = load_image(path).pixels
     assert pixels.shape == (12000, 15000, 3)
     assert Jpeg(optimize=False).decode(Jpeg(optimize=False).encode(pixels, 10)).shape == pixels.shape

@@ -10,12 +10,12 @@ QP = Knob("qp", 0, 51, integer=True, rising=False, default=37)
 @pytest.mark.parametrize(("text", "name", "kind"), [
     ("qp=37", "bpg-qp37", "knob"), ("bpp=0.25", "bpg-bpp0.25", "bpp"), ("paper", "bpg-paper", "paper"),
 ])  # fmt: skip
-def test_points_are_named(text, name, kind):
+def test_points_are_named(text: str, name: str, kind: str) -> None:
     point = parse_point(text, "bpg", QP)
     assert (point.name, point.kind) == (name, kind)
 
 
-def test_the_papers_point_has_the_printed_rate_of_each_image():
+def test_the_papers_point_has_the_printed_rate_of_each_image() -> None:
     point = parse_point("paper", "bpg", QP)
     assert [rate_at(point, "bpg", name) for name in ("kodim02", "kodim23", "kodim01")] == [0.1950, 0.1289, None]
     assert rate_at(point, "learned", "kodim20") == rate_at(point, "bpg", "kodim20") == 0.1855

@@ -98,18 +98,20 @@ def test_a_run_without_its_pictures_is_told(run: Run, tmp_path: Path, in_process
         reproduce(copied(run, tmp_path / "other", other), tmp_path / "again", executor=in_process)
 
 
-def older(manifest, rows):
+def older(manifest: dict[str, Any], rows) -> None:
     """Make the manifest one of a version whose points were names."""
     manifest["points"] = [point["name"] for point in manifest["points"]]
 
 
-def test_an_older_runs_points_are_read_from_their_names_and_held_against_its_rows(run, tmp_path, in_process):
+def test_an_older_runs_points_are_read_from_their_names_and_held_against_its_rows(
+    run: Run, tmp_path: Path, in_process: Executor
+) -> None:
     old = copied(run, tmp_path / "old", older)
     assert old.manifest.points == ("jpeg-quality20", "jpeg-bpp0.7512345678")
     found = reproduce(old, tmp_path / "again", executor=in_process)
     assert [item.outcome for item in found] == [Outcome.SAME_FILE] * 4
 
-    def shortened(manifest, rows):
+    def shortened(manifest: dict[str, Any], rows) -> None:
         older(manifest, rows)
         manifest["points"][1] = "jpeg-bpp0.751235"
         for row in rows:
@@ -118,22 +120,22 @@ def test_an_older_runs_points_are_read_from_their_names_and_held_against_its_row
     with pytest.raises(RunError, match=r"'jpeg-bpp0.751235' stands for 0.751235, and astronaut ran at 0.751234"):
         reproduce(copied(run, tmp_path / "short", shortened), tmp_path / "b", executor=in_process)
 
-    def renamed(manifest, rows):
+    def renamed(manifest: dict[str, Any], rows) -> None:
         manifest["points"] = ["jpeg-speed20", "jpeg-bpp0.7512345678"]
 
     with pytest.raises(RunError, match=r"older version: point 'jpeg-speed20' does not say .*'quality'"):
         reproduce(copied(run, tmp_path / "renamed", renamed), tmp_path / "c", executor=in_process)
 
 
-def test_a_point_that_the_anchor_cannot_take_is_told(run, tmp_path, in_process):
-    def change(manifest, rows):
+def test_a_point_that_the_anchor_cannot_take_is_told(run: Run, tmp_path: Path, in_process: Executor) -> None:
+    def change(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
         manifest["points"][0]["value"] = 2000
 
     with pytest.raises(UsageError, match="quality takes a whole number from"):
         reproduce(copied(run, tmp_path / "other", change), tmp_path / "again", executor=in_process)
 
 
-def test_from_the_command_line(run, capsys, monkeypatch):
+def test_from_the_command_line(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from isorate.engine import reproduce as module
 
     real = module.compare_rows

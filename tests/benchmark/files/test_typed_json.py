@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from msgspec import Meta
@@ -24,7 +24,7 @@ class Outer:
     (3, float, 3.0), (True, bool, True), ([1, 2], tuple[int, ...], (1, 2)),
     ({"name": "a", "inner": [{"size": 1, "rate": 2}, "b"]}, Outer, Outer("a", (Inner(1, 2.0), "b"))),
 ])  # fmt: skip
-def test_what_fits(value, kind, made):
+def test_what_fits(value: bool | dict[str, Any] | int | list[int], kind, made) -> None:
     assert fit(value, kind) == made
 
 
@@ -40,7 +40,7 @@ def test_what_fits(value, kind, made):
     ({"name": "a", "inner": ["b", {"size": 1, "x": 2}]}, Outer, "unknown fields ['inner.1.x']"),
     ({"name": "a", "by_name": {"b": {"size": 1, "x": 2}}}, Outer, "unknown fields ['by_name.b.x']"),
 ])  # fmt: skip
-def test_what_does_not_is_told_with_its_place(value, kind, said):
+def test_what_does_not_is_told_with_its_place(value, kind, said: str) -> None:
     with pytest.raises(ValueError) as error:
         fit(value, kind)
     assert str(error.value) == said
@@ -55,7 +55,7 @@ def test_what_does_not_is_told_with_its_place(value, kind, said):
     (b'"\xff"', "utf-8"),
     (b'{"a":' * 100_000, "recursion"),
 ])  # fmt: skip
-def test_what_is_no_strict_json_is_told(text, said):
+def test_what_is_no_strict_json_is_told(text: bytes, said: str) -> None:
     with pytest.raises(ValueError) as error:
         parse(text)
     assert said in str(error.value)

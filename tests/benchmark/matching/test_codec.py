@@ -66,9 +66,9 @@ def test_match_refuses_what_is_no_8_bit_rgb_image(image: Image) -> None:
         match(Jpeg(), image, 1.0)
 
 
-def test_a_codec_that_works_in_place_leaves_the_picture_alone(photo):
+def test_a_codec_that_works_in_place_leaves_the_picture_alone(photo: Image) -> None:
     class InPlace(Jpeg):
-        def encode(self, image, knob):
+        def encode(self, image: Image, knob: float) -> bytes:
             image.flags.writeable = True
             image[:] = 0
             return super().encode(image, knob)

@@ -1,12 +1,14 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from PIL import ImageCms
 
+from isorate.image import Image
 from isorate.pictures.colour import SRGB, colour_of, to_srgb
 from isorate.pictures.files import FORMATS, open_picture
 
@@ -18,7 +20,7 @@ DISPLAY_P3 = {
 }
 
 
-def profile(primaries=DISPLAY_P3, *, name=b""):
+def profile(primaries=DISPLAY_P3, *, name: str = b""):
     """Return littleCMS' sRGB profile with other primaries, and perhaps another name."""
     data = bytearray(SRGB_PROFILE)
     for i in range(struct.unpack(">I", data[128:132])[0]):
@@ -34,29 +36,29 @@ def profile(primaries=DISPLAY_P3, *, name=b""):
 P3 = profile()
 
 
-def saved(picture, file_format, **options):
+def saved(picture: PillowImage.Image, file_format, **options):
     out = io.BytesIO()
     picture.save(out, file_format, **options)
     return out.getvalue()
 
 
-def with_chunks(data, *chunks):
+def with_chunks(data: bytes, *chunks):
     """Return a PNG with more chunks behind IHDR."""
     extra = b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks)
     return data[:33] + extra + data[33:]
 
 
-def said(data):
+def said(data: bytes) -> Callable[[], str]:
     return colour_of(data, open_picture(data, FORMATS))
 
 
 @pytest.fixture
-def picture(photo):
+def picture(photo: Image) -> PillowImage:
     return PillowImage.fromarray(photo)
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
-def test_a_profile_is_judged_by_what_it_does(picture, file_format):
+def test_a_profile_is_judged_by_what_it_does(picture: PillowImage.Image, file_format: str) -> None:
     assert said(saved(picture, file_format)) == SRGB
     assert said(saved(picture, file_format, icc_profile=SRGB_PROFILE)) == SRGB
     assert said(saved(picture, file_format, icc_profile=profile({}, name=b"Display"))) == SRGB
@@ -66,7 +68,7 @@ def test_a_profile_is_judged_by_what_it_does(picture, file_format):
     assert not found.hdr
 
 
-def test_a_converted_picture_shows_the_same_colours(picture, photo):
+def test_a_converted_picture_shows_the_same_colours(picture: PillowImage.Image, photo: Image) -> None:
     """Against the matrices and the curve written out."""
     found = np.asarray(to_srgb(picture, P3)).astype(float)
     linear = np.where(photo <= 10.31, photo / 255 / 12.92, ((photo / 255 + 0.055) / 1.055) ** 2.4)
@@ -78,7 +80,7 @@ def test_a_converted_picture_shows_the_same_colours(picture, photo):
     assert np.abs(found - photo).max() > 10
 
 
-def test_a_grey_profile(picture, photo):
+def test_a_grey_profile(picture: PillowImage.Image, photo: Image) -> None:
     grey = picture.convert("L")
     gamma = ImageCms.ImageCmsProfile(io.BytesIO(_grey_profile(1.0)))
     found = said(saved(grey, "PNG", icc_profile=gamma.tobytes()))
@@ -105,11 +107,11 @@ def _grey_profile(gamma):
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 
-def test_a_useless_profile_is_named(picture):
+def test_a_useless_profile_is_named(picture: PillowImage.Image) -> None:
     assert "cannot be used" in said(saved(picture, "PNG", icc_profile=b"no profile at all")).name
 
 
-def test_a_large_profile_is_read(picture):
+def test_a_large_profile_is_read(picture: PillowImage.Image) -> None:
     assert said(saved(picture, "PNG", icc_profile=SRGB_PROFILE + bytes(3 * 2**20))) == SRGB
 
 
@@ -122,7 +124,7 @@ def test_a_large_profile_is_read(picture):
     ([(b"cICP", bytes((1, 13, 0, 1)))], ""),
     ([(b"cICP", bytes((12, 13, 0, 1)))], "colour primaries 12"),
 ])  # fmt: skip
-def test_the_chunks_of_a_png(picture, chunks, name):
+def test_the_chunks_of_a_png(picture: PillowImage.Image, chunks, name: str) -> None:
     found = said(with_chunks(saved(picture, "PNG"), *chunks))
     assert name in found.name
     assert bool(name) == bool(found.name)
@@ -130,7 +132,7 @@ def test_the_chunks_of_a_png(picture, chunks, name):
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_told(picture, transfer, name):
+def test_hdr_is_told(picture: PillowImage.Image, transfer: int, name: str) -> None:
     found = said(with_chunks(saved(picture, "PNG"), (b"cICP", bytes((9, transfer, 0, 1)))))
     assert found.hdr
     assert name in found.name
@@ -141,13 +143,13 @@ def test_hdr_is_told(picture, transfer, name):
     assert said(bytes(avif)).hdr
 
 
-def test_bmp_and_tiff_say_it_in_their_own_words(picture):
+def test_bmp_and_tiff_say_it_in_their_own_words(picture: PillowImage.Image) -> None:
     assert said(saved(picture, "BMP")) == SRGB
     tiff = saved(picture, "TIFF", tiffinfo={318: (0.3, 0.3)})
     assert "WhitePoint" in said(tiff).name
 
 
-def test_adobe_rgb_by_exif(picture):
+def test_adobe_rgb_by_exif(picture: PillowImage.Image) -> None:
     def directory(tag, kind, count, value):
         return struct.pack("<HHHII", 1, tag, kind, count, value) + struct.pack("<I", 0)
 

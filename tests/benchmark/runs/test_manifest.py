@@ -1,6 +1,7 @@
 import copy
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,7 @@ def edited(change):
     return data
 
 
-def test_an_older_manifest_is_read_and_survives_json(tmp_path):
+def test_an_older_manifest_is_read_and_survives_json(tmp_path: Path) -> None:
     manifest = Manifest.from_json(OLD)
     assert manifest.points == manifest.point_names == ("mine-q220",)
     assert manifest.policy is Policy.NEAREST
@@ -67,7 +68,7 @@ def test_an_older_manifest_is_read_and_survives_json(tmp_path):
     assert Run.open(tmp_path).manifest == manifest
 
 
-def test_points_are_data(tmp_path):
+def test_points_are_data(tmp_path: Path) -> None:
     point = AnchorPoint(name="mine-bpp0.1", kind="bpp", value=0.1)
     manifest = replace(Manifest.from_json(OLD), points=(point,))
     assert Run.open(Run.create(tmp_path, manifest).path).manifest.points == (point,)
@@ -91,7 +92,7 @@ def test_points_are_data(tmp_path):
     (lambda m: m.update(tolerance_pct=-1), "tolerance_pct: expected `float` > 0"),
     (lambda m: m.update(points=[{"name": "p", "kind": "colour", "value": 1}]), "points[0].kind: invalid enum value"),
 ])  # fmt: skip
-def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(tmp_path, change, said):
+def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(tmp_path: Path, change, said: str) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(edited(change)))
     with pytest.raises(RunError) as error:
         Run.open(tmp_path)
@@ -114,7 +115,7 @@ def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(tmp_
     (lambda m: m["codecs"][0]["command_line"].update(timeout=1), "codec mine: command_line was CommandLine("),
     (lambda m: m["codecs"][1].update(backend="1"), "codec none: backend was '', is '1'"),
 ])  # fmt: skip
-def test_what_makes_another_run_is_named(change, said):
+def test_what_makes_another_run_is_named(change, said: str) -> None:
     (found,) = other_run(Manifest.from_json(OLD), Manifest.from_json(edited(change)))
     assert found.startswith(said)
 
@@ -125,17 +126,17 @@ def test_what_makes_another_run_is_named(change, said):
     lambda m: m["codecs"][1].update(hint="install something else"),
     lambda m: m.update(points=[{"name": "mine-q220", "kind": "knob", "knob": "q2", "value": 20}]),
 ])  # fmt: skip
-def test_what_does_not_decide_is_no_other_run(change):
+def test_what_does_not_decide_is_no_other_run(change) -> None:
     assert other_run(Manifest.from_json(OLD), Manifest.from_json(edited(change))) == []
 
 
-def test_a_point_of_the_same_name_elsewhere_is_another_run():
+def test_a_point_of_the_same_name_elsewhere_is_another_run() -> None:
     at = [AnchorPoint(name="p", kind="paper", knob="qp", value=value) for value in (37, 32)]
     before, now = (replace(Manifest.from_json(OLD), points=(point,)) for point in at)
     assert other_run(before, now) == ["point p was at qp 37, is at 32"]
 
 
-def test_a_configured_codec_is_the_same_after_json():
+def test_a_configured_codec_is_the_same_after_json() -> None:
     knob = Knob("q", 0, 10, integer=True, rising=True, typical=((1, 0.1), (9, 2.0)))
     line = CommandLine("sh", "Sh", ".sh", knob, "sh {q} {input} {output}", "sh {input} {output}")
     entry = CodecEntry.of("sh", "Sh", CodecSpec("sh", (), line))
@@ -146,7 +147,7 @@ def test_a_configured_codec_is_the_same_after_json():
     assert again.codec("sh").codec_spec() == CodecSpec("sh", (), line)
 
 
-def test_version_differences_start_with_the_back_ends():
+def test_version_differences_start_with_the_back_ends() -> None:
     after = edited(lambda m: (m["codecs"][0].update(backend="mine 2"), m.update(git_commit="0" * 40, versions={})))
     assert version_differences(Manifest.from_json(OLD), Manifest.from_json(after)) == [
         ("mine", "mine: mine 1 → mine 2"), ("", "python 3.11.7 → none"), ("", "commit none → 000000000000"),

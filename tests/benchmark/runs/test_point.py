@@ -22,7 +22,7 @@ def old_name(anchor: str, key: str, value: float, *, digits: bool) -> str:
     ("bpg-paper", "bpg", "qp", "paper"),
     ("a-b-q1e-05", "a-b", "q", "q=1e-05"),
 ])  # fmt: skip
-def test_an_older_manifests_name_is_read(name, anchor, knob, text):
+def test_an_older_manifests_name_is_read(name: str, anchor: str, knob: str, text: str) -> None:
     assert text_of_name(name, anchor, knob) == text
 
 
@@ -34,14 +34,16 @@ def test_an_older_manifests_name_is_read(name, anchor, knob, text):
     ("mine-q-1", "q", "does not say"),
     ("mine-", "q", "does not say"),
 ])  # fmt: skip
-def test_a_name_that_does_not_tell_the_point_is_refused(name, knob, said):
+def test_a_name_that_does_not_tell_the_point_is_refused(name: str, knob: str, said: str) -> None:
     with pytest.raises(ValueError, match="point") as error:
         text_of_name(name, "mine", knob)
     assert said in str(error.value)
 
 
 @given(KNOBS, st.booleans(), st.floats(1e-6, 1e6), st.booleans())
-def test_every_name_that_an_older_version_wrote_gives_its_value_or_is_refused(knob, is_rate, value, digits):
+def test_every_name_that_an_older_version_wrote_gives_its_value_or_is_refused(
+    knob: float, is_rate, value, digits
+) -> None:
     key = "bpp" if is_rate else knob
     name = old_name("mine", key, value, digits=digits)
     try:
@@ -56,7 +58,7 @@ def test_every_name_that_an_older_version_wrote_gives_its_value_or_is_refused(kn
 
 
 @given(st.floats(1e-6, 1e6))
-def test_two_values_never_share_a_name(value):
+def test_two_values_never_share_a_name(value) -> None:
     knob = Knob("q", 0, 1e6, integer=False, rising=True)
     near = value * (1 + 1e-12)
     assume(near != value and near <= 1e6)

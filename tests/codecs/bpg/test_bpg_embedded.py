@@ -1,5 +1,6 @@
 import math
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from isorate.codecs.bpg import Bpg, container, hevc
 from isorate.codecs.bpg import embedded as back_end
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.image import Image
 
 DETERMINISTIC_NOISE = np.random.default_rng(3).integers(0, 256, (80, 80, 3), dtype=np.uint8)
 
@@ -141,14 +143,16 @@ def test_unknown_options_are_refused_by_name(options: dict[str, Any]) -> None:
         Bpg(**options)
 
 
-def test_too_large_pictures_are_refused_by_the_one_limit(embedded):
+def test_too_large_pictures_are_refused_by_the_one_limit(embedded: Bpg) -> None:
     image = np.broadcast_to(np.uint8(0), (2**14, 2**14 + 1, 3))
     with pytest.raises(CodecError, match="16385×16384 exceeds isorate's limit of 268435456 pixels"):
         embedded.encode(image, 30)
 
 
 @pytest.mark.parametrize("size", [(2**14, 2**14), (1, 2**22), (2**22, 1)])
-def test_ffmpegs_own_limit_is_named_before_any_work(size, embedded, stream):
+def test_ffmpegs_own_limit_is_named_before_any_work(
+    size: tuple[int, int], embedded: Bpg, stream: Callable[[str], bytes]
+) -> None:
     with pytest.raises(CodecError, match=r"FFmpeg's limit of 8·\(width \+ 128\)"):
         embedded.encode(np.broadcast_to(np.uint8(0), (*size, 3)), 30)
     data = stream("astronaut_x265_444_8bit_q20")
@@ -158,7 +162,7 @@ def test_ffmpegs_own_limit_is_named_before_any_work(size, embedded, stream):
 
 
 @pytest.mark.parametrize("level", range(1, 10))
-def test_every_level_codes_every_small_size(level, astronaut):
+def test_every_level_codes_every_small_size(level: int, astronaut: Image) -> None:
     codec = Bpg("embedded", level=level)
     for height, width in ((1, 1), (1, 40), (8, 8), (9, 9), (12, 31), (16, 16), (24, 24), (25, 64), (64, 17), (33, 31)):
         image = np.ascontiguousarray(astronaut[30 : 30 + height, 20 : 20 + width])

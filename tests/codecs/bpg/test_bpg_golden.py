@@ -8,6 +8,7 @@ from isorate.codecs.bpg.bits import unit_type
 from isorate.codecs.bpg.hevc import INTRA_SLICES
 from isorate.codecs.bpg.parameter_sets import first_slice_qp
 from isorate.errors import BitstreamError, CodecUnavailableError
+from isorate.image import Image
 
 
 def test_golden_streams_decode_to_bpgdecs_pixels(
@@ -21,7 +22,7 @@ def test_golden_streams_decode_to_bpgdecs_pixels(
 
 
 @pytest.mark.parametrize("name", ["coffee_jctvc_444_12bit_q49_hash", "coffee_jctvc_444_10bit_q51_hash"])
-def test_a_picture_hash_is_checked(name, stream, embedded):
+def test_a_picture_hash_is_checked(name: str, stream: Callable[[str], bytes], embedded: Bpg) -> None:
     data = bytearray(stream(name))
     data[-2] ^= 1
     with pytest.raises(BitstreamError, match="damaged"):
@@ -29,12 +30,14 @@ def test_a_picture_hash_is_checked(name, stream, embedded):
 
 
 @pytest.mark.parametrize("name", ["coffee_jctvc_444_12bit_q50_hash", "coffee_jctvc_444_12bit_q49_hash"])
-def test_the_quantization_parameter_of_the_first_slice_is_read(name, stream):
+def test_the_quantization_parameter_of_the_first_slice_is_read(name: str, stream: Callable[[str], bytes]) -> None:
     header, coding, units = back_end.parse(stream(name))
     assert first_slice_qp(units, coding, header) == int(name.split("_")[4][1:])
 
 
-def test_lossless_streams_are_refused_rather_than_decoded_wrongly(stream, embedded):
+def test_lossless_streams_are_refused_rather_than_decoded_wrongly(
+    stream: Callable[[str], bytes], embedded: Bpg
+) -> None:
     with pytest.raises(CodecUnavailableError, match="implicit RDPCM"):
         embedded.decode(stream("chelsea_jctvc_444_8bit_lossless"))
 

@@ -17,6 +17,7 @@ from isorate.codecs.learned.bitstream.header import pack, unpack
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import estimated_bits, hyper_size, run_priors, symbol_count
 from isorate.codecs.learned.bitstream.symbols import SPARE_BITS
+from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
 from isorate.codecs.learned.tools.fuzz import fuzz
 from isorate.errors import BitstreamError
@@ -75,7 +76,7 @@ def test_an_error_leaves_the_codec_usable(photo: Image) -> None:
 
 
 @pytest.mark.parametrize("size", [(8192, 8192), (16384, 16384), (1, 2**22), (2**22, 1), (300, 300)])
-def test_an_empty_giant_ends_at_once(codec, size):
+def test_an_empty_giant_ends_at_once(codec: LearnedCodec, size: tuple[int, int]) -> None:
     head, payload = unpack(STREAM)
     chance = np.random.default_rng(0)
     for filling in (b"", payload, payload[:200], chance.bytes(3000), b"\xff" * 3000, b"\1" + bytes(3000) + b"\1"):
@@ -93,7 +94,7 @@ KNOBS = st.tuples(st.integers(0, 5 * 1024), st.integers(0, 1024))
 @example(400, 400, 0, (5 * 1024, 1024))
 @example(400, 400, 2**24 - 1, (5 * 1024, 1024))
 @example(1, 1, 0, (5 * 1024, 1024))
-def test_no_file_is_below_the_floor(tiny, height, width, colour, knobs):
+def test_no_file_is_below_the_floor(tiny: Network, height: int, width: int, colour, knobs) -> None:
     """Flat pictures are the smallest files: their symbols are worth less than their payload and the spare bits."""
     image = np.broadcast_to(np.uint8([colour >> 16, colour >> 8 & 255, colour & 255]), (height, width, 3)).copy()
     with torch.no_grad():
@@ -107,7 +108,7 @@ def test_no_file_is_below_the_floor(tiny, height, width, colour, knobs):
 
 
 @pytest.mark.slow
-def test_a_large_flat_picture_is_above_the_floor():
+def test_a_large_flat_picture_is_above_the_floor() -> None:
     codec = LearnedCodec(threads=1)
     image = np.full((2048, 3072, 3), (120, 130, 90), np.uint8)
     data = codec.encode(image, codec.knob.high, codec.fine_knob.high)
