@@ -14,8 +14,7 @@ True
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isorate.api import run
-    from isorate.matching.codec import match
+    from isorate.api import match, run
 
     __version__: str
 
@@ -24,14 +23,10 @@ __all__ = ["__version__", "match", "run"]
 
 def __getattr__(name: str) -> Any:
     # Lazy: `isorate --help` and every worker would pay for NumPy and the codecs otherwise.
-    if name == "run":
-        from isorate.api import run
+    if name in ("match", "run"):
+        from isorate import api
 
-        return run
-    if name == "match":
-        from isorate.matching.codec import match
-
-        return match
+        return getattr(api, name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,9 +1,11 @@
-"""The Python way to what ``isorate run`` does."""
+"""The Python way to what ``isorate run`` and ``isorate encode --bpp`` do."""
 
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+
+import numpy as np
 
 from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec
@@ -12,7 +14,9 @@ from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
 from isorate.engine.runner import Progress, run_plan
-from isorate.matching.search import Policy
+from isorate.errors import MatchError
+from isorate.image import Image
+from isorate.matching.outcome import Match, Policy
 from isorate.runs.folder import Run
 
 
@@ -99,3 +103,48 @@ def run(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def match(
+    codec: Codec,
+    image: Image,
+    target_bpp: float,
+    *,
+    tolerance_pct: float = 0.5,
+    policy: Policy | str = Policy.NEAREST,
+) -> tuple[bytes, Match]:
+    """Encode `image` at the rate `target_bpp`.
+
+    Parameters
+    ----------
+    codec
+        Any codec.
+    image
+        Shape ``(height, width, 3)``, dtype uint8, sRGB.
+    target_bpp
+        Bits per pixel of the whole file, above 0.
+    tolerance_pct, policy
+        As for :func:`isorate.matching.search.match_size`.
+
+    Returns
+    -------
+    The file, and how it was found.
+
+    Raises
+    ------
+    MatchError
+        For a target that is not a positive number, or under ``strict`` outside the tolerance.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from isorate.codecs.jpeg import Jpeg
+    >>> data, found = match(Jpeg(), astronaut(), 0.5)
+    >>> abs(found.residual_pct) < 0.5
+    True
+    """
+    image = np.ascontiguousarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise MatchError(f"image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed")
+    num_bytes = target_bpp * image.shape[0] * image.shape[1] / 8
+    return codec.encode_to_size(image, num_bytes, tolerance_pct=tolerance_pct, policy=Policy(policy))

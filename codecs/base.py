@@ -1,56 +1,22 @@
 """The adapter interface: what a codec must offer to be compared.
 
 A codec turns an 8-bit RGB image and the value of a rate knob into bytes, and bytes alone into an image.
-It knows nothing of data sets, targets or metrics.
+It knows nothing of data sets and anchors.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from typing import ClassVar
 
 from isorate.codecs.options import Option, check_fields, option, option_fields
 from isorate.image import Image
+from isorate.matching.knob import Knob
+from isorate.matching.outcome import Files, Match, Policy
+from isorate.matching.search import match_size
+from isorate.matching.two_knobs import TwoKnobs, match_two_knobs
 
 __all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec", "option"]
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """A rate knob: the number that a codec's user turns to change the file size.
-
-    Attributes
-    ----------
-    name
-        The field's term: ``quality``, ``qp``, ``cratio``, ``lmbda``, ``bin_size``.
-    low, high
-        The range, both ends included.
-    integer
-        Whether only whole numbers are accepted.
-    rising
-        Whether a larger value gives a larger file.
-    log
-        Whether log rate is closer to linear in the knob's logarithm than in the knob itself.
-    default
-        The operating point when the codec is the anchor and none is given.
-    typical
-        ``(knob, bpp)`` points of an ordinary photograph's rate curve, knob ascending. The matcher starts from
-        this curve and bends it to what it measures; a wrong curve costs probes, never accuracy.
-    """
-
-    name: str
-    low: float
-    high: float
-    integer: bool
-    rising: bool
-    log: bool = True
-    default: float | None = None
-    typical: tuple[tuple[float, float], ...] = ()
-
-    def clip(self, value: float) -> float:
-        """Return the accepted value nearest to `value`."""
-        value = min(max(value, self.low), self.high)
-        return float(round(value)) if self.integer else value
 
 
 class Codec(ABC):
@@ -130,6 +96,48 @@ class Codec(ABC):
             When `data` is damaged, truncated or of another format.
         """
 
+    def encode_to_size(
+        self,
+        image: Image,
+        num_bytes: float,
+        *,
+        tolerance_pct: float = 0.5,
+        policy: Policy = Policy.NEAREST,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, Match]:
+        """Return the file whose size `policy` prefers for `num_bytes`, and how it was found.
+
+        This is the one way to a size, for every codec: here a search over the knob. A codec that chooses among several
+        files of one size, or fits itself to a size, overrides it and answers for every tolerance and policy.
+
+        Parameters
+        ----------
+        image
+            (height, width, 3), uint8, sRGB.
+        num_bytes
+            Size of the whole file, above 0; a real number, since a target in bpp seldom is whole.
+        tolerance_pct, policy
+            See :func:`isorate.matching.search.match_size`.
+        encode
+            Called as ``encode(image, *knobs)`` for a file at given knobs, in place of :meth:`encode`: a run keeps these
+            files. An override that makes its file in another way need not call it.
+
+        Returns
+        -------
+        The file, of ``best.num_bytes`` bytes, and the outcome; its trace has the files of this codec that were made.
+
+        Raises
+        ------
+        MatchError
+            Under ``strict`` when the nearest is outside the tolerance, or when `num_bytes` is not a positive number.
+        """
+        files = Files(encode or self.encode, image)
+        found = match_size(
+            files.size, self.knob, num_bytes,
+            num_pixels=image.shape[0] * image.shape[1], tolerance_pct=tolerance_pct, policy=policy,
+        )  # fmt: skip
+        return files[found.best.knobs], found
+
     def header_bytes(self, data: bytes) -> int | None:
         """Return how many bytes of `data` carry no picture data, or None when the format gives no clear answer."""
         return None
@@ -156,9 +164,26 @@ class TwoKnobCodec(Codec):
         """Return the fine knob, with its rate curve where the coarse knob is at `knob`."""
         return self.fine_knob
 
-    def solve(self, image: Image, num_bytes: float) -> tuple[float, float] | None:
-        """Return both knobs' values for a file of `num_bytes`, if the codec has a way of its own to choose them."""
-        return None
+    def knobs_for(self, image: Image) -> TwoKnobs:
+        """Return both knobs as a search on `image` takes them."""
+        return TwoKnobs(self.knob_for(image), self.fine_knob_at, self.fine_default)
+
+    def encode_to_size(
+        self,
+        image: Image,
+        num_bytes: float,
+        *,
+        tolerance_pct: float = 0.5,
+        policy: Policy = Policy.NEAREST,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, Match]:
+        """See :meth:`Codec.encode_to_size`: the coarse knob brings the size near, the fine one to the target."""
+        files = Files(encode or self.encode, image)
+        found = match_two_knobs(
+            files.size, self.knobs_for(image), num_bytes,
+            num_pixels=image.shape[0] * image.shape[1], tolerance_pct=tolerance_pct, policy=policy,
+        )  # fmt: skip
+        return files[found.best.knobs], found
 
     @abstractmethod
     def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:

@@ -73,7 +73,7 @@ def test_no_example_is_skipped() -> None:
 def test_the_documented_codec_keeps_the_contract_as_documented(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: Image
 ) -> None:
-    from isorate.matching.codec import match
+    from isorate.api import match
 
     codec, its_test = blocks(A_CODEC, "python")
     assert len([line for line in codec.partition("class WebP")[2].splitlines() if line.strip()]) < 40

@@ -13,8 +13,9 @@ FOLDERS = {
     "isorate.datasets": "datasets",
     "isorate.reports": "reports",
 }
-BELOW = ("isorate.errors", "isorate.image", "isorate.metrics", "isorate.pictures")
-"""What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too."""
+BELOW = ("isorate.errors", "isorate.image", "isorate.metrics", "isorate.matching", "isorate.pictures")
+"""What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too, and one
+that reaches a size by itself the suite's searches."""
 LEARNED = "isorate.codecs.learned"
 RULES = {
     "isorate.image": (),
@@ -27,8 +28,8 @@ RULES = {
     f"{LEARNED}.coding": (*BELOW, "isorate.codecs.base", f"{LEARNED}.model", f"{LEARNED}.bitstream"),
     f"{LEARNED}.training": (*BELOW, f"{LEARNED}.model", f"{LEARNED}.coding"),
     "isorate.files": ("isorate.errors",),
-    "isorate.matching": (*BELOW, "isorate.codecs"),
-    "isorate.runs": (*BELOW, "isorate.codecs", "isorate.datasets", "isorate.files", "isorate.matching"),
+    "isorate.matching": ("isorate.errors", "isorate.image"),
+    "isorate.runs": (*BELOW, "isorate.codecs", "isorate.datasets", "isorate.files"),
     "isorate.reports": (*BELOW, "isorate.codecs.base", "isorate.files", "isorate.runs"),
 }
 """A room, and what it may import beside itself."""

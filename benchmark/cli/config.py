@@ -14,7 +14,7 @@ from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS
 from isorate.errors import IsorateError, UsageError
 from isorate.files.toml import Place, TomlFile
 from isorate.gate.tolerances import Tolerances, read_tolerances
-from isorate.matching.search import Policy
+from isorate.matching.outcome import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,11 +55,11 @@ def encode(
     import math
     import sys
 
+    from isorate.api import match
     from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
     from isorate.datasets.images import load_image
     from isorate.files.atomic import write_bytes
-    from isorate.matching.codec import match
 
     for name, value in (("--bpp", bpp), ("--tolerance", tolerance)):
         if value is not None and not 0 < value < math.inf:
@@ -78,6 +78,8 @@ def encode(
         data, found = match(adapter, pixels, bpp, tolerance_pct=tolerance)
         knobs = found.best.knobs
         note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
+        if found.passes is not None:
+            note += f" ({found.passes} network passes)"
     else:
         assert knob is not None
         value = math.nan if math.isnan(knob) else adapter.knob.clip(knob)

@@ -12,7 +12,7 @@ from isorate.cli.config import settings
 from isorate.cli.exit_codes import FAILED_CELLS
 from isorate.errors import UsageError
 from isorate.files.atomic import write_bytes
-from isorate.matching.search import Policy
+from isorate.matching.outcome import Policy
 from isorate.reports.crops import PINS_IN_RUN
 from isorate.runs.manifest import Manifest
 

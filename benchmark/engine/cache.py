@@ -1,7 +1,8 @@
 """A cache of content-addressed files: encodes and metrics by what they depend on, and nothing else.
 
-A key is the SHA-256 of the image's pixels, the codec, its back end with version, its options and the knob. Entries
-are plain files; deleting any of them, or the folder, costs time only.
+A key is the SHA-256 of the image's pixels, the codec, its back end with version, its options, and the knobs (of an
+encode), the size and how near to come (of a file that the codec fits to a size), or the file (of what is measured on
+it). Entries are plain files; deleting any of them, or the folder, costs time only.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import platformdirs
 from isorate.codecs.base import Codec
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
+from isorate.matching.outcome import Match, Policy, Probe
 
 ENVIRONMENT = "ISORATE_CACHE_DIR"
 
@@ -71,8 +73,22 @@ class Cache:
 
     def key(self, image_sha256: str, codec: Codec, *knobs: float) -> str:
         """Return the key of `codec`'s encode of the image at `knobs`."""
-        parts = [image_sha256, codec.name, codec.backend, sorted(codec.options.items()), [repr(k) for k in knobs]]
+        parts = [*self._codec_parts(image_sha256, codec), [repr(k) for k in knobs]]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def size_key(self, image_sha256: str, codec: Codec, num_bytes: float, tolerance_pct: float, policy: Policy) -> str:
+        """Return the key of the file that `codec` itself makes for a size."""
+        parts = [*self._codec_parts(image_sha256, codec), "size", repr(num_bytes), repr(tolerance_pct), policy]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def file_key(self, image_sha256: str, codec: Codec, data: bytes) -> str:
+        """Return the key of what is measured on the file `data`."""
+        parts = [*self._codec_parts(image_sha256, codec), "file", hashlib.sha256(data).hexdigest()]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @staticmethod
+    def _codec_parts(image_sha256: str, codec: Codec) -> list[Any]:
+        return [image_sha256, codec.name, codec.backend, sorted(codec.options.items())]
 
     def encode(self, key: str) -> CachedEncode | None:
         """Return an earlier encode, or None."""
@@ -86,8 +102,20 @@ class Cache:
         self._keep(key, "stream", data)
         self._keep(key, "encode", {"sha256": hashlib.sha256(data).hexdigest(), "encode_s": encode_s})
 
+    def match(self, key: str) -> Match | None:
+        """Return how an earlier file of :meth:`size_key` was found, or None."""
+        meta = self._json(key, "match")
+        try:
+            return None if meta is None else _match(meta)
+        except (KeyError, TypeError):
+            return None  # another version wrote it
+
+    def keep_match(self, key: str, found: Match) -> None:
+        """Keep how a file of :meth:`size_key` was found."""
+        self._keep(key, "match", asdict(found))
+
     def measured(self, key: str) -> tuple[Measured, bytes] | None:
-        """Return earlier measurements of the encode `key` and its pixels as a lossless file, or None."""
+        """Return earlier measurements of the file of :meth:`file_key` and its pixels as a lossless file, or None."""
         meta, data = self._json(key, "measured"), self._bytes(key, "decoded")
         if meta is None or data is None or hashlib.sha256(data).hexdigest() != meta.pop("file_sha256", None):
             return None
@@ -133,3 +161,8 @@ class Cache:
             # a full or read-only cache must not fail a run: its results go to the run folder
             warnings.warn(f"going on without the cache: {error}", stacklevel=2)
             self.folder = None
+
+
+def _match(meta: dict[str, Any]) -> Match:
+    probes = {"best": Probe(**meta["best"]), "trace": tuple(Probe(**probe) for probe in meta["trace"])}
+    return Match(**{**meta, **probes})

@@ -16,11 +16,11 @@ from isorate.codecs.base import Codec, TwoKnobCodec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage, pixels_sha256
-from isorate.engine.cache import Cache, CachedEncode, Measured
+from isorate.engine.cache import Cache, Measured
+from isorate.engine.encodes import Encodes
 from isorate.engine.points import rate_at
-from isorate.errors import CodecError, IsorateError, MatchError, RunError
-from isorate.matching.codec import match_codec
-from isorate.matching.search import Match, Policy
+from isorate.errors import IsorateError, MatchError, RunError
+from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.runs.folder import Run
 from isorate.runs.lossless import to_lossless
@@ -125,25 +125,15 @@ def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: float | None, 
     IsorateError
         When the codec fails, or the policy refuses every size.
     """
-    files: dict[tuple[float, ...], CachedEncode] = {}
-
-    def size(*knobs: float) -> int:
-        files[knobs] = _file(codec, loaded, knobs, cache_)
-        return len(files[knobs].data)
-
-    note = ""
+    encodes = Encodes(codec, loaded, cache_)
     if target is None:
         fine = (codec.fine_default,) if isinstance(codec, TwoKnobCodec) else ()
         knobs: tuple[float, ...] = (cell.point.value, *fine)
-        trace = [[*knobs, float(size(*knobs))]]
-    else:
-        found = match_codec(
-            size, codec, target, num_pixels=_num_pixels(loaded), tolerance_pct=cell.tolerance_pct, policy=cell.policy,
-            image=loaded.pixels,
-        )  # fmt: skip
-        knobs, note = found.best.knobs, _note(found, cell.tolerance_pct)
-        trace = [[*probe.knobs, float(probe.num_bytes)] for probe in found.trace]
-    return Encoded(knobs, files[knobs].data, files[knobs].encode_s, trace, note)
+        made = encodes.at(*knobs)
+        return Encoded(knobs, made.data, made.encode_s, [[*knobs, float(len(made.data))]])
+    made, found = encodes.to_size(target, cell.tolerance_pct, cell.policy)
+    trace = [[*probe.knobs, float(probe.num_bytes)] for probe in found.trace]
+    return Encoded(found.best.knobs, made.data, made.encode_s, trace, _note(found, cell.tolerance_pct))
 
 
 def measure(codec: Codec, loaded: LoadedImage, encoded: Encoded, cache_: Cache) -> tuple[Measured, bytes]:
@@ -154,7 +144,7 @@ def measure(codec: Codec, loaded: LoadedImage, encoded: Encoded, cache_: Cache) 
     IsorateError
         When the codec cannot decode its own file.
     """
-    key = cache_.key(loaded.sha256, codec, *encoded.knobs)
+    key = cache_.file_key(loaded.sha256, codec, encoded.data)
     if cached := cache_.measured(key):
         return cached
     start = time.perf_counter()
@@ -234,19 +224,6 @@ def _reason(error: BaseException) -> str:
         return "out of memory"
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"unexpected {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-
-
-def _file(codec: Codec, loaded: LoadedImage, knobs: tuple[float, ...], cache_: Cache) -> CachedEncode:
-    key = cache_.key(loaded.sha256, codec, *knobs)
-    if cached := cache_.encode(key):
-        return cached
-    start = time.perf_counter()
-    data = codec.encode(loaded.pixels, *knobs)
-    encode_s = time.perf_counter() - start
-    if not data:
-        raise CodecError(f"{codec.name}: wrote an empty file at {codec.knob.name} {knobs[0]:g}")
-    cache_.keep_encode(key, data, encode_s)
-    return CachedEncode(data, encode_s)
 
 
 def _num_pixels(loaded: LoadedImage) -> int:

@@ -11,7 +11,7 @@ from isorate.datasets.base import Dataset
 from isorate.engine.cell import Cell, PlannedCodec
 from isorate.engine.points import check_point, default_points, parse_point
 from isorate.errors import UsageError
-from isorate.matching.search import Policy
+from isorate.matching.outcome import Policy
 from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions

@@ -6,14 +6,13 @@ falls strictly inside the bracket of the sizes known, so that a wrong model cost
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from isorate.codecs.base import Knob
 from isorate.errors import MatchError
+from isorate.matching.knob import Knob
+from isorate.matching.outcome import Match, Policy, Probe
 
 MAX_PROBES = 24
 INSIDE = 0.02
@@ -26,58 +25,6 @@ SLOW = 0.5
 """When two probes together have not halved the bracket, the next one bisects it."""
 
 
-class Policy(StrEnum):
-    """Which size counts as matched."""
-
-    NEAREST = "nearest"
-    AT_MOST = "at-most"
-    STRICT = "strict"
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One encode of the search: the knob's value, the file's size in bytes, and a fine knob's value if there is one."""
-
-    knob: float
-    num_bytes: int
-    fine: float | None = None
-
-    @property
-    def knobs(self) -> tuple[float, ...]:
-        """The values to give to the codec's ``encode``."""
-        return (self.knob,) if self.fine is None else (self.knob, self.fine)
-
-
-@dataclass(slots=True)
-class Match:
-    """The outcome of a search.
-
-    Attributes
-    ----------
-    target
-        Bytes that were asked for (a real number: a target in bpp seldom is whole).
-    best
-        The probe that the policy prefers; never simply the last.
-    trace
-        All probes in order.
-    unreachable
-        Every size the knob can give is above, or every one is below the target.
-    monotone
-        False when a probe contradicted the knob's direction.
-    """
-
-    target: float
-    best: Probe
-    trace: list[Probe] = field(default_factory=list)
-    unreachable: bool = False
-    monotone: bool = True
-
-    @property
-    def residual_pct(self) -> float:
-        """``100 * (size / target - 1)``."""
-        return 100 * (self.best.num_bytes / self.target - 1)
-
-
 def match_size(
     probe: Callable[[float], int],
     knob: Knob,
@@ -87,7 +34,7 @@ def match_size(
     tolerance_pct: float = 0.5,
     policy: Policy = Policy.NEAREST,
     max_probes: int = MAX_PROBES,
-    known: list[Probe] | None = None,
+    known: Sequence[Probe] = (),
 ) -> Match:
     """Return the knob value whose file size is nearest to `target`.
 
@@ -122,18 +69,15 @@ def match_size(
     """
     if not (math.isfinite(target) and target > 0):
         raise MatchError(f"target of {target} bytes: a positive number is needed")
-    search = _Search(probe, knob, target, num_pixels, tolerance_pct, policy, known or [])
+    search = _Search(probe, knob, target, num_pixels, tolerance_pct, policy, known)
     while len(search.trace) < max_probes and not search.done():
         search.step()
     if knob.integer and not search.monotone:
         search.probe_neighbours()
     best = search.best()
-    found = Match(target, best, search.trace, search.unreachable(), search.monotone)
-    if policy is Policy.STRICT and abs(found.residual_pct) > tolerance_pct:
-        raise MatchError(
-            f"nearest size {best.num_bytes} bytes at {knob.name} {best.knob:g} is {found.residual_pct:+.2f} % off the "
-            f"target {target:.0f}, outside ±{tolerance_pct:g} %"
-        )
+    found = Match(target, best, tuple(search.trace), search.unreachable(), search.monotone)
+    if policy is Policy.STRICT:
+        found.require_within(tolerance_pct, knob.name, best.knob)
     return found
 
 
@@ -148,7 +92,7 @@ class _Search:
         num_pixels: int,
         tolerance_pct: float,
         policy: Policy,
-        known: list[Probe],
+        known: Sequence[Probe],
     ) -> None:
         self.encode, self.knob, self.target, self.policy = probe, knob, target, policy
         self.tolerance = tolerance_pct / 100

@@ -15,7 +15,7 @@ from isorate.codecs.registry.adapters import others_code
 from isorate.datasets.base import Source
 from isorate.errors import CodecUnavailableError, ImageError, RunError
 from isorate.files import typed_json
-from isorate.matching.search import Policy
+from isorate.matching.outcome import Policy
 from isorate.runs.point import AnchorPoint
 from isorate.runs.row import Side
 

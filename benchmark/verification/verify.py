@@ -17,7 +17,8 @@ from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset, Source
 from isorate.errors import DatasetError, IsorateError
 from isorate.image import Image
-from isorate.matching.search import Policy, match_size
+from isorate.matching.outcome import Policy
+from isorate.matching.search import match_size
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.verification.supplementary import PaperRow, paper_knobs, paper_rows
 

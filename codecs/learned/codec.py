@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -19,11 +19,12 @@ from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, r
 from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
+from isorate.matching.outcome import Files, Match, Policy
 
 if TYPE_CHECKING:
+    from isorate.codecs.learned.bitstream.knobs import KnobCodes
     from isorate.codecs.learned.coding.network import Network
     from isorate.codecs.learned.coding.picture import PictureEncoder
-    from isorate.codecs.learned.coding.rate_control import RateMatch
 
 LOWEST_LMBDA, HIGHEST_LMBDA = 1e-4, 10**-1.5
 DEFAULT_RATE = 0.18
@@ -147,7 +148,7 @@ class LearnedCodec(TwoKnobCodec):
         knob, fine
             λ and Δ; Δ defaults to 1. They are put on the stream's grid of 0.05 % and more.
         bpp
-            Instead of `knob`: target in bits per pixel, every byte counted. See :meth:`match` for how near it comes.
+            Instead of `knob`: target in bits per pixel, every byte counted, matched as :meth:`encode_to_size` does.
 
         Raises
         ------
@@ -159,43 +160,73 @@ class LearnedCodec(TwoKnobCodec):
         if (knob is None) == (bpp is None):
             raise UsageError("learned: give a value of lmbda or a target in bpp, one of them")
         if bpp is not None:
-            return self.match(image, bpp).coded.data
+            if not 0 < bpp < float("inf"):
+                raise UsageError(f"learned: a target of {bpp} bpp; a positive number is needed")
+            _check_picture(image)
+            return self.encode_to_size(image, bpp * image.shape[0] * image.shape[1] / 8)[0]
         assert knob is not None
-        from isorate.codecs.learned.bitstream.knobs import KnobCodes
+        fine = self.fine_default if fine is None else fine
+        if self.effort < 2:
+            return self._encode_plain(image, knob, fine)
         from isorate.codecs.learned.coding.refinement import refine
 
         with self._ready():
             encoder = self._encoder(image)
-            codes = KnobCodes.nearest(knob, self.fine_default if fine is None else fine, encoder.network.config.knots)
-            return (refine(encoder, codes) if self.effort == 2 else encoder.code(codes)).data
+            return refine(encoder, _codes(encoder, knob, fine)).data
 
-    def match(self, image: Image, bpp: float) -> "RateMatch":
-        """Return the file nearest to `bpp` bits per pixel, with λ, Δ, the residual and the network passes it took.
+    def encode_to_size(
+        self,
+        image: Image,
+        num_bytes: float,
+        *,
+        tolerance_pct: float = 0.5,
+        policy: Policy = Policy.NEAREST,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, Match]:
+        """See :meth:`isorate.codecs.base.Codec.encode_to_size`; effort decides which file of that size it is.
 
-        The real size is within 0.5 % of the target wherever λ and Δ reach it, else the nearest found.
+        The outcome's `passes` are network passes, those of effort 2's plain files included, of the descents not.
         """
-        if not 0 < bpp < float("inf"):
-            raise UsageError(f"learned: a target of {bpp} bpp; a positive number is needed")
-        from isorate.codecs.learned.coding.rate_control import match_rate, squared_error
+        _check_picture(image)
+        held = self._held()
+        before = held.passes if held else 0
+        data, found = self._to_size(image, num_bytes, tolerance_pct, policy, encode or self.encode)
+        now = self._held()
+        passes = now.passes - (before if now is held else 0) if now else 0
+        return data, replace(found, passes=passes)
 
-        with self._ready():
-            encoder, predictor = self._search_parts(image)
-            target = bpp * image.shape[0] * image.shape[1] / 8
-            error = squared_error if self.objective == "mse" else _dissimilarity
-            return match_rate(encoder, predictor, target, effort=self.effort, error=error)
+    def _to_size(
+        self, image: Image, num_bytes: float, tolerance_pct: float, policy: Policy, encode: Callable[..., bytes]
+    ) -> tuple[bytes, Match]:
+        if self.effort == 0:
+            return super().encode_to_size(image, num_bytes, tolerance_pct=tolerance_pct, policy=policy, encode=encode)
+        from isorate.codecs.learned.coding.rate_control import best_trade_off, refined_to_size, squared_error
 
-    def solve(self, image: Image, num_bytes: float) -> tuple[float, float] | None:
-        """Return the (λ, Δ) for a file of `num_bytes`; None at effort 0, which is searched as other codecs are."""
-        if not self.effort:
-            return None
-        bpp = 8 * num_bytes / (image.shape[0] * image.shape[1])
+        files = Files(encode, image)
+        num_pixels = image.shape[0] * image.shape[1]
         if self.effort == 1:
-            return self.match(image, bpp).coded.codes.values(self._network().config.knots)
-        from isorate.codecs.learned.coding.rate_control import plain_for_refinement
+            compare = squared_error if self.objective == "mse" else _dissimilarity
+            found = best_trade_off(
+                files.size, self.knobs_for(image), num_bytes,
+                num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy,
+                error=lambda probe: compare(self.decode(files[probe.knobs]), image),
+            )  # fmt: skip
+        else:
+            found = refined_to_size(
+                files.size, Files(self._encode_plain, image).size, self.knobs_for(image), num_bytes,
+                num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy,
+            )  # fmt: skip
+        return files[found.best.knobs], found
 
+    def _encode_plain(self, image: Image, knob: float, fine: float) -> bytes:
+        """Return the file at effort 0."""
         with self._ready():
-            encoder, predictor = self._search_parts(image)
-            return plain_for_refinement(encoder, predictor, num_bytes).codes.values(encoder.network.config.knots)
+            encoder = self._encoder(image)
+            return encoder.code(_codes(encoder, knob, fine)).data
+
+    def _held(self) -> "PictureEncoder | None":
+        """Return the last picture's encoder."""
+        return self._last[1] if self._last else None
 
     def decode(self, data: bytes) -> Image:
         """Return the picture, (height, width, 3) uint8; needs the bytes and the weights file that they name.
@@ -236,22 +267,11 @@ class LearnedCodec(TwoKnobCodec):
             raise BitstreamError(f"learned: made by weights {model_id:04x}, which are not here (there are: {here})")
         return load_network(path, self.device)
 
-    def _search_parts(self, image: Image) -> "tuple[PictureEncoder, RatePredictor]":
-        """Return what a search for a rate works with."""
-        encoder = self._encoder(image)
-        return encoder, RatePredictor(RateLine.read(encoder.network.weights.rates["lines"]), image)
-
     def _encoder(self, image: Image) -> "PictureEncoder":
         """Return the encoder of `image`, the one from before if it is the last call's image."""
-        from isorate.codecs.learned.bitstream.header import extended_size_problem
         from isorate.codecs.learned.coding.picture import PictureEncoder
 
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise CodecError(
-                f"learned: image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed"
-            )
-        if problem := extended_size_problem(image.shape[1], image.shape[0]):
-            raise CodecError(f"learned: {problem}")
+        _check_picture(image)
         image = np.array(image, order="C")
         key = hashlib.blake2b(image.data, digest_size=16, salt=f"{image.shape[1]}".encode()).digest()
         if self._last[:1] != [key]:
@@ -272,6 +292,23 @@ class LearnedCodec(TwoKnobCodec):
                 yield
         finally:
             torch.set_num_threads(before)
+
+
+def _check_picture(image: Image) -> None:
+    """Refuse what is no 8-bit RGB picture, or too large a one."""
+    from isorate.codecs.learned.bitstream.header import extended_size_problem
+
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise CodecError(f"learned: image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed")
+    if problem := extended_size_problem(image.shape[1], image.shape[0]):
+        raise CodecError(f"learned: {problem}")
+
+
+def _codes(encoder: "PictureEncoder", lmbda: float, bin_size: float) -> "KnobCodes":
+    """Return the stream's codes nearest to λ and Δ."""
+    from isorate.codecs.learned.bitstream.knobs import KnobCodes
+
+    return KnobCodes.nearest(lmbda, bin_size, encoder.network.config.knots)
 
 
 def _dissimilarity(one: Image, other: Image) -> float:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from isorate import api
+from isorate.api import match
 from isorate.cli import main
 from isorate.cli.config import configure_codecs
 from isorate.codecs.base import Codec
@@ -25,7 +26,6 @@ from isorate.engine.reproduce import Outcome, reproduce
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, RunError, UsageError
 from isorate.files.toml import TomlFile
 from isorate.image import Image
-from isorate.matching.codec import match
 from isorate.runs.folder import Run
 from isorate.testing import check_codec
 

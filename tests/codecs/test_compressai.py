@@ -112,7 +112,7 @@ def test_what_is_no_checkpoint_of_the_model_is_told(folder: Path, photo: Image) 
 
 @needs_compressai
 def test_one_checkpoint_is_an_anchor(folder: Path, photo: Image, tmp_path: Path) -> None:
-    from isorate.matching.codec import match
+    from isorate.api import match
 
     codec = CompressAI("bmshj2018-hyperprior", str(folder / "q2.pth.tar"))
     assert codec.knob.default == 1

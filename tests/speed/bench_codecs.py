@@ -5,11 +5,11 @@ from typing import TypeAlias
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from isorate.api import match
 from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec, names
 from isorate.errors import CodecError
 from isorate.image import Image
-from isorate.matching.codec import match
 from isorate.matching.search import Match
 
 RATE = 0.2

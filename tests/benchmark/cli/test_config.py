@@ -11,7 +11,7 @@ from isorate.cli.config import PLAIN, Settings, read_settings
 from isorate.codecs.registry import configure
 from isorate.errors import UsageError
 from isorate.files.toml import TomlFile
-from isorate.matching.search import Policy
+from isorate.matching.outcome import Policy
 from isorate.runs.folder import Run
 
 ROOT = Path(__file__).parents[3]

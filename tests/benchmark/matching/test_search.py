@@ -12,7 +12,8 @@ from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.errors import MatchError
 from isorate.image import Image
-from isorate.matching.search import MAX_PROBES, Policy, match_size
+from isorate.matching.outcome import Policy
+from isorate.matching.search import MAX_PROBES, match_size
 
 PIXELS = 768 * 512
 

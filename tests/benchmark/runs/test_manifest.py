@@ -9,7 +9,7 @@ from isorate.codecs.base import Knob
 from isorate.codecs.command_line import CommandLine
 from isorate.codecs.registry import CodecSpec
 from isorate.errors import RunError
-from isorate.matching.search import Policy
+from isorate.matching.outcome import Policy
 from isorate.runs.differences import other_run, version_differences
 from isorate.runs.folder import Run
 from isorate.runs.manifest import CodecEntry, Manifest

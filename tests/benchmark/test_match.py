@@ -1,14 +1,46 @@
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
+from isorate.api import match
 from isorate.codecs.base import Knob, TwoKnobCodec
 from isorate.codecs.jpeg import Jpeg
+from isorate.datasets.images import LoadedImage, load_image
+from isorate.engine.cache import Cache
+from isorate.engine.encodes import Encodes
 from isorate.errors import MatchError
 from isorate.image import Image
-from isorate.matching.codec import match
+from isorate.matching.outcome import Match, Policy, Probe
+
+
+def load(photo: Image, folder: Path) -> LoadedImage:
+    PillowImage.fromarray(photo).save(folder / "photo.png")
+    return load_image(folder / "photo.png")
+
+
+class Fitted(Jpeg):
+    """A codec that fits a file to a size, as an overfitted one does; no knob gives that file."""
+
+    fits = 0
+
+    def encode_to_size(
+        self,
+        image: Image,
+        num_bytes: float,
+        *,
+        tolerance_pct: float = 0.5,
+        policy: Policy = Policy.NEAREST,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, Match]:
+        type(self).fits += 1
+        data, found = super().encode_to_size(image, num_bytes - 2, tolerance_pct=tolerance_pct, policy=policy)
+        best = Probe(found.best.knob, len(data) + 2)
+        return data + b"\0\0", Match(num_bytes, best, (best,), passes=7)
 
 
 class Synthetic(TwoKnobCodec):
@@ -52,6 +84,34 @@ def test_two_knobs_reach_beyond_the_coarse_range_then_say_unreachable(bpp: float
     assert found.unreachable
     assert found.best.fine == (2.0 if bpp < 1 else 0.5)
     assert math.isclose(found.residual_pct, 100 * (found.best.num_bytes / (bpp * 512 * 768 / 8) - 1))
+
+
+def test_a_codec_that_fits_itself_to_a_size_is_taken_at_its_word(photo: Image) -> None:
+    data, found = match(Fitted(), photo, 0.7)
+    assert data == Jpeg().encode(photo, found.best.knob) + b"\0\0"
+    assert len(data) == found.best.num_bytes
+    assert (len(found.trace), found.passes) == (1, 7)
+
+
+def test_a_run_keeps_the_fitted_file_by_its_size_and_fits_once(photo: Image, tmp_path: Path) -> None:
+    loaded = load(photo, tmp_path)
+    before = Fitted.fits
+    made = [Encodes(Fitted(), loaded, Cache(tmp_path)).to_size(3000.0, 0.5, Policy.NEAREST) for _ in range(2)]
+    assert made[0] == made[1]
+    assert made[0][0].data.endswith(b"\0\0")
+    assert Fitted.fits == before + 1
+    other, _ = Encodes(Fitted(), loaded, Cache(tmp_path)).to_size(4000.0, 0.5, Policy.NEAREST)
+    assert len(other.data) > len(made[0][0].data)
+    assert Fitted.fits == before + 2
+
+
+def test_a_searched_codecs_probes_come_from_the_cache(
+    photo: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(photo, tmp_path)
+    first = Encodes(Jpeg(), loaded, Cache(tmp_path)).to_size(3000.0, 0.5, Policy.NEAREST)
+    monkeypatch.setattr(Jpeg, "encode", None)
+    assert Encodes(Jpeg(), loaded, Cache(tmp_path)).to_size(3000.0, 0.5, Policy.NEAREST) == first
 
 
 def test_match_returns_the_best_file(photo: Image) -> None:

@@ -1,0 +1,83 @@
+"""The files of one image and one codec in a run: from the cache, or made and timed."""
+
+import time
+
+from isorate.codecs.base import Codec
+from isorate.datasets.images import LoadedImage
+from isorate.engine.cache import Cache, CachedEncode
+from isorate.errors import CodecError
+from isorate.image import Image
+from isorate.matching.outcome import Match, Policy
+
+
+class Encodes:
+    """What `codec` makes of one image.
+
+    Parameters
+    ----------
+    codec
+        The codec.
+    loaded
+        The image.
+    cache
+        Where earlier files may be, and new ones go.
+    """
+
+    def __init__(self, codec: Codec, loaded: LoadedImage, cache: Cache) -> None:
+        self.codec, self.loaded, self.cache = codec, loaded, cache
+        self._made: dict[tuple[float, ...], CachedEncode] = {}
+
+    def at(self, *knobs: float) -> CachedEncode:
+        """Return the file at `knobs`, and the wall-clock seconds of its encode.
+
+        Raises
+        ------
+        IsorateError
+            When the codec fails.
+        """
+        if knobs not in self._made:
+            key = self.cache.key(self.loaded.sha256, self.codec, *knobs)
+            made = self.cache.encode(key)
+            if made is None:
+                start = time.perf_counter()
+                data = self.codec.encode(self.loaded.pixels, *knobs)
+                made = CachedEncode(data, time.perf_counter() - start)
+                if not data:
+                    raise CodecError(f"{self.codec.name}: wrote an empty file at {self.codec.knob.name} {knobs[0]:g}")
+                self.cache.keep_encode(key, made.data, made.encode_s)
+            self._made[knobs] = made
+        return self._made[knobs]
+
+    def to_size(self, num_bytes: float, tolerance_pct: float, policy: Policy) -> tuple[CachedEncode, Match]:
+        """Return the file that the codec answers for `num_bytes`, its seconds, and how it was found.
+
+        The seconds are those of the file's own encode. For a file that the codec did not make at knobs but fitted to
+        the size, they are those of the whole fit.
+
+        Raises
+        ------
+        IsorateError
+            When the codec fails, or `policy` refuses every size.
+        """
+        key = self.cache.size_key(self.loaded.sha256, self.codec, num_bytes, tolerance_pct, policy)
+        fitted, found = self.cache.encode(key), self.cache.match(key)
+        if fitted and found:
+            return fitted, found
+        start = time.perf_counter()
+        data, found = self.codec.encode_to_size(
+            self.loaded.pixels, num_bytes, tolerance_pct=tolerance_pct, policy=policy, encode=self._encode
+        )
+        elapsed = time.perf_counter() - start
+        made = self._made.get(found.best.knobs)
+        if made is not None and made.data == data:
+            return made, found
+        if not data:
+            raise CodecError(f"{self.codec.name}: wrote an empty file for a size of {num_bytes:.0f} bytes")
+        fitted = CachedEncode(data, elapsed)
+        self.cache.keep_encode(key, data, elapsed)
+        self.cache.keep_match(key, found)
+        return fitted, found
+
+    def _encode(self, image: Image, *knobs: float) -> bytes:
+        assert image is self.loaded.pixels
+        return self.at(*knobs).data
