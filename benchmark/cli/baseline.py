@@ -36,7 +36,7 @@ def baseline(
     workers
         Processes for those encodes; all usable cores by default.
     """
-    from isorate.gate.write import write_baseline
+    from isorate.gate.accept import write_baseline
     from isorate.runs.folder import Run
 
     written = write_baseline(Run.open(run), out, probe=probe, workers=workers)

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isorate.cli.exit_codes import CHECK_PASS, CHECK_REGRESSION, CHECK_TOOL_CHAIN
-from isorate.gate.outputs import BY_SUFFIX, Format
+from isorate.gate.formats import BY_SUFFIX, Format
 
 
 def check(
@@ -54,11 +54,11 @@ def check(
     from isorate.cli.config import settings
     from isorate.errors import UsageError
     from isorate.files.atomic import write_bytes
+    from isorate.gate.accept import write_baseline
     from isorate.gate.baseline import Baseline, lines_of_rows
     from isorate.gate.check import check as hold
     from isorate.gate.findings import Verdict
-    from isorate.gate.outputs import form_of, render
-    from isorate.gate.write import write_baseline
+    from isorate.gate.formats import form_of, render
     from isorate.runs.folder import Run
 
     for path in save:

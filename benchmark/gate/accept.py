@@ -1,4 +1,4 @@
-"""From a run to a baseline, with each row's local slope."""
+"""From a run to a baseline, with each row's local slope; and over the baseline that is there."""
 
 import math
 from collections import defaultdict
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec
+from isorate.engine.workers import worker_count, worker_pool
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
 from isorate.gate.slopes import Slope, from_points, from_probe
@@ -72,6 +73,26 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
         },
         rows=tuple(_baseline_row(row, *slopes.get(row.key, (Slope(None, None), ""))) for row in rows),
     )
+
+
+def write_baseline(run: Run, path: Path, *, probe: bool = True, workers: int | None = None) -> Baseline:
+    """Write `run` as the baseline `path` and return it; see :func:`make_baseline`.
+
+    Raises
+    ------
+    RunError
+        When the run is not finished, has failed cells, or the file cannot be written.
+    """
+    try:
+        before = Baseline.read(path)
+    except RunError:
+        before = None  # none there, or one of another version: there is nothing to keep
+    made = make_baseline(run, before)
+    if probe and any(not row.slope_from for row in made.rows):
+        with worker_pool(worker_count(workers)) as pool:
+            made = make_baseline(run, made, pool)
+    made.write(path)
+    return made
 
 
 def _check_complete(run: Run, rows: list[Row]) -> None:

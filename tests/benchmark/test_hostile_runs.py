@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
-from isorate.gate.write import write_baseline
+from isorate.gate.accept import write_baseline
 from isorate.image import Image
 from isorate.runs.folder import Run
 

@@ -10,7 +10,7 @@ from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec, names
 from isorate.errors import CodecError
 from isorate.image import Image
-from isorate.matching.search import Match
+from isorate.matching.outcome import Match
 
 RATE = 0.2
 """Bits per pixel that each codec is driven to."""

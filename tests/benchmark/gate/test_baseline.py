@@ -7,10 +7,9 @@ import pytest
 
 from isorate import api
 from isorate.errors import RunError
-from isorate.gate.accept import make_baseline
+from isorate.gate.accept import make_baseline, write_baseline
 from isorate.gate.baseline import Baseline, lines_of_rows
 from isorate.gate.slopes import Measurement, between
-from isorate.gate.write import write_baseline
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 

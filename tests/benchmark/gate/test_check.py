@@ -6,7 +6,7 @@ import pytest
 
 from isorate.files.toml import TomlFile
 from isorate.gate.findings import Checked, Kind, Verdict
-from isorate.gate.outputs import correction
+from isorate.gate.formats import correction
 from isorate.gate.tolerances import read_tolerances
 from isorate.runs.folder import Run
 from isorate.runs.row import Row

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from isorate.cli import main
+from isorate.gate.accept import write_baseline
 from isorate.gate.findings import Checked, Verdict
-from isorate.gate.outputs import render
-from isorate.gate.write import write_baseline
+from isorate.gate.formats import render
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 

@@ -1,8 +1,10 @@
-"""A check's outcome as a table for the terminal, Markdown for a pull request, and JSON for a script."""
+"""A check's outcome for the terminal, a pull request, a script, and for a CI as JUnit XML and GitHub's annotations."""
 
 import json
 import math
-from collections import Counter
+import re
+import xml.etree.ElementTree as ET  # only written, never parsed
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -25,13 +27,13 @@ SLOPES = {
     "probe": "measured by a second encode when the baseline was written",
     DEFAULT_SLOPE: f"by default {DEFAULT_PSNR:g} dB, and {DEFAULT_MS_SSIM:g} of what MS-SSIM lacks to 1, a doubling",
 }
+TOOL_CHAIN_CASE = "tool chain"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARKS = {Verdict.PASS: "✅", Verdict.REGRESSION: "❌", Verdict.TOOL_CHAIN: "🔧"}
 
 
 def render(checked: Checked, form: Format) -> str:
     """Return the outcome in one of the formats."""
-    from isorate.gate.ci_formats import github, junit
-
     makers: dict[Format, Callable[[Checked], str]] = {
         "table": table, "markdown": markdown, "junit": junit, "github": github, "json": to_json,
     }  # fmt: skip
@@ -167,3 +169,68 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def junit(checked: Checked) -> str:
+    """Return JUnit XML: a test case for each row of the baseline, and one for the tool chain.
+
+    A case fails for what got worse or cannot be compared; what a change of the tool chain explains is a failure of
+    that type, so that a CI can tell them apart.
+    """
+    cases: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for row in checked.rows:
+        cases[row.codec, f"{row.image} {row.point}"] = []
+    for finding in checked.findings:
+        name = " ".join(part for part in (finding.image, finding.point) if part) or finding.kind
+        cases[finding.codec or "isorate", name].append(finding)
+    suite = ET.Element("testsuite", name="isorate check")
+    for (codec, name), findings in cases.items():
+        case = ET.SubElement(suite, "testcase", classname=_xml(f"isorate.{codec}"), name=_xml(name))
+        failing = [finding for finding in findings if finding.kind in FAILING]
+        if failing:
+            kind = Verdict.TOOL_CHAIN if all(f.explained for f in failing) else Verdict.REGRESSION
+            failure = ET.SubElement(case, "failure", type=kind, message=_xml("; ".join(f.text for f in failing)))
+            failure.text = _xml("\n".join(f"{f.kind}: {f.text}{_because(f)}" for f in failing))
+        if other := [finding for finding in findings if finding not in failing]:
+            ET.SubElement(case, "system-out").text = _xml("\n".join(f"{f.kind}: {f.text}" for f in other))
+    case = ET.SubElement(suite, "testcase", classname="isorate", name=TOOL_CHAIN_CASE)
+    if checked.changes:
+        text = "; ".join(change.text for change in checked.changes)
+        ET.SubElement(case, "failure", type=Verdict.TOOL_CHAIN, message=_xml(text))
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(len(suite.findall("testcase/failure"))))
+    ET.indent(suite)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
+
+
+def _because(finding: Finding) -> str:
+    return f" (explained by {finding.explained})" if finding.explained else ""
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("�", text)
+
+
+def github(checked: Checked) -> str:
+    """Return GitHub's workflow commands: an annotation for each finding, at the row's line of the baseline."""
+    lines = []
+    for finding in checked.findings:
+        level = "error" if finding.fails else "warning" if finding.explained else "notice"
+        title = f"isorate: {finding.kind}" if finding.kind is not Kind.WORSE else "isorate: regression"
+        if finding.explained:
+            title = f"isorate: {Verdict.TOOL_CHAIN}"
+        place = f"file={_property(checked.baseline)},line={finding.line}," if finding.line and checked.baseline else ""
+        said = f"{finding.where}: {finding.text}{_because(finding)}"
+        lines.append(f"::{level} {place}title={_property(title)}::{_message(said)}")
+    for change in checked.changes:
+        lines.append(f"::warning title={_property(f'isorate: {Verdict.TOOL_CHAIN}')}::{_message(change.text)}")
+    lines.append(f"isorate check: {checked.verdict}")
+    return "\n".join(lines) + "\n"
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
