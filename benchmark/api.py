@@ -81,7 +81,10 @@ def run(
     >>> import isorate
     >>> from isorate.codecs.bpg import Bpg
     >>> from isorate.codecs.jpeg import Jpeg
-    >>> isorate.run("samples", "runs/jpeg", anchor=Bpg(chroma="420"), codecs=[Jpeg(mode="integer")])  # doctest: +SKIP
+    >>> one = {"images": ["coffee"], "points": ["qp=37"]}
+    >>> run = isorate.run("samples", "runs/jpeg", anchor=Bpg(chroma="420"), codecs=[Jpeg(mode="integer")], **one)
+    >>> [(row.codec, row.status) for row in run.rows()]
+    [('bpg', 'ok'), ('jpeg', 'ok')]
     """
     specs = [CodecSpec.of(codec) for codec in (anchor, *codecs)]
     for spec in specs:

@@ -165,7 +165,7 @@ class Manifest:
         The anchor first.
     points
         The anchor's operating points. Of a manifest that was written before points were data, only their names; see
-        :meth:`point_texts`.
+        :meth:`point_names`.
     policy, tolerance_pct
         How rates were matched, and the residual in percent that counts as matched.
     versions, platform, git_commit
