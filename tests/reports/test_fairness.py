@@ -30,7 +30,7 @@ class Fake(Run):
                 {"name": name, "spec": name, "backend": "", "options": {}, "available": True}
                 for name in ("bpg", "jpeg")
             ],
-            "dataset": images(*dict.fromkeys(row.image for row in rows)),
+            "dataset": images(*dict.fromkeys(one.image for one in rows)),
         }  # fmt: skip
         super().__init__(Path("nowhere"), Manifest.from_json({**said, **manifest}))
         self.made = rows
@@ -108,12 +108,12 @@ def test_the_residual_says_which_way() -> None:
 
 
 def test_what_was_done_to_the_sources_is_told() -> None:
-    images = [
-        {"name": "a", "notes": ["grey to RGB"]}, {"name": "b", "notes": ["grey to RGB"]}, {"name": "c", "notes": []},
-        {"name": "d", "notes": ["colour not managed: the file says gAMA 1, its samples are taken as sRGB"]},
-        {"name": "e"},
-    ]  # fmt: skip
-    found = check(Comparison(Fake(with_jpeg(), dataset={"images": images})))
+    dataset = images("a", "b", "c", "d", "e")
+    a, b, c, d, _ = dataset["images"]
+    a["notes"] = b["notes"] = ["grey to RGB"]
+    c["notes"] = []
+    d["notes"] = ["colour not managed: the file says gAMA 1, its samples are taken as sRGB"]
+    found = check(Comparison(Fake(with_jpeg(), dataset=dataset)))
     assert [(finding.severity, finding.title) for finding in found] == [
         ("warning", "Colour not managed"), ("note", "Converted sources"),
     ]  # fmt: skip
