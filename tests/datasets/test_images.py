@@ -51,14 +51,6 @@ def test_an_opaque_alpha_channel_is_dropped_and_that_is_noted(
     assert loaded.notes == ("opaque alpha channel dropped",)
 
 
-def test_exif_rotation_is_applied_and_noted(tmp_path: Path, picture: PillowImage.Image, photo: Image) -> None:
-    exif = PillowImage.Exif()
-    exif[0x0112] = 6
-    loaded = load_image(save(tmp_path, picture, exif=exif))
-    assert np.array_equal(loaded.pixels, np.rot90(photo, -1))
-    assert "EXIF" in loaded.notes[0]
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 5)])
 def test_tiny_and_odd_sizes(tmp_path: Path, photo: Image, shape: tuple[int, int]) -> None:
     tiny = photo[: shape[0], : shape[1]]
@@ -119,7 +111,7 @@ def test_a_picture_cannot_be_written_to_however_it_was_loaded(tmp_path: Path, pi
 @pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "WEBP", "lossless": True}, {"format": "TIFF"}])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_in_every_format(
-    tmp_path: Path, picture: PillowImage.Image, photo: Image, options: dict[str, Any], orientation
+    tmp_path: Path, picture: PillowImage.Image, photo: Image, options: dict[str, Any], orientation: int
 ) -> None:
     exif = PillowImage.Exif()
     exif[0x0112] = orientation
@@ -129,7 +121,7 @@ def test_every_orientation_in_every_format(
         6: np.rot90(photo, -1), 7: np.rot90(photo[::-1], 1), 8: np.rot90(photo, 1),
     }[orientation]  # fmt: skip
     assert np.array_equal(loaded.pixels, turned)
-    assert len(loaded.notes) == (orientation != 1)
+    assert ["EXIF" in note for note in loaded.notes] == [True] * (orientation != 1)
 
 
 @pytest.mark.parametrize(("name", "header", "said"), [
@@ -171,7 +163,7 @@ def test_an_icc_profile_is_converted_and_noted_and_srgbs_is_silent(
     assert note.endswith("to sRGB")
 
 
-def _with_chunk(path: Path, kind, body: bytes):
+def _with_chunk(path: Path, kind: bytes, body: bytes) -> Path:
     import struct
     import zlib
 
@@ -198,6 +190,6 @@ def test_several_frames_are_refused(tmp_path: Path, picture: PillowImage.Image, 
         load_image(path)
 
 
-def test_a_picture_above_the_limit_is_refused_by_it_and_one_above_pillows_is_read(tmp_path: Path) -> None:
+def test_a_picture_above_the_limit_is_refused_by_it(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="exceeds isorate's limit of 268435456 pixels"):
         load_image(save(tmp_path, PillowImage.new("1", (16385, 16384)), compress_level=1))

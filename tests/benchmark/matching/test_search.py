@@ -151,8 +151,8 @@ def test_the_targets_own_size_ends_the_search_at_once() -> None:
     assert [probe.knob for probe in found.trace] == [10]
 
 
-def encoded_size(codec: Codec, image: Image, knob: float) -> int:
-    return len(codec.encode(image, knob))
+def encoded_size(codec: Codec, image: Image, value: float) -> int:
+    return len(codec.encode(image, value))
 
 
 @pytest.mark.parametrize("codec", [Jpeg(), Jpeg2000()], ids=["jpeg", "jpeg2000"])

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isorate.codecs.bpg import Bpg, container, embedded, hevc
+from isorate.codecs.bpg import Bpg, container, hevc
+from isorate.codecs.bpg import embedded as back_end
 from isorate.codecs.bpg.bits import BitReader, BitWriter, nal_unit, payload, split_nal_units
 from isorate.codecs.bpg.container import Header, pack_ue7, read_ue7
 from isorate.errors import BitstreamError
@@ -146,4 +147,4 @@ def test_units_that_a_still_has_no_use_for_are_refused(
 def test_any_bytes_are_no_crash(data: bytes) -> None:
     for start in (b"", container.MAGIC, b"BPG\xfb\x60\x00\x08\x08\x00\x03\x92\x47\x40"):
         with pytest.raises(BitstreamError):
-            embedded.decode(start + data)
+            back_end.decode(start + data)
