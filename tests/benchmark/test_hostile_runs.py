@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ GONE = object()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, photo: Image):
+def folder(tmp_path_factory: pytest.TempPathFactory, photo: Image) -> Path:
     """Return a folder with a real run and its baseline."""
     made = tmp_path_factory.mktemp("hostile")
     (made / "photos").mkdir()
@@ -56,7 +57,7 @@ def changed(value: Any, place: tuple[Any, ...], to: Any) -> Any:
     return copied
 
 
-def words(command: str, folder: Any) -> list[str]:
+def words(command: str, folder: Path) -> list[str]:
     run, out = str(folder / "run"), str(folder / "out")
     more = {
         "check": ["--baseline", str(folder / "baseline.json")],
@@ -71,7 +72,7 @@ def words(command: str, folder: Any) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["manifest.json", "rows"])
 def test_every_key_of_a_run_gone_or_wrong(
-    folder, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every value at every place for the table; the first that it accepts at each place for all commands."""
     monkeypatch.setattr("isorate.engine.reproduce.run_plan", lambda *args, **more: Run.open(folder / "same"))

@@ -32,7 +32,7 @@ GOOD = "print('hello from an import')\n" + HEAD + "class Codec(Jpeg):\n    name 
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory):
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a process in which all of these are installed."""
     folder = tmp_path_factory.mktemp("site")
     info = folder / "others-1.dist-info"
@@ -46,7 +46,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory):
     return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
-def isorate(environment: dict[str, str], *words: object) -> list[str]:
+def isorate(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "isorate", *map(str, words)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -88,7 +88,7 @@ NOISE = np.random.default_rng(1).integers(0, 256, (512, 512, 3), dtype=np.uint8)
 @pytest.mark.parametrize("chroma", ["420", "444"])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": False}, {"mode": "integer"}])
 @pytest.mark.parametrize("quality", [60, 94, 100])
-def test_noise_is_coded_in_every_mode(chroma: str, options: dict[str, Any], quality: int) -> None:
+def test_noise_is_coded_in_every_mode(chroma: Literal["420", "444"], options: dict[str, Any], quality: int) -> None:
     codec = Jpeg(chroma=chroma, **options)
     for image in (NOISE, NOISE[:1], NOISE[:, :7]):
         assert codec.decode(codec.encode(np.ascontiguousarray(image), quality)).shape == image.shape
@@ -109,7 +109,7 @@ def test_the_limit_is_named_and_is_no_damage() -> None:
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("chroma", ["420", "444"])
-def test_flat_pictures_are_above_the_shortest_length(progressive: bool, chroma: str) -> None:
+def test_flat_pictures_are_above_the_shortest_length(progressive: bool, chroma: Literal["420", "444"]) -> None:
     codec = Jpeg(chroma=chroma, progressive=progressive)
     for shape in ((1, 1), (1, 9000), (9000, 1), (1500, 2000)):
         image = np.full((*shape, 3), 99, np.uint8)

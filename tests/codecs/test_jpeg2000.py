@@ -98,16 +98,16 @@ def test_a_missing_library_is_told_with_remedies(tmp_path: Path) -> None:
     assert "apt-get install libopenjp2-7" in done.stderr
 
 
-def resized(data: bytes, width: int, height: int, tile=128):
+def resized(data: bytes, width: int, height: int) -> bytes:
     """Return a codestream of one tile of 128 × 128 whose header claims another size."""
-    data = bytearray(data)
-    struct.pack_into(">II", data, 8, width, height)
-    struct.pack_into(">II", data, 24, tile, tile)
-    return bytes(data)
+    claimed = bytearray(data)
+    struct.pack_into(">II", claimed, 8, width, height)
+    struct.pack_into(">II", claimed, 24, 128, 128)
+    return bytes(claimed)
 
 
 @pytest.fixture
-def one_tile(astronaut: Image):
+def one_tile(astronaut: Image) -> bytes:
     return Jpeg2000().encode(np.ascontiguousarray(astronaut[:128, :128]), 60)
 
 
@@ -116,7 +116,7 @@ def one_tile(astronaut: Image):
     (128, 129, "lacks 1 of its 2 tiles"), (0, 128, "impossible size"), (2**31, 2**31, "exceeds isorate's limit"),
 ])  # fmt: skip
 def test_tiles_that_are_not_there_are_told_before_anything_is_decoded(
-    one_tile, width: int, height: int, said: str, monkeypatch: pytest.MonkeyPatch
+    one_tile: bytes, width: int, height: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("isorate.codecs.jpeg2000.load_glymur", lambda: pytest.fail("decoded"))
     with pytest.raises(BitstreamError, match=said):
@@ -135,7 +135,7 @@ def test_real_tiles_are_decoded(astronaut: Image, tmp_path: Path) -> None:
                 Jpeg2000().decode(data[:-cut])
 
 
-def test_truncation_at_every_byte(one_tile) -> None:
+def test_truncation_at_every_byte(one_tile: bytes) -> None:
     for length in range(len(one_tile)):
         with pytest.raises(BitstreamError):
             Jpeg2000().decode(one_tile[:length])
@@ -155,7 +155,7 @@ def test_another_depth_is_refused(tmp_path: Path, astronaut: Image) -> None:
 
 @pytest.mark.parametrize(("width", "height", "block"), [(2**28, 1, 0x44), (1, 2**28, 0x44), (8192, 8192, 0x00)])
 def test_more_code_blocks_than_a_square_picture_has_are_refused(
-    one_tile, width: int, height: int, block: int, monkeypatch: pytest.MonkeyPatch
+    one_tile: bytes, width: int, height: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("isorate.codecs.jpeg2000.load_glymur", lambda: pytest.fail("decoded"))
     data = bytearray(one_tile)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image as PillowImage
 
 from isorate.datasets import download
 from isorate.datasets.folder import image_names
@@ -29,7 +29,7 @@ def test_a_folder_is_ordered_by_name_and_skips_other_files(two_photos: Path) -> 
 
 
 def test_equal_stems_stay_apart(two_photos: Path) -> None:
-    Image.open(two_photos / "coffee.png").save(two_photos / "coffee.bmp")
+    PillowImage.open(two_photos / "coffee.png").save(two_photos / "coffee.bmp")
     dataset = open_dataset(str(two_photos), two_photos)
     assert [source.name for source in dataset.sources] == ["astronaut", "coffee.bmp", "coffee.png"]
 
@@ -55,7 +55,7 @@ FILES = st.tuples(st.text("aA.-", min_size=1, max_size=5), st.sampled_from([".pn
 
 
 @given(st.sets(FILES, max_size=12))
-def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files) -> None:
+def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files: set[str]) -> None:
     names = image_names([Path(file) for file in sorted(files)])
     assert len({name.casefold() for name in names}) == len(files)
     assert len({safe_name(name).casefold() for name in names}) == len(files)

@@ -96,7 +96,7 @@ def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POI
             },
             "anchor": "webp",
             "codecs": [
-                {"name": name, "label": codec["label"], "spec": name, "backend": f"Pillow {PillowImage.__version__}",
+                {"name": name, "label": codec["label"], "spec": name, "backend": f"Pillow {PIL.__version__}",
                  "options": codec["options"], "available": True, "hint": ""}
                 for name, codec in CODECS.items()
             ],

@@ -98,7 +98,7 @@ def test_a_run_without_its_pictures_is_told(run: Run, tmp_path: Path, in_process
         reproduce(copied(run, tmp_path / "other", other), tmp_path / "again", executor=in_process)
 
 
-def older(manifest: dict[str, Any], rows) -> None:
+def older(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
     """Make the manifest one of a version whose points were names."""
     manifest["points"] = [point["name"] for point in manifest["points"]]
 
@@ -111,7 +111,7 @@ def test_an_older_runs_points_are_read_from_their_names_and_held_against_its_row
     found = reproduce(old, tmp_path / "again", executor=in_process)
     assert [item.outcome for item in found] == [Outcome.SAME_FILE] * 4
 
-    def shortened(manifest: dict[str, Any], rows) -> None:
+    def shortened(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
         older(manifest, rows)
         manifest["points"][1] = "jpeg-bpp0.751235"
         for row in rows:
@@ -120,7 +120,7 @@ def test_an_older_runs_points_are_read_from_their_names_and_held_against_its_row
     with pytest.raises(RunError, match=r"'jpeg-bpp0.751235' stands for 0.751235, and astronaut ran at 0.751234"):
         reproduce(copied(run, tmp_path / "short", shortened), tmp_path / "b", executor=in_process)
 
-    def renamed(manifest: dict[str, Any], rows) -> None:
+    def renamed(manifest: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
         manifest["points"] = ["jpeg-speed20", "jpeg-bpp0.7512345678"]
 
     with pytest.raises(RunError, match=r"older version: point 'jpeg-speed20' does not say .*'quality'"):

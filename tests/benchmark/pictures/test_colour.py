@@ -1,7 +1,8 @@
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image as PillowImage
 from PIL import ImageCms
 
 from isorate.image import Image
-from isorate.pictures.colour import SRGB, colour_of, to_srgb
+from isorate.pictures.colour import SRGB, Colour, colour_of, to_srgb
 from isorate.pictures.files import FORMATS, open_picture
 
 SRGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -20,7 +21,7 @@ DISPLAY_P3 = {
 }
 
 
-def profile(primaries=DISPLAY_P3, *, name: str = b""):
+def profile(primaries: Mapping[bytes, tuple[float, float, float]] = DISPLAY_P3, *, name: bytes = b"") -> bytes:
     """Return littleCMS' sRGB profile with other primaries, and perhaps another name."""
     data = bytearray(SRGB_PROFILE)
     for i in range(struct.unpack(">I", data[128:132])[0]):
@@ -36,24 +37,24 @@ def profile(primaries=DISPLAY_P3, *, name: str = b""):
 P3 = profile()
 
 
-def saved(picture: PillowImage.Image, file_format, **options):
+def saved(picture: PillowImage.Image, file_format: str, **options: Any) -> bytes:
     out = io.BytesIO()
     picture.save(out, file_format, **options)
     return out.getvalue()
 
 
-def with_chunks(data: bytes, *chunks):
+def with_chunks(data: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     """Return a PNG with more chunks behind IHDR."""
     extra = b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks)
     return data[:33] + extra + data[33:]
 
 
-def said(data: bytes) -> Callable[[], str]:
+def said(data: bytes) -> Colour:
     return colour_of(data, open_picture(data, FORMATS))
 
 
 @pytest.fixture
-def picture(photo: Image) -> PillowImage:
+def picture(photo: Image) -> PillowImage.Image:
     return PillowImage.fromarray(photo)
 
 
@@ -91,7 +92,7 @@ def test_a_grey_profile(picture: PillowImage.Image, photo: Image) -> None:
     assert "grey" in said(saved(picture, "PNG", icc_profile=gamma.tobytes())).name
 
 
-def _grey_profile(gamma):
+def _grey_profile(gamma: float) -> bytes:
     """Return a version 2 profile of one curve (ICC.1:2001-04)."""
     tags = {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\0" + bytes(78),
@@ -124,7 +125,7 @@ def test_a_large_profile_is_read(picture: PillowImage.Image) -> None:
     ([(b"cICP", bytes((1, 13, 0, 1)))], ""),
     ([(b"cICP", bytes((12, 13, 0, 1)))], "colour primaries 12"),
 ])  # fmt: skip
-def test_the_chunks_of_a_png(picture: PillowImage.Image, chunks, name: str) -> None:
+def test_the_chunks_of_a_png(picture: PillowImage.Image, chunks: list[tuple[bytes, bytes]], name: str) -> None:
     found = said(with_chunks(saved(picture, "PNG"), *chunks))
     assert name in found.name
     assert bool(name) == bool(found.name)
@@ -150,7 +151,7 @@ def test_bmp_and_tiff_say_it_in_their_own_words(picture: PillowImage.Image) -> N
 
 
 def test_adobe_rgb_by_exif(picture: PillowImage.Image) -> None:
-    def directory(tag, kind, count, value):
+    def directory(tag: int, kind: int, count: int, value: int) -> bytes:
         return struct.pack("<HHHII", 1, tag, kind, count, value) + struct.pack("<I", 0)
 
     exif = b"Exif\0\0II*\0" + struct.pack("<I", 8)

@@ -3,16 +3,18 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from isorate.image import Image
 from isorate.pictures.depth import largest_value, sample_bits
 
 
-def png(photo: Image, depth, colour_type, channels):
+def png(photo: Image, depth: int, colour_type: int, channels: int) -> bytes:
     """Return a PNG of `photo`'s first channels at `depth` bits a sample."""
     samples = np.dstack([photo, photo])[..., :channels].astype(np.uint16) * (257 if depth == 16 else 1)
     height, width = photo.shape[:2]
@@ -26,7 +28,7 @@ def png(photo: Image, depth, colour_type, channels):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def saved(picture: PillowImage.Image, file_format, **options):
+def saved(picture: PillowImage.Image, file_format: str, **options: Any) -> bytes:
     out = io.BytesIO()
     picture.save(out, file_format, **options)
     return out.getvalue()
@@ -54,8 +56,8 @@ def test_pfm_is_floating_point() -> None:
 @pytest.mark.parametrize(("mode", "bits"), [("RGB", 8), ("L", 8), ("1", 1), ("I;16", 16), ("F", 32)])
 def test_tiff(photo: Image, mode: str, bits: int) -> None:
     grey = photo[..., 0]
-    made = {"I;16": grey.astype(np.uint16), "F": grey.astype(np.float32)}.get(mode)
-    picture = PillowImage.fromarray(photo).convert(mode) if made is None else PillowImage.fromarray(made)
+    deep: dict[str, NDArray[Any]] = {"I;16": grey.astype(np.uint16), "F": grey.astype(np.float32)}
+    picture = PillowImage.fromarray(deep[mode]) if mode in deep else PillowImage.fromarray(photo).convert(mode)
     assert sample_bits(saved(picture, "TIFF")) == bits
 
 
@@ -94,6 +96,6 @@ STARTS = (b"\x89PNG\r\n\x1a\n", b"P6", b"\xff\xd8", b"II*\0", b"MM", b"\xff\x4f\
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_a_header_that_is_cut_off_is_left_to_the_decoder(start) -> None:
+def test_a_header_that_is_cut_off_is_left_to_the_decoder(start: bytes) -> None:
     for length in range(24):
         assert sample_bits(start + bytes(length)) <= 16

@@ -1,7 +1,9 @@
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -15,7 +17,9 @@ from isorate.runs.folder import Run
 from isorate.runs.manifest import CodecEntry, Manifest
 from isorate.runs.point import AnchorPoint
 
-OLD = {
+Change: TypeAlias = Callable[[dict[str, Any]], object]
+
+OLD: dict[str, Any] = {
     "schema": 1,
     "title": "Photographs",
     "created": "2025-01-01T00:00:00+00:00",
@@ -51,7 +55,7 @@ OLD = {
 """As versions wrote it whose points were names."""
 
 
-def edited(change):
+def edited(change: Change) -> dict[str, Any]:
     data = copy.deepcopy(OLD)
     change(data)
     return data
@@ -63,7 +67,9 @@ def test_an_older_manifest_is_read_and_survives_json(tmp_path: Path) -> None:
     assert manifest.policy is Policy.NEAREST
     assert manifest.num_rows == 4
     assert manifest.image("b").error == "b.png: not an image"
-    assert manifest.codec("mine").command_line.knob.typical == ((1, 0.1), (100, 2))
+    line = manifest.codec("mine").command_line
+    assert line is not None
+    assert line.knob.typical == ((1, 0.1), (100, 2))
     Run.create(tmp_path, manifest)
     assert Run.open(tmp_path).manifest == manifest
 
@@ -92,7 +98,9 @@ def test_points_are_data(tmp_path: Path) -> None:
     (lambda m: m.update(tolerance_pct=-1), "tolerance_pct: expected `float` > 0"),
     (lambda m: m.update(points=[{"name": "p", "kind": "colour", "value": 1}]), "points[0].kind: invalid enum value"),
 ])  # fmt: skip
-def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(tmp_path: Path, change, said: str) -> None:
+def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(
+    tmp_path: Path, change: Change, said: str
+) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(edited(change)))
     with pytest.raises(RunError) as error:
         Run.open(tmp_path)
@@ -115,7 +123,7 @@ def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(tmp_
     (lambda m: m["codecs"][0]["command_line"].update(timeout=1), "codec mine: command_line was CommandLine("),
     (lambda m: m["codecs"][1].update(backend="1"), "codec none: backend was '', is '1'"),
 ])  # fmt: skip
-def test_what_makes_another_run_is_named(change, said: str) -> None:
+def test_what_makes_another_run_is_named(change: Change, said: str) -> None:
     (found,) = other_run(Manifest.from_json(OLD), Manifest.from_json(edited(change)))
     assert found.startswith(said)
 
@@ -126,7 +134,7 @@ def test_what_makes_another_run_is_named(change, said: str) -> None:
     lambda m: m["codecs"][1].update(hint="install something else"),
     lambda m: m.update(points=[{"name": "mine-q220", "kind": "knob", "knob": "q2", "value": 20}]),
 ])  # fmt: skip
-def test_what_does_not_decide_is_no_other_run(change) -> None:
+def test_what_does_not_decide_is_no_other_run(change: Change) -> None:
     assert other_run(Manifest.from_json(OLD), Manifest.from_json(edited(change))) == []
 
 

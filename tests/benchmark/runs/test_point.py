@@ -42,7 +42,7 @@ def test_a_name_that_does_not_tell_the_point_is_refused(name: str, knob: str, sa
 
 @given(KNOBS, st.booleans(), st.floats(1e-6, 1e6), st.booleans())
 def test_every_name_that_an_older_version_wrote_gives_its_value_or_is_refused(
-    knob: float, is_rate, value, digits
+    knob: str, is_rate: bool, value: float, digits: bool
 ) -> None:
     key = "bpp" if is_rate else knob
     name = old_name("mine", key, value, digits=digits)
@@ -58,7 +58,7 @@ def test_every_name_that_an_older_version_wrote_gives_its_value_or_is_refused(
 
 
 @given(st.floats(1e-6, 1e6))
-def test_two_values_never_share_a_name(value) -> None:
+def test_two_values_never_share_a_name(value: float) -> None:
     knob = Knob("q", 0, 1e6, integer=False, rising=True)
     near = value * (1 + 1e-12)
     assume(near != value and near <= 1e6)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from isorate.codecs.bpg import Bpg, container, hevc
 from isorate.codecs.bpg import embedded as back_end
+from isorate.codecs.bpg.codec import Level
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
 
@@ -162,7 +163,7 @@ def test_ffmpegs_own_limit_is_named_before_any_work(
 
 
 @pytest.mark.parametrize("level", range(1, 10))
-def test_every_level_codes_every_small_size(level: int, astronaut: Image) -> None:
+def test_every_level_codes_every_small_size(level: Level, astronaut: Image) -> None:
     codec = Bpg("embedded", level=level)
     for height, width in ((1, 1), (1, 40), (8, 8), (9, 9), (12, 31), (16, 16), (24, 24), (25, 64), (64, 17), (33, 31)):
         image = np.ascontiguousarray(astronaut[30 : 30 + height, 20 : 20 + width])

@@ -94,9 +94,12 @@ KNOBS = st.tuples(st.integers(0, 5 * 1024), st.integers(0, 1024))
 @example(400, 400, 0, (5 * 1024, 1024))
 @example(400, 400, 2**24 - 1, (5 * 1024, 1024))
 @example(1, 1, 0, (5 * 1024, 1024))
-def test_no_file_is_below_the_floor(tiny: Network, height: int, width: int, colour, knobs) -> None:
+def test_no_file_is_below_the_floor(
+    tiny: Network, height: int, width: int, colour: int, knobs: tuple[int, int]
+) -> None:
     """Flat pictures are the smallest files: their symbols are worth less than their payload and the spare bits."""
-    image = np.broadcast_to(np.uint8([colour >> 16, colour >> 8 & 255, colour & 255]), (height, width, 3)).copy()
+    samples = np.array([colour >> 16, colour >> 8 & 255, colour & 255], np.uint8)
+    image = np.broadcast_to(samples, (height, width, 3)).copy()
     with torch.no_grad():
         coded = PictureEncoder(tiny, image).code(KnobCodes(*knobs))
         steps, _ = run_priors(coded.latents, tiny.conditioned(coded.codes))
