@@ -15,7 +15,7 @@ from isorate.engine.cache import cache_dir
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
 from isorate.engine.runner import Progress, run_plan
 from isorate.errors import MatchError
-from isorate.image import Image
+from isorate.image import Image, frozen
 from isorate.matching.outcome import Match, Policy
 from isorate.runs.folder import Run
 
@@ -150,4 +150,4 @@ def match(
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise MatchError(f"image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed")
     num_bytes = target_bpp * image.shape[0] * image.shape[1] / 8
-    return codec.encode_to_size(image, num_bytes, tolerance_pct=tolerance_pct, policy=Policy(policy))
+    return codec.encode_to_size(frozen(image), num_bytes, tolerance_pct=tolerance_pct, policy=Policy(policy))
