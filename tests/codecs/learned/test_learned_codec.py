@@ -122,7 +122,7 @@ def test_missing_weights_say_what_to_do(tmp_path: Path, photo: Image) -> None:
     assert codec.knob.default
 
 
-@pytest.mark.parametrize("use", ["codec.backend", "codec.encode(image, 0.01)", "codec.match(image, 0.5)"])
+@pytest.mark.parametrize("use", ["codec.backend", "codec.encode(image, 0.01)", "codec.encode(image, bpp=0.5)"])
 def test_without_the_range_coder_it_says_what_to_install(tiny_path: Path, use: str) -> None:
     """As on Linux on arm64, for which constriction has no wheel."""
     code = f"""
