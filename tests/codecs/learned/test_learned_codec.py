@@ -114,7 +114,7 @@ def test_weights_with_the_same_id_but_other_numbers_never_give_a_picture(
 
 def test_missing_weights_say_what_to_do(tmp_path: Path, photo: Image) -> None:
     codec = LearnedCodec(str(tmp_path / "none.safetensors"))
-    with pytest.raises(CodecUnavailableError, match="isorate train"):
+    with pytest.raises(CodecUnavailableError, match="isorate learned train"):
         _ = codec.backend
     with pytest.raises(CodecUnavailableError, match="no weights at"):
         codec.encode(photo, 0.01)
