@@ -5,8 +5,9 @@ It knows nothing of data sets and anchors.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from isorate.codecs.options import Option, check_fields, option, option_fields
@@ -81,6 +82,20 @@ class Codec(ABC):
             for key, item in option_fields(type(self)).items()
             if item.metadata.get("changes_bits", True)
         }
+
+    @property
+    def encoder_files(self) -> Sequence[Path]:
+        """Files beside the adapter's own code that make the bits: programs, scripts.
+
+        Their content is part of the codec's identity: a number is never taken from a cache, or from an earlier start of
+        a run, when another program or script made it. The adapter's own package is part of it without a word.
+        """
+        return ()
+
+    @property
+    def decoder_files(self) -> Sequence[Path]:
+        """Files beside the adapter's own code that make the pixels of a stream; see :attr:`encoder_files`."""
+        return ()
 
     @abstractmethod
     def encode(self, image: Image, knob: float) -> bytes:

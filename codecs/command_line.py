@@ -1,11 +1,11 @@
 """A codec that is only a command line: two programs, described in a configuration, run without a shell."""
 
-import hashlib
 import math
 import re
 import shlex
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from PIL import Image as PillowImage
 
 from isorate.codecs.base import Codec, Knob, Option
+from isorate.codecs.identity import code_at, file_digest
 from isorate.codecs.options import refusal
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
@@ -117,8 +118,19 @@ class CommandLineCodec(Codec):
         if self.definition.decode:
             _program(self.name, self.definition.decode)
         if self.definition.version:
-            return _version(self.definition.name, self.definition.version, self.definition.timeout)
-        return f"{Path(program).name} (SHA-256 {_checksum(program)})"
+            words = tuple(file_digest(file) for file in _files(self.definition.version))
+            return _version(self.definition.name, self.definition.version, self.definition.timeout, words)
+        return f"{Path(program).name} (SHA-256 {file_digest(Path(program))[:12]})"
+
+    @property
+    def encoder_files(self) -> Sequence[Path]:
+        """Every word of the encoder's command line that is a file or a program: scripts, tables, the program itself."""
+        return _files(self.definition.encode)
+
+    @property
+    def decoder_files(self) -> Sequence[Path]:
+        """The same of the decoder's command line."""
+        return _files(self.definition.decode)
 
     @property
     def options(self) -> dict[str, Option]:
@@ -194,8 +206,23 @@ def _program(name: str, text: str) -> str:
     return found
 
 
+def _files(text: str) -> list[Path]:
+    """Return the words of a command line that are files, also behind ``--option=``, or programs on PATH.
+
+    A Python script brings the modules along that it imports from beside itself.
+    """
+    found: dict[Path, None] = {}
+    for word in shlex.split(text):
+        for part in filter(None, (word, word.partition("=")[2])):
+            file = Path(part) if Path(part).is_file() else shutil.which(part)
+            if file:
+                found.update(dict.fromkeys(path for _, path in sorted(code_at([Path(file).absolute()]))))
+    return list(found)
+
+
 @cache
-def _version(name: str, text: str, timeout: float) -> str:
+def _version(name: str, text: str, timeout: float, _files: tuple[str, ...]) -> str:
+    """Return what the version command prints; once for its programs and scripts as they are."""
     program = _program(name, text)
     printed = run_program([program, *shlex.split(text)[1:]], name, timeout, "timeout", accept=lambda _: True)
     lines = [line.strip() for line in printed.splitlines() if re.search(r"\d", line)]
@@ -203,11 +230,6 @@ def _version(name: str, text: str, timeout: float) -> str:
         raise CodecUnavailableError(f"{name}: {text!r} prints no version; correct version, or leave it out")
     line = lines[0][:80]
     return line if Path(program).name.lower() in line.lower() else f"{Path(program).name} {line}"
-
-
-@cache
-def _checksum(program: str) -> str:
-    return hashlib.sha256(Path(program).read_bytes()).hexdigest()[:12]
 
 
 def check_knob(name: str, knob: Knob) -> None:

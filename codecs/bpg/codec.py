@@ -1,6 +1,8 @@
 """BPG as a codec: the knob is HEVC's quantization parameter; the back end stands in every result row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from isorate.codecs.base import Codec, Knob, option
@@ -85,6 +87,17 @@ class Bpg(Codec):
             return f"bpgenc {external.version(external.encoder())} {self.encoder}"
         return embedded.version()
 
+    @property
+    def encoder_files(self) -> Sequence[Path]:
+        """``bpgenc``, where it makes the bits."""
+        return (Path(external.encoder()),) if self._external else ()
+
+    @property
+    def decoder_files(self) -> Sequence[Path]:
+        """``bpgdec``, where it decodes them."""
+        program = self._decoder
+        return (Path(program),) if program else ()
+
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a BPG file at quantization parameter `knob`."""
         if not float(knob).is_integer() or not 0 <= knob <= MAX_QP:
@@ -100,7 +113,7 @@ class Bpg(Codec):
 
     def decode(self, data: bytes) -> Image:
         """Return the pixels, by bpgdec where bpgenc is in use and bpgdec is there; both decoders give the same."""
-        program = external.find("bpgdec", external.DECODER_VARIABLE) if self._external else None
+        program = self._decoder
         if program is None:
             return embedded.decode(data)
         header = embedded.parse(data)[0]
@@ -109,6 +122,11 @@ class Bpg(Codec):
     def header_bytes(self, data: bytes) -> int | None:
         """Return the bytes before the first slice."""
         return embedded.header_bytes(data)
+
+    @property
+    def _decoder(self) -> str | None:
+        """The path of the bpgdec that decodes what bpgenc made, or None where the embedded decoder does."""
+        return external.find("bpgdec", external.DECODER_VARIABLE) if self._external else None
 
     @property
     def _external(self) -> bool:

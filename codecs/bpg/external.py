@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isorate.codecs.identity import file_digest
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, ImageError, UsageError
 from isorate.image import Image
@@ -54,9 +55,13 @@ def encoder() -> str:
     return found
 
 
-@cache
 def version(program: str) -> str:
     """Return the version that `program` prints in its usage text."""
+    return _version(program, file_digest(Path(program)))
+
+
+@cache
+def _version(program: str, _content: str) -> str:
     # printed with status 1
     usage = run_program([program], "bpg", _time_limit(0), TIME_LIMIT_VARIABLE, accept=lambda status: status in (0, 1))
     found = re.search(r"version\s+(\S+)", usage)
