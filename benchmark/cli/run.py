@@ -71,7 +71,7 @@ def run(
     overwrite
         Start anew when the folder holds another run.
     cache
-        Reuse encodes of earlier runs.
+        Reuse encodes, decodes and measurements of earlier runs, where the same code, programs and versions made them.
     json
         Print the counts of rows as JSON for scripts; the rows are `isorate table --format json`.
     """
@@ -85,6 +85,7 @@ def run(
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
+    tally: Counter[str] = Counter()
     with tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=None) as bar:
 
         def show(counts: Counter[str], done: int, total: int) -> None:
@@ -93,6 +94,7 @@ def run(
                 bar.initial = done
             bar.update(done - bar.n)
             bar.set_postfix(counts)
+            tally.update(counts - tally)
 
         done = run_comparison(
             chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
@@ -109,11 +111,14 @@ def run(
     failed = [row for row in rows if not row.ok]
     for row in failed:
         print(f"{row.image}, {row.codec} at {row.point}: {row.status}", file=sys.stderr)
-    counts = {"rows": len(rows) - len(failed), "failed": len(failed), "noted": sum(r.ok and bool(r.note) for r in rows)}
+    counts = {
+        "rows": len(rows) - len(failed), "failed": len(failed), "noted": sum(r.ok and bool(r.note) for r in rows),
+        "cached": tally["cached"],
+    }  # fmt: skip
     if json:
         print(json_module.dumps({"run": str(done.path), **counts}))
     else:
-        said = "{rows} rows, {failed} failed, {noted} with a note".format(**counts)
+        said = "{rows} rows, {failed} failed, {noted} with a note, {cached} from the cache".format(**counts)
         print(f"{done.path}: {said}; next: isorate report {done.path}")
     return FAILED_CELLS if failed else 0
 

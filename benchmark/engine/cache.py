@@ -1,8 +1,9 @@
 """A cache of content-addressed files: encodes and metrics by what they depend on, and nothing else.
 
-A key is the SHA-256 of the image's pixels, the codec, its back end with version, its options, and the knobs (of an
-encode), the size and how near to come (of a file that the codec fits to a size), or the file (of what is measured on
-it). Entries are plain files; deleting any of them, or the folder, costs time only.
+Encodes, decodes and measurements have keys of their own, each with the identity of what makes it
+(:mod:`isorate.codecs.identity`, :mod:`isorate.metrics.identity`): an encode's has the image's pixels and the knobs, or
+the size and how near to come where the codec fits a file to a size; a decode's the file; a measurement's the pixels of
+both pictures. Entries are plain files; deleting any of them, or the folder, costs time only.
 """
 
 import hashlib
@@ -16,9 +17,11 @@ from typing import Any
 import platformdirs
 
 from isorate.codecs.base import Codec
+from isorate.codecs.identity import identity
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
 from isorate.matching.outcome import Match, Policy, Probe
+from isorate.metrics.identity import metrics_identity
 
 ENVIRONMENT = "ISORATE_CACHE_DIR"
 
@@ -43,52 +46,66 @@ class CachedEncode:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured on a file's decoded pixels; the fields are those of :class:`isorate.runs.row.Row`.
+class Decoded:
+    """The pixels of a file as they were decoded before.
 
     Attributes
     ----------
-    suffix
-        Of the lossless file with the pixels.
+    file, suffix
+        The lossless file with the pixels, and its ending.
+    sha256
+        Of the samples (shape and RGB bytes).
+    decode_s
+        Wall-clock seconds of the decode.
     """
+
+    file: bytes
+    suffix: str
+    sha256: str
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured between two pictures; the fields are those of :class:`isorate.runs.row.Row`."""
 
     psnr: float
     ms_ssim: float | None
-    decode_s: float
-    decoded_sha256: str
-    suffix: str
 
 
 class Cache:
-    """Encodes and measurements under one folder; a cache that cannot be written is done without.
+    """Encodes, decodes and measurements under one folder; a cache that cannot be written is done without.
 
     Parameters
     ----------
     folder
         The folder, or None for no cache.
+
+    Attributes
+    ----------
+    computed
+        How many results were computed and given to be kept, with a folder or without.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self.computed = 0
 
-    def key(self, image_sha256: str, codec: Codec, *knobs: float) -> str:
+    def encode_key(self, image_sha256: str, codec: Codec, *knobs: float) -> str:
         """Return the key of `codec`'s encode of the image at `knobs`."""
-        parts = [*self._codec_parts(image_sha256, codec), [repr(k) for k in knobs]]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _key("encode", image_sha256, identity(codec).encode, [repr(k) for k in knobs])
 
     def size_key(self, image_sha256: str, codec: Codec, num_bytes: float, tolerance_pct: float, policy: Policy) -> str:
         """Return the key of the file that `codec` itself makes for a size."""
-        parts = [*self._codec_parts(image_sha256, codec), "size", repr(num_bytes), repr(tolerance_pct), policy]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _key("size", image_sha256, identity(codec).encode, repr(num_bytes), repr(tolerance_pct), policy)
 
-    def file_key(self, image_sha256: str, codec: Codec, data: bytes) -> str:
-        """Return the key of what is measured on the file `data`."""
-        parts = [*self._codec_parts(image_sha256, codec), "file", hashlib.sha256(data).hexdigest()]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    def decode_key(self, codec: Codec, data: bytes) -> str:
+        """Return the key of what `codec` decodes the file `data` to."""
+        return _key("decode", hashlib.sha256(data).hexdigest(), identity(codec).decode)
 
-    @staticmethod
-    def _codec_parts(image_sha256: str, codec: Codec) -> list[Any]:
-        return [image_sha256, codec.name, codec.backend, sorted(codec.options.items())]
+    def measure_key(self, image_sha256: str, decoded_sha256: str) -> str:
+        """Return the key of what is measured between two pictures."""
+        return _key("measure", image_sha256, decoded_sha256, metrics_identity())
 
     def encode(self, key: str) -> CachedEncode | None:
         """Return an earlier encode, or None."""
@@ -99,6 +116,7 @@ class Cache:
 
     def keep_encode(self, key: str, data: bytes, encode_s: float) -> None:
         """Keep an encode."""
+        self.computed += 1
         self._keep(key, "stream", data)
         self._keep(key, "encode", {"sha256": hashlib.sha256(data).hexdigest(), "encode_s": encode_s})
 
@@ -114,21 +132,35 @@ class Cache:
         """Keep how a file of :meth:`size_key` was found."""
         self._keep(key, "match", asdict(found))
 
-    def measured(self, key: str) -> tuple[Measured, bytes] | None:
-        """Return earlier measurements of the file of :meth:`file_key` and its pixels as a lossless file, or None."""
-        meta, data = self._json(key, "measured"), self._bytes(key, "decoded")
-        if meta is None or data is None or hashlib.sha256(data).hexdigest() != meta.pop("file_sha256", None):
+    def decoded(self, key: str) -> Decoded | None:
+        """Return what a file was decoded to before, or None."""
+        meta, file = self._json(key, "decode"), self._bytes(key, "decoded")
+        if meta is None or file is None or hashlib.sha256(file).hexdigest() != meta.pop("file_sha256", None):
             return None
         try:
-            return Measured(**{**meta, "psnr": float(meta["psnr"])}), data
-        except (KeyError, TypeError):
+            return Decoded(file, **meta)
+        except TypeError:
             return None  # another version wrote it
 
-    def keep_measured(self, key: str, measured: Measured, decoded: bytes) -> None:
-        """Keep measurements and the decoded pixels."""
-        meta = {**asdict(measured), "psnr": repr(measured.psnr), "file_sha256": hashlib.sha256(decoded).hexdigest()}
-        self._keep(key, "decoded", decoded)
-        self._keep(key, "measured", meta)
+    def keep_decoded(self, key: str, decoded: Decoded) -> None:
+        """Keep what a file was decoded to."""
+        self.computed += 1
+        self._keep(key, "decoded", decoded.file)
+        about = {"suffix": decoded.suffix, "sha256": decoded.sha256, "decode_s": decoded.decode_s}
+        self._keep(key, "decode", {**about, "file_sha256": hashlib.sha256(decoded.file).hexdigest()})
+
+    def measured(self, key: str) -> Measured | None:
+        """Return what was measured before, or None."""
+        meta = self._json(key, "measured")
+        try:
+            return None if meta is None else Measured(**{**meta, "psnr": float(meta["psnr"])})
+        except (KeyError, TypeError, ValueError):
+            return None  # another version wrote it
+
+    def keep_measured(self, key: str, measured: Measured) -> None:
+        """Keep what was measured."""
+        self.computed += 1
+        self._keep(key, "measured", {**asdict(measured), "psnr": repr(measured.psnr)})
 
     def _file(self, key: str, kind: str) -> Path | None:
         return None if self.folder is None else self.folder / key[:2] / f"{key}.{kind}"
@@ -161,6 +193,10 @@ class Cache:
             # a full or read-only cache must not fail a run: its results go to the run folder
             warnings.warn(f"going on without the cache: {error}", stacklevel=2)
             self.folder = None
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _match(meta: dict[str, Any]) -> Match:

@@ -1,7 +1,7 @@
 """One cell of a run: an image at one operating point of the anchor, through every codec.
 
 A cell is a pure function of bytes and configuration; it runs in a worker process and writes each row as it comes.
-A row takes two steps: encode to the wanted size, and measure what the file decodes to.
+A row takes three steps: encode to the wanted size, decode the file, and measure its pixels.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from isorate.codecs.base import Codec, TwoKnobCodec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage, pixels_sha256
-from isorate.engine.cache import Cache, Measured
+from isorate.engine.cache import Cache, Decoded, Measured
 from isorate.engine.encodes import Encodes
 from isorate.engine.points import rate_at
 from isorate.errors import IsorateError, MatchError, RunError
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.runs.folder import Run
-from isorate.runs.lossless import to_lossless
+from isorate.runs.lossless import pixels_of, to_lossless
 from isorate.runs.point import AnchorPoint
 from isorate.runs.row import ANCHOR, MATCHED, Row
 
@@ -87,13 +87,29 @@ class Encoded:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What became of one row of a cell.
+
+    Attributes
+    ----------
+    ok
+        Whether it succeeded, now or in an earlier start.
+    cached
+        Whether it was written now and nothing of it had to be computed.
+    """
+
+    ok: bool
+    cached: bool = False
+
+
 @cache
 def _codec(spec: CodecSpec) -> Codec:
     return spec.create()
 
 
-def run_cell(cell: Cell) -> list[str]:
-    """Compute the cell's missing rows and return the status of each codec's row.
+def run_cell(cell: Cell) -> list[RowOutcome]:
+    """Compute the cell's missing rows and return what became of each codec's row.
 
     Raises
     ------
@@ -104,17 +120,20 @@ def run_cell(cell: Cell) -> list[str]:
     cache_ = Cache(cell.cache_path)
     loaded = cell.source.load()
     run.write_original(cell.source.name, loaded.pixels)
-    statuses: list[str] = []
+    outcomes: list[RowOutcome] = []
     target: int | None = None
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
+        cached = False
         if row is None or not row.ok:
+            computed = cache_.computed
             row = _row(cell, entry, loaded, target, run, cache_)
+            cached = row.ok and cache_.computed == computed
             run.write_row(row)
         if entry is cell.codecs[0] and row.ok:
             target = row.num_bytes
-        statuses.append(row.status)
-    return statuses
+        outcomes.append(RowOutcome(row.ok, cached))
+    return outcomes
 
 
 def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: float | None, cache_: Cache) -> Encoded:
@@ -136,30 +155,35 @@ def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: float | None, 
     return Encoded(found.best.knobs, made.data, made.encode_s, trace, _note(found, cell.tolerance_pct))
 
 
-def measure(codec: Codec, loaded: LoadedImage, encoded: Encoded, cache_: Cache) -> tuple[Measured, bytes]:
-    """Return what the pixels decoded from the file measure, and these pixels as a lossless file.
+def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
+    """Return the pixels of a file as a lossless file.
 
     Raises
     ------
     IsorateError
         When the codec cannot decode its own file.
     """
-    key = cache_.file_key(loaded.sha256, codec, encoded.data)
-    if cached := cache_.measured(key):
+    key = cache_.decode_key(codec, data)
+    if cached := cache_.decoded(key):
         return cached
     start = time.perf_counter()
-    decoded = codec.decode(encoded.data)
+    pixels = codec.decode(data)
     decode_s = time.perf_counter() - start
-    lossless, suffix = to_lossless(decoded)
-    measured = Measured(
-        psnr=psnr(loaded.pixels, decoded),
-        ms_ssim=ms_ssim(loaded.pixels, decoded),
-        decode_s=decode_s,
-        decoded_sha256=pixels_sha256(decoded),
-        suffix=suffix,
-    )
-    cache_.keep_measured(key, measured, lossless)
-    return measured, lossless
+    file, suffix = to_lossless(pixels)
+    decoded = Decoded(file, suffix, pixels_sha256(pixels), decode_s)
+    cache_.keep_decoded(key, decoded)
+    return decoded
+
+
+def measure(loaded: LoadedImage, decoded: Decoded, cache_: Cache) -> Measured:
+    """Return what decoded pixels measure against the image."""
+    key = cache_.measure_key(loaded.sha256, decoded.sha256)
+    if cached := cache_.measured(key):
+        return cached
+    pixels = pixels_of(decoded.file)
+    measured = Measured(psnr(loaded.pixels, pixels), ms_ssim(loaded.pixels, pixels))
+    cache_.keep_measured(key, measured)
+    return measured
 
 
 def _row(
@@ -182,7 +206,8 @@ def _row(
             target = anchor_bytes
         codec = _codec(entry.spec)
         encoded = encode(cell, codec, loaded, target, cache_)
-        measured, lossless = measure(codec, loaded, encoded, cache_)
+        decoded = decode(codec, encoded.data, cache_)
+        measured = measure(loaded, decoded, cache_)
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
         rate = bpp(num_bytes, loaded.pixels)
@@ -203,13 +228,13 @@ def _row(
             psnr=measured.psnr,
             ms_ssim=measured.ms_ssim,
             encode_s=encoded.encode_s,
-            decode_s=measured.decode_s,
+            decode_s=decoded.decode_s,
             probes=len(encoded.trace),
             trace=encoded.trace,
             stream=run.write_stream(*place, codec.suffix, encoded.data),
-            decoded=run.write_decoded(*place, (lossless, measured.suffix)),
+            decoded=run.write_decoded(*place, (decoded.file, decoded.suffix)),
             stream_sha256=hashlib.sha256(encoded.data).hexdigest(),
-            decoded_sha256=measured.decoded_sha256,
+            decoded_sha256=decoded.sha256,
         )
     except RunError:
         raise

@@ -36,7 +36,7 @@ class Encodes:
             When the codec fails.
         """
         if knobs not in self._made:
-            key = self.cache.key(self.loaded.sha256, self.codec, *knobs)
+            key = self.cache.encode_key(self.loaded.sha256, self.codec, *knobs)
             made = self.cache.encode(key)
             if made is None:
                 start = time.perf_counter()

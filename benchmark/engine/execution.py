@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 
-from isorate.engine.cell import Cell, run_cell
+from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError
 from isorate.runs.folder import Run
@@ -13,8 +13,8 @@ from isorate.runs.row import Row
 DIED = "the worker process died (out of memory, or a crash in a codec's library)"
 
 
-def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[str]]:
-    """Run the cells; give the statuses of each one's rows as it ends.
+def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[RowOutcome]]:
+    """Run the cells; give what became of each one's rows as it ends.
 
     A worker that dies takes its pool along. The cells in it at that moment, one more than workers, are run again, each
     in a process of its own, and the others go on in a new pool; so the cell at fault costs itself alone.
@@ -50,14 +50,16 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
                 yield _fail(run, cell, DIED)
 
 
-def _through(run: Run, executor: Executor, waiting: deque[Cell], most: int) -> Generator[list[str], None, list[Cell]]:
+def _through(
+    run: Run, executor: Executor, waiting: deque[Cell], most: int
+) -> Generator[list[RowOutcome], None, list[Cell]]:
     """Take cells from `waiting`, at `most` so many at a time, until none is left or the executor breaks.
 
     Returns
     -------
     The cells that were in the executor when it broke.
     """
-    inside: dict[Future[list[str]], Cell] = {}
+    inside: dict[Future[list[RowOutcome]], Cell] = {}
     lost: list[Cell] = []
     while inside or (waiting and not lost):
         while waiting and not lost and len(inside) < most:
@@ -85,9 +87,9 @@ def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
 
 
-def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
+def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:
     """Write a failed row for every codec of the cell that has none that is good."""
-    statuses = []
+    outcomes = []
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         if row is None or not row.ok:
@@ -103,5 +105,5 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[str]:
                 status=f"failed: {reason}",
             )
             run.write_row(row)
-        statuses.append(row.status)
-    return statuses
+        outcomes.append(RowOutcome(row.ok))
+    return outcomes

@@ -13,7 +13,6 @@ from isorate.engine.workers import worker_count
 from isorate.errors import RunError
 from isorate.runs.differences import other_run
 from isorate.runs.folder import Run
-from isorate.runs.row import OK
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -48,7 +47,8 @@ def run_plan(
     overwrite
         Start anew when the folder holds another run.
     progress
-        Called after each cell with the counts of rows by ``ok``/``failed``, cells done, and cells in all.
+        Called after each cell with the counts of rows (``ok``, ``failed``, and how many ``cached`` ones are among the
+        former), cells done, and cells in all.
 
     Raises
     ------
@@ -65,8 +65,10 @@ def run_plan(
     done = total - len(cells)
     if progress:
         progress(counts, done, total)
-    for statuses in execute(run, cells, processes, executor):
-        counts.update("ok" if status == OK else "failed" for status in statuses)
+    for outcomes in execute(run, cells, processes, executor):
+        counts.update("ok" if outcome.ok else "failed" for outcome in outcomes)
+        if cached := sum(outcome.cached for outcome in outcomes):
+            counts["cached"] += cached
         done += 1
         if progress:
             progress(counts, done, total)

@@ -28,7 +28,18 @@ def from_lossless(path: Path) -> Image:
         When the file is missing or damaged.
     """
     try:
-        with open_picture(path.read_bytes(), ["WEBP", "PNG"]) as picture:
-            return np.asarray(picture.convert("RGB"))
+        return pixels_of(path.read_bytes())
     except (OSError, SyntaxError, ValueError, ImageError) as error:
         raise RunError(f"{path}: cannot be read: {error}; run the same command again to restore it") from None
+
+
+def pixels_of(data: bytes) -> Image:
+    """Return the pixels, which cannot be written to, of the bytes that :func:`to_lossless` gave.
+
+    Raises
+    ------
+    OSError, SyntaxError, ValueError, ImageError
+        When they are damaged.
+    """
+    with open_picture(data, ["WEBP", "PNG"]) as picture:
+        return np.asarray(picture.convert("RGB"))

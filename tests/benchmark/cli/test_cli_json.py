@@ -48,7 +48,11 @@ def test_run(
         "-o",
         str(tmp_path / "r"),
     ]
-    assert printed(*words, "--json") == {"run": str(tmp_path / "r"), "rows": 4, "failed": 0, "noted": 0}
+    monkeypatch.setenv("ISORATE_CACHE_DIR", str(tmp_path / "cache"))
+    counts = {"run": str(tmp_path / "r"), "rows": 4, "failed": 0, "noted": 0, "cached": 0}
+    assert printed(*words, "--json") == counts
+    words[-1] = str(tmp_path / "from-the-cache")
+    assert printed(*words, "--json") == {**counts, "run": words[-1], "cached": 4}
 
 
 def test_datasets(printed: Callable[..., Any]) -> None:

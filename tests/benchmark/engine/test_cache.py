@@ -1,27 +1,70 @@
 from concurrent.futures import Executor
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
 import pytest
 
 from isorate import api
+from isorate.codecs.base import Codec
 from isorate.codecs.jpeg import Jpeg
 from isorate.datasets.kodak import kodak_folder
-from isorate.engine.cache import Cache, Measured, cache_dir
+from isorate.engine.cache import Cache, Decoded, Measured, cache_dir
 from isorate.errors import DatasetError
+from isorate.matching.outcome import Policy
+from isorate.metrics.identity import metrics_identity
 
 
-def test_the_key_depends_on_all_that_decides_the_bytes(tmp_path: Path) -> None:
+def test_the_keys_depend_on_all_that_decides_and_on_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = Cache(tmp_path)
-    base = cache.key("a" * 64, Jpeg(), 20.0)
-    assert base == cache.key("a" * 64, Jpeg(), 20.0)
-    others = [
-        cache.key("b" * 64, Jpeg(), 20.0),
-        cache.key("a" * 64, Jpeg(), 20.5),
-        cache.key("a" * 64, Jpeg(chroma="444"), 20.0),
-        cache.key("a" * 64, Jpeg(), 20.0, 1.0),
-    ]
-    assert len({base, *others}) == 5
+    tools = {"encode": tmp_path / "enc", "decode": tmp_path / "dec"}
+    for tool in tools.values():
+        tool.write_text("one")
+
+    class Tool(Jpeg):
+        encoder_files = (tools["encode"],)
+        decoder_files = (tools["decode"],)
+
+    def keys(codec: Codec, image: str = "a" * 64, *knobs: float) -> tuple[str, str, str, str]:
+        return (
+            cache.encode_key(image, codec, *knobs or (20.0,)),
+            cache.size_key(image, codec, 3000.0, 0.5, Policy.NEAREST),
+            cache.decode_key(codec, b"stream"),
+            cache.measure_key(image, "d" * 64),
+        )
+
+    def changed(now: tuple[str, ...]) -> list[bool]:
+        return [old != new for old, new in zip(base, now, strict=True)]
+
+    base = keys(Tool())
+    assert keys(Tool()) == base
+    assert len(set(base)) == 4
+    assert changed(keys(Tool(), "b" * 64)) == [True, True, False, True]
+    assert changed(keys(Tool(), "a" * 64, 20.5)) == [True, False, False, False]
+    assert changed(keys(Tool(), "a" * 64, 20.0, 1.0)) == [True, False, False, False]
+    assert changed(keys(Tool(chroma="444"))) == [True, True, True, False]
+    tools["encode"].write_text("another")
+    assert changed(keys(Tool())) == [True, True, False, False]
+    base = keys(Tool())
+    tools["decode"].write_text("another")
+    assert changed(keys(Tool())) == [False, False, True, False]
+    base = keys(Tool())
+    monkeypatch.setattr("isorate.engine.cache.metrics_identity", lambda: "another")
+    assert changed(keys(Tool())) == [False, False, False, True]
+
+
+def test_the_metrics_identity_is_their_code_and_their_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = metrics_identity()
+    assert before == metrics_identity()
+    for name in ("pytorch-msssim", "numpy"):
+        metrics_identity.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr("isorate.metrics.identity.version", lambda n, name=name: "9.9" if n == name else version(n))
+            assert metrics_identity() != before
+        metrics_identity.cache_clear()
+    assert before == metrics_identity()
 
 
 def test_entries_come_back_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -32,11 +75,17 @@ def test_entries_come_back_whole_or_not_at_all(tmp_path: Path) -> None:
     assert kept.data == b"stream"
     next(tmp_path.rglob("*.stream")).write_bytes(b"strea")
     assert cache.encode("k" * 64) is None
-    measured = Measured(float("inf"), None, 0.1, "f" * 64, ".webp")
-    cache.keep_measured("k" * 64, measured, b"pixels")
-    assert cache.measured("k" * 64) == (measured, b"pixels")
+    decoded = Decoded(b"pixels", ".webp", "f" * 64, 0.1)
+    cache.keep_decoded("k" * 64, decoded)
+    assert cache.decoded("k" * 64) == decoded
+    next(tmp_path.rglob("*.decoded")).write_bytes(b"pixel")
+    assert cache.decoded("k" * 64) is None
+    measured = Measured(float("inf"), None)
+    cache.keep_measured("k" * 64, measured)
+    assert cache.measured("k" * 64) == measured
     next(tmp_path.rglob("*.measured")).write_text("{")
     assert cache.measured("k" * 64) is None
+    assert cache.computed == 3
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path: Path) -> None:

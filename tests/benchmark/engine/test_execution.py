@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.engine import execution
-from isorate.engine.cell import Cell, run_cell
+from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.image import Image
 from isorate.runs.folder import Run
 
@@ -133,7 +133,7 @@ def test_any_error_of_one_cell_is_its_own(
 ) -> None:
     real = run_cell
 
-    def sometimes(cell: Cell) -> list[str]:
+    def sometimes(cell: Cell) -> list[RowOutcome]:
         if cell.source.name == "001":
             raise error
         return real(cell)

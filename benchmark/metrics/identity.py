@@ -1,0 +1,23 @@
+"""What makes a measured number: our own code and the libraries under it."""
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("numpy", "pytorch-msssim", "scikit-image", "torch")
+"""The packages that compute PSNR and MS-SSIM."""
+
+
+@cache
+def metrics_identity() -> str:
+    """Return the digest of the metrics' sources and of their libraries' versions: SHA-256 in hexadecimal.
+
+    Values of one identity may be compared, continued and taken from a cache; values of two never.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    for name in LIBRARIES:
+        digest.update(f"{name} {version(name)}\n".encode())
+    return digest.hexdigest()
