@@ -29,7 +29,7 @@ INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Digests of what makes a codec's files, and of what makes pixels of them: SHA-256 in hexadecimal.
+    """SHA-256 of what makes a codec's files, and of what makes pixels of them, in hexadecimal; empty where unknown.
 
     Attributes
     ----------
@@ -39,8 +39,8 @@ class Identity:
         The programs and scripts of both directions alone; empty for a codec that has none.
     """
 
-    encode: str
-    decode: str
+    encode: str = ""
+    decode: str = ""
     programs: str = ""
 
 

@@ -36,7 +36,7 @@ def reproduce(
     run
         The run folder.
     out
-        Keep the repetition in this folder.
+        Keep the repetition in this folder, which must be new or empty.
     workers
         Processes; all usable cores by default.
     json

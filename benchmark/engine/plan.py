@@ -12,6 +12,7 @@ from isorate.engine.cell import Cell, PlannedCodec
 from isorate.engine.points import check_point, default_points, parse_point
 from isorate.errors import UsageError
 from isorate.matching.outcome import Policy
+from isorate.metrics.identity import metrics_identity
 from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
@@ -117,6 +118,7 @@ def describe(plan: Plan, command: Sequence[str]) -> Manifest:
         points=plan.points,
         policy=plan.policy,
         tolerance_pct=plan.tolerance_pct,
+        metrics=metrics_identity(),
         versions=versions(),
         platform=machine(),
         git_commit=git_commit(),

@@ -80,10 +80,12 @@ def reproduce(
     Raises
     ------
     RunError
-        When the run lacks its images, or they are not those of its manifest.
+        When the run lacks its images, or they are not those of its manifest; when `out` holds anything.
     UsageError, CodecUnavailableError
         When a codec of the manifest is not known, or the anchor cannot run here.
     """
+    if out.is_dir() and any(out.iterdir()):
+        raise RunError(f"{out}: not empty, and a repetition takes nothing from before; give a new folder (-o), or none")
     manifest = run.manifest
     specs = {codec.name: codec.codec_spec() for codec in manifest.codecs}
     anchor = specs[manifest.anchor]

@@ -1,9 +1,11 @@
 """Running a plan: cells in worker processes, resumable, one failure never takes the rest along."""
 
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 from isorate.engine.cell import Cell
@@ -11,8 +13,9 @@ from isorate.engine.execution import execute
 from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
-from isorate.runs.differences import other_run
+from isorate.runs.differences import other_run, outdated
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -29,6 +32,8 @@ def run_plan(
     progress: Progress | None = None,
 ) -> Run:
     """Run `plan` into the folder `path`, continuing what is there.
+
+    Rows that other code, programs or versions made than are here now are made anew; a warning says how many and why.
 
     Parameters
     ----------
@@ -87,7 +92,7 @@ def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run
         else:
             different = other_run(before.manifest, manifest)
             if not different:
-                return before
+                return _continued(before, manifest)
         if not overwrite:
             raise RunError(
                 f"{path}: holds another run: {', '.join(different)}. "
@@ -98,6 +103,32 @@ def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run
     elif path.exists() and any(path.iterdir()):
         raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
     return Run.create(path, manifest)
+
+
+def _continued(run: Run, now: Manifest) -> Run:
+    """Return the run without the rows that another identity made, its manifest brought up to date."""
+    then = run.manifest
+    why = outdated(then, now)
+    if not why:
+        return run
+    # rows first: whatever ends this in between, no row is taken for the new identity's
+    removed = sum(
+        run.remove_row(image, point, codec) for image in then.image_names for point in then.point_names for codec in why
+    )
+    if removed:
+        warnings.warn(
+            f"{run.path}: {removed} rows are made anew: {'; '.join(dict.fromkeys(why.values()))}", stacklevel=2
+        )
+    codecs = tuple(now.codec(entry.name) if entry.name in why else entry for entry in then.codecs)
+    if len(why) < len(codecs):
+        return Run.create(run.path, replace(then, codecs=codecs))
+    return Run.create(
+        run.path,
+        replace(
+            then, codecs=codecs, metrics=now.metrics, versions=now.versions, platform=now.platform,
+            git_commit=now.git_commit,
+        ),
+    )  # fmt: skip
 
 
 def _finished(run: Run, cell: Cell) -> bool:

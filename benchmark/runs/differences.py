@@ -4,20 +4,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
+from isorate.metrics.identity import LIBRARIES
 from isorate.runs.manifest import CodecEntry, ImageEntry, Manifest
 from isorate.runs.point import AnchorPoint
 
 MACHINE = ("system", "machine", "processor")
 """Of the platform, what can explain another number."""
-UNDECIDED = {"hint"}
-"""What may change between two starts of the same run: how to install what is missing."""
+UNDECIDED = {"hint", "backend", "identity"}
+"""What may change between two starts of the same run: how to install what is missing, and what makes the rows."""
 
 
 def other_run(before: Manifest, now: Manifest) -> list[str]:
     """Return what makes `now` another run than `before`, each with its name; nothing where the run can be continued.
 
     A run is its data set, codecs, operating points, policy and tolerance. Title, command, versions and machine may
-    change.
+    change; where that changed what makes the rows, :func:`outdated` says which are made anew.
     """
     return [
         *_scalars(before, now, ("anchor", "policy", "tolerance_pct"), ""),
@@ -65,13 +66,52 @@ def _written(value: Any) -> str:
     return repr(list(value) if isinstance(value, tuple) else str(value) if isinstance(value, str) else value)
 
 
+def outdated(before: Manifest, now: Manifest) -> dict[str, str]:
+    """Return the codecs whose rows in a run of `before` another identity made than `now`'s, each with what changed.
+
+    That is every codec where the metrics changed, and where the anchor's encoder did, whose files set the rates. An
+    identity that an older version did not write counts as the same where back end and metrics' packages are.
+    """
+    measured = _metrics_change(before, now)
+    found = {}
+    anchor = now.codec(now.anchor)
+    rates = _codec_change(before.codec(now.anchor), anchor, ("encode",))
+    for codec in now.codecs:
+        why = measured or _codec_change(before.codec(codec.name), codec, ("encode", "decode"))
+        if why or rates:
+            found[codec.name] = why or f"it was driven to the anchor's rates; {rates}"
+    return found
+
+
+def _codec_change(old: CodecEntry, new: CodecEntry, directions: Iterable[str]) -> str:
+    """Return what changed of a codec's identity, or nothing."""
+    if old.backend != new.backend:
+        return f"{new.name}: {old.backend or 'none'} → {new.backend or 'none'}"
+    was, now = old.identity, new.identity
+    if not (was.encode and now.encode) or all(getattr(was, name) == getattr(now, name) for name in directions):
+        return ""
+    return f"{new.name}: {'programs or scripts' if was.programs != now.programs else 'code or libraries'} changed"
+
+
+def _metrics_change(before: Manifest, now: Manifest) -> str:
+    """Return what changed of the metrics' identity, or nothing."""
+    packages = [
+        f"{name} {before.versions.get(name, 'none')} → {now.versions.get(name, 'none')}"
+        for name in LIBRARIES
+        if name in before.versions and before.versions[name] != now.versions.get(name)
+    ]
+    if before.metrics == now.metrics or not (before.metrics or packages):
+        return ""
+    return f"the metrics: {', '.join(packages) or 'their code'} changed"
+
+
 def version_differences(before: Manifest, after: Manifest) -> list[tuple[str, str]]:
-    """Return what two manifests record differently: (codec or empty, text), the back ends first."""
-    backends = {codec.name: codec.backend for codec in after.codecs}
+    """Return what two manifests record differently: (codec or empty, text), the codecs first."""
+    later = {codec.name: codec for codec in after.codecs}
     found = [
-        (codec.name, f"{codec.name}: {codec.backend or 'none'} → {backends[codec.name] or 'none'}")
+        (codec.name, text)
         for codec in before.codecs
-        if codec.name in backends and codec.backend != backends[codec.name]
+        if codec.name in later and (text := _codec_change(codec, later[codec.name], ("encode", "decode")))
     ]
     for name in sorted({*before.versions, *after.versions}):
         old, new = before.versions.get(name, "none"), after.versions.get(name, "none")

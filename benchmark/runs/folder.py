@@ -95,6 +95,23 @@ class Run:
         """Write `row`; its stream and pixels must be there."""
         write_json(self._row_file(row.image, row.point, row.codec), row.to_json())
 
+    def remove_row(self, image: str, point: str, codec: str) -> bool:
+        """Remove a row, so that it is made anew; return whether it was there.
+
+        Raises
+        ------
+        RunError
+            When it cannot be removed.
+        """
+        file = self._row_file(image, point, codec)
+        try:
+            file.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise RunError(f"{file}: cannot be removed: {error.strerror}; choose a folder that you may write") from None
+        return True
+
     def write_stream(self, image: str, point: str, codec: str, suffix: str, data: bytes) -> str:
         """Write a stream and return its path relative to the run."""
         relative = f"streams/{self._cell(image, point, codec)}{suffix}"

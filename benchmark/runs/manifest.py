@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from isorate.codecs.base import Option
 from isorate.codecs.command_line import CommandLine
+from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
 from isorate.codecs.registry.adapters import others_code
 from isorate.datasets.base import Source
@@ -106,6 +107,8 @@ class CodecEntry:
         Who makes the bits, every option, and the rate knob; empty where the codec is not available.
     available, hint
         Whether it can run here, and if not, what to install.
+    identity
+        Of what made its rows; empty where the codec is not available, and in manifests of older versions.
     """
 
     name: str
@@ -117,6 +120,7 @@ class CodecEntry:
     knob: KnobEntry | None = None
     available: bool
     hint: str = ""
+    identity: Identity = field(default_factory=Identity)
 
     @classmethod
     def of(cls, name: str, label: str, spec: CodecSpec) -> "CodecEntry":
@@ -137,6 +141,7 @@ class CodecEntry:
                         name=knob.name, low=knob.low, high=knob.high, integer=knob.integer, rising=knob.rising
                     ),
                     available=True,
+                    identity=identity(codec),
                 )
         except CodecUnavailableError as error:
             return replace(entry, hint=str(error))
@@ -168,6 +173,8 @@ class Manifest:
         :meth:`point_names`.
     policy, tolerance_pct
         How rates were matched, and the residual in percent that counts as matched.
+    metrics
+        What measured the rows, see :func:`~isorate.metrics.identity.metrics_identity`; empty in older manifests.
     versions, platform, git_commit
         Python's and the packages' versions, the machine, and the commit of the checkout or None.
     """
@@ -185,6 +192,7 @@ class Manifest:
     versions: dict[str, str]
     platform: dict[str, str | int]
     git_commit: str | None = None
+    metrics: str = ""
 
     @property
     def point_names(self) -> tuple[str, ...]:

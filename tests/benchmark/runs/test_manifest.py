@@ -12,7 +12,7 @@ from isorate.codecs.command_line import CommandLine
 from isorate.codecs.registry import CodecSpec
 from isorate.errors import RunError
 from isorate.matching.outcome import Policy
-from isorate.runs.differences import other_run, version_differences
+from isorate.runs.differences import other_run, outdated, version_differences
 from isorate.runs.folder import Run
 from isorate.runs.manifest import CodecEntry, Manifest
 from isorate.runs.point import AnchorPoint
@@ -121,7 +121,7 @@ def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(
     (lambda m: m["dataset"]["images"].reverse(), "the images were in the order a, b, are in the order b, a"),
     (lambda m: m["codecs"][0]["knob"].update(high=50), "codec mine: knob was KnobEntry("),
     (lambda m: m["codecs"][0]["command_line"].update(timeout=1), "codec mine: command_line was CommandLine("),
-    (lambda m: m["codecs"][1].update(backend="1"), "codec none: backend was '', is '1'"),
+    (lambda m: m["codecs"][1].update(available=True), "codec none: available was False, is True"),
 ])  # fmt: skip
 def test_what_makes_another_run_is_named(change: Change, said: str) -> None:
     (found,) = other_run(Manifest.from_json(OLD), Manifest.from_json(edited(change)))
@@ -132,6 +132,8 @@ def test_what_makes_another_run_is_named(change: Change, said: str) -> None:
     lambda m: None,
     lambda m: m.update(title="t", created="c", command=[], versions={}, platform={}, git_commit="0"),
     lambda m: m["codecs"][1].update(hint="install something else"),
+    lambda m: m["codecs"][0].update(backend="mine 2", identity={"encode": "e", "decode": "d", "programs": ""}),
+    lambda m: m.update(metrics="m"),
     lambda m: m.update(points=[{"name": "mine-q220", "kind": "knob", "knob": "q2", "value": 20}]),
 ])  # fmt: skip
 def test_what_does_not_decide_is_no_other_run(change: Change) -> None:
@@ -160,3 +162,52 @@ def test_version_differences_start_with_the_back_ends() -> None:
     assert version_differences(Manifest.from_json(OLD), Manifest.from_json(after)) == [
         ("mine", "mine: mine 1 → mine 2"), ("", "python 3.11.7 → none"), ("", "commit none → 000000000000"),
     ]  # fmt: skip
+
+
+MADE = {"encode": "e", "decode": "d", "programs": "p"}
+
+
+def known() -> dict[str, Any]:
+    """Return a manifest with identities, and a second codec that can run."""
+    data: dict[str, Any] = copy.deepcopy(OLD)
+    data.update(metrics="m")
+    data["codecs"][0].update(identity=MADE)
+    data["codecs"][1].update(available=True, backend="other 1", identity=MADE)
+    return data
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    (lambda m: None, {}),
+    (lambda m: m.update(versions={"python": "3.14", "isorate": "9"}), {}),
+    (lambda m: m["codecs"][1].update(backend="other 2"), {"none": "none: other 1 → other 2"}),
+    (lambda m: m["codecs"][1].update(identity={**MADE, "decode": "D"}), {"none": "none: code or libraries changed"}),
+    (lambda m: m["codecs"][1].update(identity={**MADE, "decode": "D", "programs": "P"}),
+     {"none": "none: programs or scripts changed"}),
+    (lambda m: m["codecs"][0].update(identity={**MADE, "decode": "D"}), {"mine": "mine: code or libraries changed"}),
+    (lambda m: m["codecs"][0].update(identity={**MADE, "encode": "E"}),
+     {"mine": "mine: code or libraries changed",
+      "none": "it was driven to the anchor's rates; mine: code or libraries changed"}),
+    (lambda m: m.update(metrics="M"), dict.fromkeys(("mine", "none"), "the metrics: their code changed")),
+    (lambda m: m.update(metrics="M", versions={"python": "3.11.7", "torch": "2"}),
+     dict.fromkeys(("mine", "none"), "the metrics: their code changed")),
+])  # fmt: skip
+def test_what_another_identity_made_is_outdated(
+    change: Callable[[dict[str, Any]], object], expected: dict[str, str]
+) -> None:
+    now = known()
+    change(now)
+    assert outdated(Manifest.from_json(known()), Manifest.from_json(now)) == expected
+
+
+def test_an_older_manifest_is_outdated_by_back_end_and_metrics_packages() -> None:
+    then = known()
+    del then["metrics"], then["codecs"][0]["identity"], then["codecs"][1]["identity"]
+    then["versions"]["torch"] = "2.5"
+    now = known()
+    now["versions"]["torch"] = "2.5"
+    before = Manifest.from_json(then)
+    assert outdated(before, Manifest.from_json(now)) == {}
+    now["codecs"][1]["backend"] = "other 2"
+    assert outdated(before, Manifest.from_json(now)) == {"none": "none: other 1 → other 2"}
+    now["versions"]["torch"] = "2.6"
+    assert outdated(before, Manifest.from_json(now))["mine"] == "the metrics: torch 2.5 → 2.6 changed"
