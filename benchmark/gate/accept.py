@@ -7,12 +7,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from isorate.codecs.identity import identity
 from isorate.codecs.registry import CodecSpec
 from isorate.engine.workers import worker_count, worker_pool
 from isorate.errors import CodecError, RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
 from isorate.gate.slopes import Slope, from_points, from_probe
 from isorate.runs.folder import Run
+from isorate.runs.manifest import CodecEntry
 from isorate.runs.row import Row
 
 DIGITS = 12
@@ -25,7 +27,7 @@ class _Task:
     run_path: Path
     row: Row
     spec: CodecSpec
-    backend: str
+    entry: CodecEntry
 
 
 def make_baseline(run: Run, before: Baseline | None = None, executor: Executor | None = None) -> Baseline:
@@ -65,7 +67,10 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
         policy=manifest.policy,
         tolerance_pct=manifest.tolerance_pct,
         versions=manifest.versions,
-        codecs={codec.name: BaselineCodec(codec.spec, codec.backend, codec.options) for codec in manifest.codecs},
+        codecs={
+            codec.name: BaselineCodec(codec.spec, codec.backend, codec.options, codec.identity.programs)
+            for codec in manifest.codecs
+        },
         images={
             image.name: BaselineImage(image.width, image.height, image.sha256)
             for image in manifest.dataset.images
@@ -120,15 +125,16 @@ def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
 
 
 def _tasks(run: Run, rows: Iterable[Row]) -> list[_Task]:
-    specs = {codec.name: codec.codec_spec() for codec in run.manifest.codecs}
-    return [_Task(run.path, row, specs[row.codec], row.backend) for row in rows]
+    entries = {codec.name: codec for codec in run.manifest.codecs}
+    return [_Task(run.path, row, entries[row.codec].codec_spec(), entries[row.codec]) for row in rows]
 
 
 def _measure(task: _Task) -> Slope | None:
     try:
         codec = task.spec.create()
-        if codec.backend != task.backend:
-            return None  # another machine made the run: this one's codec says nothing of its slope
+        known = task.entry.identity.encode
+        if codec.backend != task.row.backend or (known and identity(codec) != task.entry.identity):
+            return None  # another machine or other code made the run: this codec says nothing of its slope
         return from_probe(task.row, codec, Run.open(task.run_path).original(task.row.image))
     except CodecError:
         return None  # the stated default takes its place, and the check says so

@@ -24,11 +24,21 @@ PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
 
 @dataclass(frozen=True, slots=True)
 class BaselineCodec:
-    """Who made the bits: the spec as the user writes it, the program or library with its version, every option."""
+    """Who made the bits.
+
+    Attributes
+    ----------
+    spec, backend, options
+        The spec as the user writes it, the program or library with its version, every option.
+    programs
+        The digest of its programs and scripts, see :class:`isorate.codecs.identity.Identity`; empty without any, and in
+        baselines of versions that did not write it.
+    """
 
     spec: str
     backend: str
     options: dict[str, Option]
+    programs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,11 @@ class Baseline:
         }
         parts = [f'"{key}": {_json(value)}' for key, value in head.items()]
         parts.append(_mapping("versions", self.versions))
-        parts.append(_mapping("codecs", {name: asdict(codec) for name, codec in self.codecs.items()}))
+        codecs = {name: asdict(codec) for name, codec in self.codecs.items()}
+        for codec in codecs.values():
+            if not codec["programs"]:
+                del codec["programs"]
+        parts.append(_mapping("codecs", codecs))
         parts.append(_mapping("images", {name: asdict(image) for name, image in self.images.items()}))
         parts.append('"rows": [\n' + ",\n".join(f" {_json(asdict(row))}" for row in self.rows) + "\n]")
         return "{\n" + ",\n".join(parts) + "\n}\n"

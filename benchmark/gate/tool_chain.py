@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from isorate.gate.baseline import Baseline
+from isorate.metrics.identity import LIBRARIES as METRIC_PACKAGES
 from isorate.runs.manifest import Manifest
 
 OURS = ("isorate", "python")
 """Our own version is no excuse, and the interpreter makes no number."""
-METRIC_PACKAGES = ("numpy", "pytorch-msssim", "scikit-image", "torch")
-"""They compute PSNR and MS-SSIM: a change of theirs can move every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +34,22 @@ class ToolChange:
 
 
 def tool_changes(baseline: Baseline, manifest: Manifest) -> list[ToolChange]:
-    """Return what differs between the baseline's tool chain and the run's: back ends first, then packages."""
-    backends = {codec.name: codec.backend for codec in manifest.codecs}
-    found = [
-        ToolChange(name, f"{name}'s back end", codec.backend, backends[name])
-        for name, codec in baseline.codecs.items()
-        if name in backends and backends[name] not in (codec.backend, "")
-    ]
+    """Return what differs between the baseline's tool chain and the run's: codecs first, then packages.
+
+    A codec's tool chain is its back end, and the programs and scripts of its identity. The code of an adapter is what
+    the gate guards, isorate's as well as a plug-in's: a change of it is no excuse.
+    """
+    codecs = {codec.name: codec for codec in manifest.codecs}
+    found = []
+    for name, codec in baseline.codecs.items():
+        here = codecs.get(name)
+        if here is None or not here.backend:
+            continue
+        programs = here.identity.programs
+        if here.backend != codec.backend:
+            found.append(ToolChange(name, f"{name}'s back end", codec.backend, here.backend))
+        elif codec.programs and programs not in (codec.programs, ""):
+            found.append(ToolChange(name, f"{name}'s programs and scripts", codec.programs[:12], programs[:12]))
     now = manifest.versions
     for package in sorted({*baseline.versions, *now} - set(OURS)):
         before, after = baseline.versions.get(package, ""), now.get(package, "")

@@ -1,13 +1,17 @@
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from isorate.files.toml import TomlFile
+from isorate.gate.accept import make_baseline
+from isorate.gate.baseline import Baseline
+from isorate.gate.check import check
 from isorate.gate.findings import Checked, Kind, Verdict
 from isorate.gate.formats import correction
-from isorate.gate.tolerances import read_tolerances
+from isorate.gate.tolerances import Tolerances, read_tolerances
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -152,6 +156,48 @@ def test_another_jpeg_library_is_a_tool_chain_change(
     worse = against(only(psnr=lambda v: v - 1), upgrade)
     assert worse.verdict is Verdict.TOOL_CHAIN
     assert "3.3.0" in worse.findings[0].explained
+
+
+def made_by(codec: str, **identity: str) -> Callable[[dict[str, Any]], None]:
+    """Return a manifest change that gives a codec an identity."""
+
+    def change(said: dict[str, Any]) -> None:
+        next(c for c in said["codecs"] if c["name"] == codec)["identity"] = identity
+
+    return change
+
+
+@pytest.mark.parametrize(("identity", "verdict"), [
+    ({"encode": "e", "decode": "d", "programs": "script"}, Verdict.REGRESSION),
+    ({"encode": "E", "decode": "D", "programs": "script"}, Verdict.REGRESSION),  # the adapter's code: what is guarded
+    ({"encode": "E", "decode": "d", "programs": "another script"}, Verdict.TOOL_CHAIN),
+    ({}, Verdict.REGRESSION),  # a run of a version that recorded none
+])  # fmt: skip
+def test_other_programs_and_scripts_are_another_tool_chain_and_other_code_is_not(
+    make_run: Callable[..., Run],
+    only: Callable[..., Callable[[Row], Row]],
+    tmp_path: Path,
+    identity: dict[str, str],
+    verdict: Verdict,
+) -> None:
+    recorded = made_by("jpeg", encode="e", decode="d", programs="script")
+    file = tmp_path / "baseline.json"
+    make_baseline(make_run("before", change=recorded, images=2)).write(file)
+    after = make_run("after", only(psnr=lambda v: v - 0.5), made_by("jpeg", **identity), images=2)
+    checked = check(after, Baseline.read(file), Tolerances())
+    assert checked.verdict is verdict
+    explained = "jpeg's programs and scripts: script → another scri" if verdict is Verdict.TOOL_CHAIN else ""
+    assert [finding.explained for finding in checked.of(Kind.WORSE)] == [explained]
+
+
+def test_a_baseline_without_programs_is_compared_by_back_ends_as_before(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    file = tmp_path / "baseline.json"
+    make_baseline(make_run("before", images=2)).write(file)
+    assert "programs" not in file.read_text()
+    after = make_run("after", change=made_by("jpeg", encode="e", decode="d", programs="script"), images=2)
+    assert check(after, Baseline.read(file), Tolerances()).verdict is Verdict.PASS
 
 
 def test_another_jpeg_library_does_not_excuse_jpeg2000(
