@@ -18,8 +18,8 @@ from uuid import uuid4
 from isorate.codecs.base import Codec
 
 OURS = "isorate.codecs"
-WITH_OURS = (OURS, "isorate.matching", "isorate.pictures")
-"""What our codecs are made of: their own code, the search for a size, and how picture files are written and read."""
+WITH_OURS = (OURS, "isorate.matching", "isorate.metrics", "isorate.pictures")
+"""What our codecs are made of: their own code, the search for a size, metrics that choose, picture files' reading."""
 CODE = frozenset({".py", ".so", ".pyd", ".dylib"})
 """Endings of our files that can change what is computed; weights stand in the learned codec's back end."""
 LIBRARIES = ("av", "constriction", "glymur", "numpy", "pillow", "torch")

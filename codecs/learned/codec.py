@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from isorate.codecs.base import Knob, TwoKnobCodec, option
+from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
 from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
@@ -135,6 +136,13 @@ class LearnedCodec(TwoKnobCodec):
             raise CodecUnavailableError(NO_RANGE_CODER)
         digest = read_metadata(self.path)["digest"]
         return f"isorate {self.path.stem} {digest[:8]}, torch {version('torch')}"
+
+    @property
+    def encoder_files(self) -> Sequence[Path]:
+        """pytorch-msssim's code, where it chooses among files of one size."""
+        spec = find_spec("pytorch_msssim") if self.objective == "ms-ssim" else None
+        folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+        return [path for _, path in sorted(code_at(folders))]
 
     def encode(
         self, image: Image, knob: float | None = None, fine: float | None = None, *, bpp: float | None = None

@@ -13,6 +13,7 @@ from isorate.codecs.command_line import CommandLine, make
 from isorate.codecs.identity import Identity, adapter_digest, file_digest, identity
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.codecs.learned import LearnedCodec
 
 PLUGIN = """
 from isorate.codecs.jpeg import Jpeg
@@ -148,3 +149,8 @@ def test_a_program_that_changes_while_we_run_says_its_new_version(tmp_path: Path
         program.write_text(f"#!/bin/sh\necho coder {version}\n")
         program.chmod(0o755)
         assert make(line).backend == f"coder {version}"
+
+
+def test_the_learned_codec_for_ms_ssim_depends_on_its_library() -> None:
+    assert LearnedCodec().encoder_files == []
+    assert {file.name for file in LearnedCodec(objective="ms-ssim").encoder_files} >= {"__init__.py", "ssim.py"}
