@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from isorate.codecs.bpg import Bpg
+from isorate.codecs.identity import identity
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
 
@@ -29,6 +30,22 @@ def test_the_environment_names_programs(program: Callable[[str, str], Path], mon
     monkeypatch.setenv("ISORATE_BPGENC", str(path.with_name("absent")))
     with pytest.raises(CodecUnavailableError, match=r"ISORATE_BPGENC=.*absent"):
         assert Bpg().backend
+
+
+def test_another_build_of_bpgenc_or_bpgdec_is_another_identity(program: Callable[[str, str], Path]) -> None:
+    """Also one that prints the same version, and while we run."""
+    embedded = identity(Bpg("embedded"))
+    assert embedded.programs == ""
+    program("bpgenc", USAGE)
+    program("bpgdec", "exit 0")
+    before = identity(Bpg())
+    program("bpgdec", "exit 1")
+    decoder = identity(Bpg())
+    assert (decoder.encode == before.encode, decoder.decode == before.decode) == (True, False)
+    program("bpgenc", f"{USAGE} # patched")
+    encoder = identity(Bpg())
+    assert (encoder.encode == decoder.encode, encoder.decode == decoder.decode) == (False, True)
+    assert identity(Bpg("embedded")) == embedded
 
 
 @pytest.mark.parametrize("options", [{"backend": "bpgenc"}, {"encoder": "jctvc"}])
