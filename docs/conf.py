@@ -22,7 +22,10 @@ numpydoc_show_class_members = False
 # Every name that a docstring or signature refers to must be found, but for other packages' and those below `typing`.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|concurrent|msgspec|numpy|pathlib|torch|matplotlib|typing|Any|ndarray|dtype|uint8|Categorical).*"),
+    (
+        r"py:.*",
+        r"(collections|concurrent|msgspec|numpy|pathlib|torch|matplotlib|typing|Any|ndarray|dtype|uint8|Categorical).*",
+    ),
     (r"py:class", r".*\.T|[0-9.]+"),
 ]
 

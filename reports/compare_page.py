@@ -70,6 +70,9 @@ def notes(compared: RunsCompared) -> list[str]:
             )
         if any(change.failed):
             found.append(f"{change.label}: {change.failed[0]} cells failed in A, {change.failed[1]} in B.")
+    for side, unfinished in zip((compared.first, compared.second), compared.unfinished, strict=True):
+        if unfinished:
+            found.append(f"{side} is {unfinished}.")
     for side, missing in ((compared.first, compared.only_first), (compared.second, compared.only_second)):
         if missing:
             found.append(f"{len(missing)} cells are in {side} only; the first: {missing[0]}.")
@@ -142,6 +145,7 @@ def to_json(compared: RunsCompared) -> str:
         "first": compared.first, "second": compared.second, "codecs": codecs, "only_first": compared.only_first,
         "only_second": compared.only_second, "different_images": compared.different_images,
         "versions": compared.versions,
+        "unfinished": [side and asdict(side) for side in compared.unfinished],
     }  # fmt: skip
     return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

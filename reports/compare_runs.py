@@ -9,6 +9,7 @@ from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
 from isorate.runs.differences import version_differences
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Unfinished
 from isorate.runs.row import Row
 
 RATE_STEP_PCT = 0.5
@@ -84,6 +85,8 @@ class RunsCompared:
         Images of the same name that are other pictures; their cells are not compared.
     versions
         What the manifests record differently.
+    unfinished
+        Of each run how many of its planned rows are there, or None when all are.
     """
 
     first: str
@@ -93,6 +96,7 @@ class RunsCompared:
     only_second: tuple[str, ...]
     different_images: tuple[str, ...]
     versions: tuple[str, ...]
+    unfinished: tuple[Unfinished | None, Unfinished | None]
 
 
 def compare_runs(first: Run, second: Run) -> RunsCompared:
@@ -130,6 +134,7 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
         tuple(_name(key) for key in rows[1] if key not in rows[0]),
         tuple(other),
         tuple(text for _, text in version_differences(first.manifest, second.manifest)),
+        (sides[0].unfinished, sides[1].unfinished),
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from isorate.errors import ReportError
 from isorate.image import Image
 from isorate.reports.results import Comparison, ImageInfo
+from isorate.runs.folder import inside
 
 PINS_IN_RUN = "crops.toml"
 """A file of this name in a run folder pins boxes for that run."""
@@ -86,7 +87,7 @@ def _pin(table: Mapping[str, Any], where: str) -> Box:
 def pins(run_path: Path) -> list[Box]:
     """Return the boxes pinned for a run: the package's, and for the images named there those of the run folder."""
     ours = read_pins(resources.files("isorate.reports").joinpath("crops.toml").read_text("utf-8"), "crops.toml")
-    own_file = run_path / PINS_IN_RUN
+    own_file = inside(run_path, PINS_IN_RUN)
     own = read_pins(own_file.read_text("utf-8"), str(own_file)) if own_file.exists() else []
     named = {box.image for box in own}
     return own + [box for box in ours if box.image not in named]
@@ -95,7 +96,7 @@ def pins(run_path: Path) -> list[Box]:
 def boxes(
     comparison: Comparison, image: ImageInfo, pinned: Sequence[Box], frames: Sequence[Image], count: int = 2
 ) -> list[Box]:
-    """Return the boxes of one image: those pinned that fit, or `count` proposals.
+    """Return the boxes of one image: those pinned that fit, or `count` proposals; none of those without an original.
 
     Parameters
     ----------
@@ -111,7 +112,9 @@ def boxes(
         How many boxes are proposed.
     """
     mine = [box for box in pinned if box.image == image.name and box.fits(image.width, image.height)]
-    return mine or propose(image.name, comparison.run.original(image.name), frames, count)
+    if mine or (original := comparison.original(image.name)) is None:
+        return mine
+    return propose(image.name, original, frames, count)
 
 
 def propose(name: str, original: Image, frames: Sequence[Image], count: int = 2) -> list[Box]:

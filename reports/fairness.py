@@ -191,13 +191,27 @@ def _failures(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _missing(comparison: Comparison) -> Iterator[Finding]:
-    expected = len(comparison.columns) * sum(1 for _ in comparison.figures())
-    if len(comparison.rows) < expected:
+    if comparison.unfinished is None:
+        return
+    manifest = comparison.manifest
+    columns = {column.codec for column in comparison.columns}
+    images = {image.name for image in comparison.images}
+    parts = [f"The run is {comparison.unfinished}."]
+    for what, names, there in (("image", manifest.image_names, images), ("codec", manifest.codec_names, columns)):
+        if none := [name for name in names if name not in there]:
+            parts.append(f"Nothing is there yet of {_count(len(none), what)}: {_names(none)}.")
+    parts.append("Codecs are averaged over different images until it is finished: run the same command again.")
+    yield Finding("warning", "Unfinished run", " ".join(parts))
+
+
+def _lost(comparison: Comparison) -> Iterator[Finding]:
+    if comparison.lost:
+        places = sorted(comparison.lost)
         text = (
-            f"{expected - len(comparison.rows)} of {expected} cells have no result yet. Codecs are averaged over "
-            "different images until the run is complete."
+            f"{_count(len(places), 'picture')} of the run cannot be shown ({_names(places)}); their numbers stand as "
+            f"they were measured. The first: {comparison.lost[places[0]]}."
         )
-        yield Finding("warning", "Unfinished run", text)
+        yield Finding("warning", "Pictures missing", text)
 
 
 def _notes(comparison: Comparison) -> Iterator[Finding]:
@@ -218,13 +232,13 @@ def _sample(comparison: Comparison) -> Iterator[Finding]:
 
 
 _RULES: tuple[Callable[[Comparison], Iterator[Finding]], ...] = (
-    _missing, _failures, _residual, _chroma, _entropy, _wavelet, _objective,
+    _missing, _lost, _failures, _residual, _chroma, _entropy, _wavelet, _objective,
     _backends, _sources, _conversions, _header, _too_small, _notes, _sample,
 )  # fmt: skip
 
 CHECKED = (
-    "missing and failed cells, rates against the tolerance, chroma sampling, entropy coding options, wavelet and "
-    "colour transform, what a learned codec was trained for, back ends, lossy and converted sources, header shares, "
-    "images too small for MS-SSIM, notes of the matches, sample size"
+    "missing and failed cells, lost pictures, rates against the tolerance, chroma sampling, entropy coding options, "
+    "wavelet and colour transform, what a learned codec was trained for, back ends, lossy and converted sources, "
+    "header shares, images too small for MS-SSIM, notes of the matches, sample size"
 )
 """What :func:`check` looks at, for a reader of an empty list."""

@@ -39,12 +39,30 @@ def render(
     style: str | None = None,
     published: Path | None = None,
 ) -> list[Path]:
-    """Write a run's figures and return their paths.
+    """Write a run's figures and return their paths; see :func:`draw`."""
+    return draw(
+        Comparison(Run.open(run_path)), out, images=images, width=width, formats=formats, dpi=dpi, style=style,
+        published=published,
+    )  # fmt: skip
+
+
+def draw(
+    comparison: Comparison,
+    out: Path,
+    *,
+    images: Sequence[str] | None = None,
+    width: float = PAGE_WIDTH,
+    formats: Sequence[str] = FORMATS,
+    dpi: int = 300,
+    style: str | None = None,
+    published: Path | None = None,
+) -> list[Path]:
+    """Write the figures of a comparison and return their paths; its `lost` then says which pictures they lack.
 
     Parameters
     ----------
-    run_path
-        The run folder.
+    comparison
+        The run.
     out
         The folder to write.
     images
@@ -65,7 +83,7 @@ def render(
     ReportError
         When an image, a format or the style is unknown, or `out` cannot be written.
     """
-    comparison = Comparison(Run.open(run_path))
+    run_path = comparison.run.path
     known = {image.name: image for image in comparison.images}
     if unknown := sorted(set(images or []) - set(known)):
         raise ReportError(f"{run_path}: has no images {', '.join(unknown)}; it has {', '.join(known)}")
@@ -87,8 +105,10 @@ def render(
                     boxes = boxes or crops.boxes(comparison, image, pinned, frames)
                     figure = crop_figure(comparison, image, point, boxes, columns, width)
                     made += paper.save(figure, out / f"crops-{safe_name(image.name)}-{safe_name(point)}", formats, dpi)
-                places.append((image, boxes))
-            made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
+                if comparison.original(image.name) is not None:
+                    places.append((image, boxes))
+            if places:
+                made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
             others = read_published(published) if published else []
             for metric in ("psnr", "ms_ssim"):
                 made += paper.save(rd_figure(comparison, metric, others, width), out / f"rd-{metric}", formats, dpi)
@@ -98,10 +118,9 @@ def render(
 
 
 def _columns(comparison: Comparison, image: ImageInfo, point: str) -> list[Image | None]:
-    """Return the original and every codec's pixels, None where a cell failed."""
+    """Return the original and every codec's pixels, None where a cell failed or its picture is lost."""
     rows = comparison.row_line(image.name, point)
-    decoded = [comparison.run.read_image(row.decoded) if row is not None and row.ok else None for row in rows]
-    return [comparison.run.original(image.name), *decoded]
+    return [comparison.original(image.name), *(comparison.decoded(row) for row in rows)]
 
 
 def crop_figure(
@@ -132,7 +151,7 @@ def crop_figure(
         y = line * 1.15
         for box, tall in zip(boxes, heights, strict=True):
             axes = figure.add_axes(((middle - cell / 2) / width, 1 - (y + tall) / height, cell / width, tall / height))
-            _show(axes, columns[at], box)
+            _show(axes, columns[at], box, text.missing(rows[at - 1]) if at else "no original")
             y += tall + _GAP
         for metric, (title, _) in text.METRICS.items():
             y += line
@@ -144,10 +163,10 @@ def crop_figure(
     return figure
 
 
-def _show(axes: Axes, frame: Image | None, box: crops.Box) -> None:
+def _show(axes: Axes, frame: Image | None, box: crops.Box, missing: str) -> None:
     axes.set_axis_off()
     if frame is None:
-        axes.text(0.5, 0.5, "failed", ha="center", va="center", color="0.4")
+        axes.text(0.5, 0.5, missing, ha="center", va="center", color="0.4")
         return
     # Repeated pixels stay pixels in every viewer; left to themselves, viewers smooth an enlarged picture.
     pixels = box.of(frame).repeat(box.zoom, axis=0).repeat(box.zoom, axis=1)
@@ -236,6 +255,8 @@ def rd_figure(comparison: Comparison, metric: str, published: Sequence[curves.Cu
     axes.set_xlim(0, right)
     axes.grid(linewidth=0.3, color="0.85")
     axes.set_axisbelow(True)
+    if comparison.unfinished:
+        axes.text(0.01, 0.985, str(comparison.unfinished), transform=axes.transAxes, va="top", size=6, color="0.4")
     if many:
         figure.legend(loc="lower center", ncols=max(1, int(width / 2)), fontsize=5.5, borderaxespad=0.2)
     elif lines:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _crops_width(comparison: Comparison, images: list[dict[str, Any]]) -> int:
     Narrower windows show them a quarter smaller where the screen's own pixels are fine enough to keep all pixels of a
     crop equally wide; elsewhere the line scrolls.
     """
-    widest: int = max(box.width * box.zoom for image in images for box in image["boxes"])
+    widest: int = max((box.width * box.zoom for image in images for box in image["boxes"]), default=0)
     return (len(comparison.columns) + 1) * (widest + 5) + 126
 
 
@@ -111,19 +112,21 @@ def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
 
 def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:
     """Iterate over an image's operating points: cells, boxes and the cut-out pixels of every column."""
-    run, original, boxes = comparison.run, comparison.run.original(image.name), None
+    original, boxes = comparison.original(image.name), None
     level_of = {level.point_of.get(image.name): index for index, level in enumerate(comparison.levels())}
     for point in comparison.points(image.name):
         cells = comparison.row_line(image.name, point)
-        pixels = {row.codec: run.read_image(row.decoded) for row in cells if row is not None and row.ok}
+        decoded = [comparison.decoded(row) for row in cells]
         # The boxes of the lowest rate serve all rates: a reader follows one place from rate to rate.
-        boxes = boxes or crops.boxes(comparison, image, pinned, list(pixels.values()))
-        columns = [original, *(pixels.get(column.codec) for column in comparison.columns)]
+        boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in decoded if frame is not None])
+        columns = [original, *decoded]
         yield {
             "point": point,
             "level": level_of[point],
             "cells": cells,
             "boxes": boxes,
+            "original": original is not None,
+            "decoded": [frame is not None for frame in decoded],
             # Copies: views would keep every full frame of the run in memory.
             "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes],
             "lines": [
@@ -144,7 +147,8 @@ def _image(
     run = comparison.run
     for number, figure in enumerate(figures):
         figure["frames"] = [
-            frames.add_frame(run.path / row.decoded) if row is not None and row.ok else None for row in figure["cells"]
+            frames.add_frame(run.file(row.decoded)) if row is not None and there else None
+            for row, there in zip(figure["cells"], figure["decoded"], strict=True)
         ]
         figure["crops"] = [
             [
@@ -153,7 +157,7 @@ def _image(
             ]
             for line, cuts in enumerate(figure["crops"])
         ]
-    original = frames.add_frame(run.original_file(image.name), "originals")
+    original = frames.add_frame(run.original_file(image.name), "originals") if figures[0]["original"] else None
     return {"info": image, "original": original, "boxes": figures[0]["boxes"], "figures": figures}
 
 
@@ -165,6 +169,7 @@ def _data(
         "title": comparison.title,
         "truth": GROUND_TRUTH,
         "tolerance": comparison.tolerance_pct,
+        "unfinished": comparison.unfinished and asdict(comparison.unfinished),
         "columns": [{"codec": c.codec, "label": c.label, "anchor": c.anchor} for c in comparison.columns],
         "levels": [level.label for level in comparison.levels()],
         "images": [_image_data(image) for image in images],

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from isorate.errors import ReportError
+from isorate.errors import ReportError, RunError
+from isorate.image import Image
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import ANCHOR, Row
@@ -54,6 +55,13 @@ class Level:
 class Comparison:
     """The cells of a run, indexed; columns start with the anchor and keep the run's order.
 
+    Attributes
+    ----------
+    unfinished
+        How many of the run's planned rows are there, or None when all are.
+    lost
+        What :meth:`decoded` and :meth:`original` could not read until now: why, by the picture's place.
+
     Raises
     ------
     ReportError
@@ -67,7 +75,10 @@ class Comparison:
         if not self.rows:
             raise ReportError(f"{run.path}: the run holds no rows yet; start or continue it with `isorate run`")
         self._cells = {row.key: row for row in self.rows}
+        self.unfinished = self.manifest.unfinished(self._cells)
+        self.lost: dict[str, str] = {}
         self.columns = _columns(self.rows, self.manifest)
+        self._labels = {column.codec: column.label for column in self.columns}
         self.images = _images(self.rows, self.manifest)
         self._points = _points(self.rows)
         self._levels = self._make_levels()
@@ -95,6 +106,24 @@ class Comparison:
     def cell(self, image: str, point: str, codec: str) -> Row | None:
         """Return the row of one cell, or None where the run has none (unfinished)."""
         return self._cells.get((image, point, codec))
+
+    def decoded(self, row: Row | None) -> Image | None:
+        """Return the pixels of a cell; None where there is none, it failed, or its picture is lost."""
+        if row is None or not row.ok:
+            return None
+        try:
+            return self.run.decoded(row)
+        except RunError as error:
+            self.lost[f"{row.image}, {self._labels[row.codec]}, {row.point}"] = str(error)
+            return None
+
+    def original(self, image: str) -> Image | None:
+        """Return an image's own pixels; None where the run could not read it, or its copy is lost."""
+        try:
+            return self.run.original(image)
+        except RunError as error:
+            self.lost[f"{image}, the original"] = str(error)
+            return None
 
     def row_line(self, image: str, point: str) -> list[Row | None]:
         """Return the cells of one image at one point, in the columns' order."""
@@ -171,8 +200,8 @@ def _images(rows: Sequence[Row], manifest: Manifest) -> list[ImageInfo]:
     return [
         ImageInfo(
             name,
-            found[name].width,
-            found[name].height,
+            (entries[name].width if name in entries else None) or found[name].width,
+            (entries[name].height if name in entries else None) or found[name].height,
             found[name].image_sha256,
             entries[name].lossy if name in entries else False,
             entries[name].notes if name in entries else (),

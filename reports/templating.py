@@ -20,6 +20,11 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        number=text.number, names=some_names, percent=text.percent, seconds=text.seconds, knob=text.knob
+        number=text.number,
+        names=some_names,
+        percent=text.percent,
+        seconds=text.seconds,
+        knob=text.knob,
+        missing=text.missing,
     )
     return made

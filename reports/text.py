@@ -52,6 +52,13 @@ def metric(row: Row | None, name: str) -> str:
     return number(value, METRICS[name][1])
 
 
+def missing(row: Row | None) -> str:
+    """Return why a cell has no picture."""
+    if row is None:
+        return "no result"
+    return "no picture" if row.ok else "failed"
+
+
 def ranks(row_line: list[Row | None], name: str) -> list[int]:
     """Return for each cell 1 (best), 2 (second) or 0, compared as printed, so that equal print is equal rank.
 

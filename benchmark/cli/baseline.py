@@ -15,6 +15,8 @@ def baseline(
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = DEFAULT_FILE,
     probe: bool = True,
     workers: int | None = None,
+    config: Path | None = None,
+    allow_programs: bool = False,
 ) -> None:
     """Write a run's rows as a small file that later runs are held against.
 
@@ -35,9 +37,16 @@ def baseline(
         Measure each row's local slope by a second encode, where the run's operating points do not give it.
     workers
         Processes for those encodes; all usable cores by default.
+    config
+        The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
+    allow_programs
+        Run the programs that the run's manifest names for codecs that your configuration does not describe: only for a
+        run whose origin you trust.
     """
+    from isorate.cli.config import use_codecs
     from isorate.gate.accept import write_baseline
     from isorate.runs.folder import Run
 
-    written = write_baseline(Run.open(run), out, probe=probe, workers=workers)
+    use_codecs(config)
+    written = write_baseline(Run.open(run), out, probe=probe, workers=workers, allow_programs=allow_programs)
     print(f"{out}: {len(written.rows)} rows, {len(written.codecs)} codecs; next: isorate check RUN --baseline {out}")

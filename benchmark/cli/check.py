@@ -19,6 +19,7 @@ def check(
     format: Annotated[Format, Parameter(name=["--format", "-f"])] = "table",
     save: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
     accept: bool = False,
+    allow_programs: bool = False,
     json: bool = False,
 ) -> int:
     """Hold a run against a baseline: PSNR and MS-SSIM at equal rate may not fall, the rate may not rise.
@@ -41,13 +42,16 @@ def check(
     baseline
         The file that `isorate baseline` wrote.
     config
-        TOML with `[tolerances]`; `isorate.toml` of this folder by default, where there is one.
+        TOML with `[tolerances]` and `[codec.…]`; `isorate.toml` of this folder by default, where there is one.
     format
         What is printed: a table, Markdown for a pull request, JUnit XML, GitHub's annotations, or JSON.
     save
         Write the outcome to a file as well; its ending chooses the format: .txt, .md, .xml, .json. Repeat it for more.
     accept
         Write the run over the baseline.
+    allow_programs
+        With `--accept`: run the programs that the run's manifest names for codecs that your configuration does
+        not describe; only for a run whose origin you trust.
     json
         The same as `--format json`.
     """
@@ -73,7 +77,7 @@ def check(
     for path in save:
         write_bytes(path, render(checked, form_of(path) or "table").encode())
     if accept:
-        write_baseline(opened, baseline)
+        write_baseline(opened, baseline, allow_programs=allow_programs)
         print(f"{baseline}: written anew from {run}", file=sys.stderr)
         return CHECK_PASS
     codes = {

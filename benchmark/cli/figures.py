@@ -1,5 +1,6 @@
 """``isorate figures``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,10 +48,17 @@ def figures(
         Published rate-distortion curves to draw beside the measured ones: a CSV with codec, bpp, psnr_rgb, ms_ssim
         (or ms_ssim_db), or CompressAI's JSON.
     """
-    from isorate.reports.figures import render
+    from isorate.reports.figures import draw
+    from isorate.reports.results import Comparison
+    from isorate.runs.folder import Run, inside
 
-    for path in render(
-        run, out or run / "figures", images=image or None, width=width, formats=format, dpi=dpi, style=style,
-        published=published,
+    comparison = Comparison(Run.open(run))
+    for path in draw(
+        comparison, inside(run, "figures") if out is None else out, images=image or None, width=width, formats=format,
+        dpi=dpi, style=style, published=published,
     ):  # fmt: skip
         print(path)
+    if comparison.unfinished:
+        print(f"{run}: {comparison.unfinished}", file=sys.stderr)
+    for place, why in sorted(comparison.lost.items()):
+        print(f"{place}: {why}", file=sys.stderr)

@@ -17,12 +17,15 @@ def reproduce(
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     workers: int | None = None,
+    config: Path | None = None,
+    allow_programs: bool = False,
     json: bool = False,
 ) -> int:
     """Run a run's manifest again, from its own copies of the images, and compare every row.
 
     A row is bit-equal (the files' checksums agree), equal in size and metrics, or different; then the output says which
-    recorded version explains it. The exit code is 1 when a row is different.
+    recorded version explains it. The exit code is 1 when a row is different. Images that the run itself could not read
+    are left out, and named.
 
     Examples
     --------
@@ -39,6 +42,11 @@ def reproduce(
         Keep the repetition in this folder, which must be new or empty.
     workers
         Processes; all usable cores by default.
+    config
+        The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
+    allow_programs
+        Run the programs that the run's manifest names for codecs that your configuration does not describe: only for a
+        run whose origin you trust.
     json
         Print JSON for scripts.
     """
@@ -46,10 +54,13 @@ def reproduce(
 
     from tqdm import tqdm
 
+    from isorate.cli.config import use_codecs
     from isorate.engine.reproduce import Outcome
     from isorate.engine.reproduce import reproduce as repeat
     from isorate.runs.folder import Run
 
+    use_codecs(config)
+    opened = Run.open(run)
     with (
         tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder,
         tqdm(total=0, unit="cell", file=sys.stderr, disable=None) as bar,
@@ -59,7 +70,10 @@ def reproduce(
             bar.total = total
             bar.update(done - bar.n)
 
-        found = repeat(Run.open(run), out or Path(folder), workers=workers, progress=show)
+        found = repeat(opened, out or Path(folder), workers=workers, allow_programs=allow_programs, progress=show)
+    for image in opened.manifest.dataset.images:
+        if image.error is not None:
+            print(f"{image.name} is left out, the run could not read it: {image.error}", file=sys.stderr)
     counts = Counter(item.outcome for item in found)
     if json:
         rows = [

@@ -1,5 +1,6 @@
 """``isorate table``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,4 +41,8 @@ def table(
     from isorate.reports.tables import render
     from isorate.runs.folder import Run
 
-    print(render(Run.open(run), format, residual=residual, document=not fragment), end="")
+    opened = Run.open(run)
+    print(render(opened, format, residual=residual, document=not fragment), end="")
+    unfinished = opened.manifest.unfinished(row.key for row in opened.rows())
+    if unfinished and format != "markdown":  # which says so itself
+        print(f"{run}: {unfinished}", file=sys.stderr)

@@ -125,7 +125,7 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         cached = False
-        if row is None or not row.ok:
+        if row is None or not row.ok or not run.has_files(row):
             computed = cache_.computed
             row = _row(cell, entry, loaded, target, run, cache_)
             cached = row.ok and cache_.computed == computed

@@ -2,16 +2,17 @@
 
 import math
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from isorate.codecs.base import Knob
+from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset, Source
 from isorate.engine.plan import make_plan
 from isorate.engine.points import parse_point, rate_at
 from isorate.engine.runner import Progress, run_plan
-from isorate.errors import RunError
+from isorate.errors import ImageError, RunError
 from isorate.runs.differences import version_differences
 from isorate.runs.folder import Run
 from isorate.runs.point import AnchorPoint, text_of_name
@@ -63,10 +64,12 @@ def reproduce(
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    allow_programs: bool = False,
 ) -> list[Reproduced]:
     """Run the manifest of `run` again into `out`, from the run's own copies of the images, and compare the rows.
 
-    Nothing comes from the cache.
+    Nothing comes from the cache. Rows of an image that the run could not read are left out; those of an image whose
+    copy is lost are different, and explained by that.
 
     Parameters
     ----------
@@ -76,27 +79,36 @@ def reproduce(
         An empty or new folder for the repetition.
     workers, executor, progress
         As for :func:`isorate.engine.runner.run_plan`.
+    allow_programs
+        See :meth:`isorate.runs.manifest.CodecEntry.codec_spec`.
 
     Raises
     ------
     RunError
-        When the run lacks its images, or they are not those of its manifest; when `out` holds anything.
+        When none of the images is there as the manifest has it, or the manifest names programs that may not run; when
+        `out` holds anything.
     UsageError, CodecUnavailableError
         When a codec of the manifest is not known, or the anchor cannot run here.
     """
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"{out}: not empty, and a repetition takes nothing from before; give a new folder (-o), or none")
     manifest = run.manifest
-    specs = {codec.name: codec.codec_spec() for codec in manifest.codecs}
+    specs = {codec.name: codec.codec_spec(allow_programs=allow_programs) for codec in manifest.codecs}
     anchor = specs[manifest.anchor]
     knob = anchor.create().knob
     points = [point if isinstance(point, AnchorPoint) else _older(point, run, knob) for point in manifest.points]
-    plan = make_plan(_images(run), anchor, list(specs.values()), points, manifest.policy, manifest.tolerance_pct)
+    dataset, lost = _images(run)
+    plan = make_plan(dataset, anchor, list(specs.values()), points, manifest.policy, manifest.tolerance_pct)
     again = run_plan(
         plan, out, cache_path=None, command=list(manifest.command), workers=workers, executor=executor,
         progress=progress,
     )  # fmt: skip
-    return compare_rows(run, again)
+    unread = {image.name for image in manifest.dataset.images if image.error is not None}
+    return [
+        replace(item, explained=lost[item.row.image]) if item.row.image in lost else item
+        for item in compare_rows(run, again)
+        if item.row.image not in unread
+    ]
 
 
 def compare_rows(run: Run, again: Run) -> list[Reproduced]:
@@ -142,7 +154,7 @@ def _older(name: str, run: Run, knob: Knob) -> AnchorPoint:
     RunError
         When the name does not tell the point, or the anchor's rows ran elsewhere.
     """
-    anchor = run.manifest.codec(run.manifest.anchor).codec_spec().name
+    anchor = CodecSpec.parse(run.manifest.codec(run.manifest.anchor).spec).name
     try:
         point = parse_point(text_of_name(name, anchor, knob.name), anchor, knob)
     except ValueError as error:
@@ -159,12 +171,21 @@ def _older(name: str, run: Run, knob: Knob) -> AnchorPoint:
     return point
 
 
-def _images(run: Run) -> Dataset:
+def _images(run: Run) -> tuple[Dataset, dict[str, str]]:
+    """Return the run's own copies of its images, and why one that it had is not among them, by its name."""
     described = run.manifest.dataset
-    sources = []
+    sources: list[Source] = []
+    lost: dict[str, str] = {}
     for image in described.images:
-        source = Source(image.name, run.original_file(image.name))
-        if source.load().sha256 != image.sha256:
-            raise RunError(f"{source.path}: is not the picture of the manifest; run the same isorate run command again")
-        sources.append(source)
-    return Dataset(described.name, tuple(sources), described.title, described.licence, described.citation)
+        if image.error is None:
+            try:
+                source = Source(image.name, run.original_file(image.name))
+                if source.load().sha256 != image.sha256:
+                    raise RunError(f"{source.path}: is not the picture of the manifest; run the same command again")
+                sources.append(source)
+            except (RunError, ImageError) as error:
+                lost[image.name] = str(error)
+    if not sources:
+        why = next(iter(lost.values()), "none could be read")
+        raise RunError(f"{run.path}: has no images to be run again: {why}")
+    return Dataset(described.name, tuple(sources), described.title, described.licence, described.citation), lost

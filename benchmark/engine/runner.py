@@ -4,7 +4,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
 from isorate.runs.differences import other_run, outdated
-from isorate.runs.folder import Run
+from isorate.runs.folder import FOLDERS, Run, inside
 from isorate.runs.manifest import Manifest
+from isorate.runs.provenance import usable_cores
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -64,7 +65,7 @@ def run_plan(
     """
     processes = worker_count(workers)
     run = _open(plan, path, command or [], overwrite=overwrite)
-    cells = [cell for cell in plan.cells(path, cache_path) if not _finished(run, cell)]
+    cells = _unfinished(run, plan.cells(path, cache_path))
     counts: Counter[str] = Counter()
     total = len(plan.dataset.sources) * len(plan.points)
     done = total - len(cells)
@@ -81,6 +82,10 @@ def run_plan(
 
 
 def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file, and a run is a folder; give another (-o)")
+    for folder in FOLDERS:
+        inside(path, folder)
     manifest = describe(plan, command)
     if (path / "manifest.json").exists():
         try:
@@ -98,7 +103,7 @@ def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run
                 f"{path}: holds another run: {', '.join(different)}. "
                 "Give another folder (-o), or --overwrite to start anew (encodes are cached)"
             )
-        for folder in ("rows", "streams", "decoded", "originals"):
+        for folder in FOLDERS:
             shutil.rmtree(path / folder, ignore_errors=True)
     elif path.exists() and any(path.iterdir()):
         raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
@@ -131,8 +136,15 @@ def _continued(run: Run, now: Manifest) -> Run:
     )  # fmt: skip
 
 
+def _unfinished(run: Run, cells: list[Cell]) -> list[Cell]:
+    """Return the cells that lack a good row, or one of its files: there, whole, and of the checksum that is known."""
+    images = list(dict.fromkeys(cell.source.name for cell in cells))
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        kept = dict(zip(images, pool.map(run.has_original, images), strict=True))
+        finished = pool.map(lambda cell: kept[cell.source.name] and _finished(run, cell), cells)
+        return [cell for cell, done in zip(cells, finished, strict=True) if not done]
+
+
 def _finished(run: Run, cell: Cell) -> bool:
-    rows = [run.row(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs]
-    if not all(row is not None and row.ok for row in rows):
-        return False
-    return all((run.path / file).exists() for row in rows if row for file in (row.stream, row.decoded))
+    rows = (run.row(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs)
+    return all(row is not None and row.ok and run.has_files(row) for row in rows)

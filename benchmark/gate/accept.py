@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, Baselin
 from isorate.gate.slopes import Slope, from_points, from_probe
 from isorate.runs.folder import Run
 from isorate.runs.manifest import CodecEntry
-from isorate.runs.row import Row
+from isorate.runs.row import REMEDY, Row
 
 DIGITS = 12
 
@@ -30,7 +30,9 @@ class _Task:
     entry: CodecEntry
 
 
-def make_baseline(run: Run, before: Baseline | None = None, executor: Executor | None = None) -> Baseline:
+def make_baseline(
+    run: Run, before: Baseline | None = None, executor: Executor | None = None, *, allow_programs: bool = False
+) -> Baseline:
     """Return the baseline of `run`.
 
     Parameters
@@ -41,11 +43,13 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
         The baseline that this one replaces: rows whose file is the same keep their slope, and their line.
     executor
         Where second encodes are made for rows whose slope the run's own points do not give; None makes none.
+    allow_programs
+        See :meth:`isorate.runs.manifest.CodecEntry.codec_spec`; without second encodes nothing runs.
 
     Raises
     ------
     RunError
-        When the run is not finished or has failed cells.
+        When the run is not finished, has failed cells, or names programs that may not run.
     """
     rows = run.rows()
     _check_complete(run, rows)
@@ -58,7 +62,7 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
             slopes.setdefault(key, (Slope(old.psnr_slope, old.ms_ssim_slope), old.slope_from))
     if executor is not None:
         missing = [row for row in rows if row.key not in slopes]
-        measured = executor.map(_measure, _tasks(run, missing))
+        measured = executor.map(_measure, _tasks(run, missing, allow_programs=allow_programs))
         slopes |= {row.key: (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
     manifest = run.manifest
     return Baseline(
@@ -80,13 +84,15 @@ def make_baseline(run: Run, before: Baseline | None = None, executor: Executor |
     )
 
 
-def write_baseline(run: Run, path: Path, *, probe: bool = True, workers: int | None = None) -> Baseline:
+def write_baseline(
+    run: Run, path: Path, *, probe: bool = True, workers: int | None = None, allow_programs: bool = False
+) -> Baseline:
     """Write `run` as the baseline `path` and return it; see :func:`make_baseline`.
 
     Raises
     ------
     RunError
-        When the run is not finished, has failed cells, or the file cannot be written.
+        When the run is not finished, has failed cells, names programs that may not run, or the file cannot be written.
     """
     try:
         before = Baseline.read(path)
@@ -95,7 +101,7 @@ def write_baseline(run: Run, path: Path, *, probe: bool = True, workers: int | N
     made = make_baseline(run, before)
     if probe and any(not row.slope_from for row in made.rows):
         with worker_pool(worker_count(workers)) as pool:
-            made = make_baseline(run, made, pool)
+            made = make_baseline(run, made, pool, allow_programs=allow_programs)
     made.write(path)
     return made
 
@@ -107,11 +113,10 @@ def _check_complete(run: Run, rows: list[Row]) -> None:
             f"{run.path}: {len(failed)} cells failed (the first: {first.image}, {first.codec}: {first.status}); "
             "a baseline guards nothing there: repair them, or leave that codec out of the run"
         )
-    if len(rows) < run.manifest.num_rows:
-        raise RunError(
-            f"{run.path}: {len(rows)} of {run.manifest.num_rows} rows are there; "
-            "finish it with the same isorate run command"
-        )
+    if unfinished := run.manifest.unfinished(row.key for row in rows):
+        raise RunError(f"{run.path}: {unfinished}; finish it with the same isorate run command")
+    if foreign := [row for row in rows if row.codec not in run.manifest.codec_names]:
+        raise RunError(f"{run.path}: has rows of a codec that its manifest lacks: {foreign[0].codec}; {REMEDY}")
 
 
 def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
@@ -124,9 +129,11 @@ def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
             yield row, slope
 
 
-def _tasks(run: Run, rows: Iterable[Row]) -> list[_Task]:
-    entries = {codec.name: codec for codec in run.manifest.codecs}
-    return [_Task(run.path, row, entries[row.codec].codec_spec(), entries[row.codec]) for row in rows]
+def _tasks(run: Run, rows: Sequence[Row], *, allow_programs: bool) -> list[_Task]:
+    wanted = {row.codec for row in rows}
+    entries = {codec.name: codec for codec in run.manifest.codecs if codec.name in wanted}
+    specs = {name: entry.codec_spec(allow_programs=allow_programs) for name, entry in entries.items()}
+    return [_Task(run.path, row, specs[row.codec], entries[row.codec]) for row in rows]
 
 
 def _measure(task: _Task) -> Slope | None:

@@ -56,7 +56,10 @@ class _Check:
 
     def result(self, baseline_file: str) -> Checked:
         findings = [*self._configuration(), *self._data(), *self._rows(), *self._new()]
-        return Checked(str(self.run.path), baseline_file, tuple(self.checked), tuple(findings), tuple(self.changes))
+        unfinished = self.run.manifest.unfinished(self.now)
+        return Checked(
+            str(self.run.path), baseline_file, tuple(self.checked), tuple(findings), tuple(self.changes), unfinished
+        )
 
     def _configuration(self) -> Iterator[Finding]:
         manifest = self.run.manifest

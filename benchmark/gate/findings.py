@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from isorate.gate.tool_chain import ToolChange
+from isorate.runs.manifest import Unfinished
 
 UNITS = {"psnr": " dB", "ms_ssim": "", "bpp": " bpp"}
 TITLES = {"psnr": "PSNR", "ms_ssim": "MS-SSIM", "bpp": "rate"}
@@ -140,6 +141,8 @@ class Checked:
         In the run's order.
     changes
         What differs in the tool chain.
+    unfinished
+        How many of the run's planned rows are there, or None when all are.
     """
 
     run: str
@@ -147,6 +150,7 @@ class Checked:
     rows: tuple[CheckedRow, ...]
     findings: tuple[Finding, ...]
     changes: tuple[ToolChange, ...]
+    unfinished: Unfinished | None = None
 
     @property
     def verdict(self) -> Verdict:

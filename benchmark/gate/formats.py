@@ -72,7 +72,8 @@ def correction(checked: Checked) -> str:
 
 def table(checked: Checked) -> str:
     """Return the outcome for a terminal."""
-    lines = [f"{checked.verdict.upper()}: {SAID[checked.verdict]}", _counted(checked), ""]
+    lines = [f"{checked.verdict.upper()}: {SAID[checked.verdict]}", _counted(checked)]
+    lines += [*([f"The run is {checked.unfinished}."] if checked.unfinished else []), ""]
     if checked.changes:
         lines += ["Tool chain", *(f"  {change.text}" for change in checked.changes), ""]
     for title, findings in sections(checked):
@@ -128,6 +129,8 @@ def _codec_line(name: str, rows: list[CheckedRow]) -> str:
 def markdown(checked: Checked) -> str:
     """Return the outcome for a comment on a pull request."""
     lines = [f"### {_MARKS[checked.verdict]} isorate: {checked.verdict}", "", f"{SAID[checked.verdict].capitalize()}."]
+    if checked.unfinished:
+        lines += ["", f"The run is **{checked.unfinished}**."]
     lines += ["", "| codec | rows | same file | ΔPSNR dB | ΔMS-SSIM | Δbpp |", "| :-- | --: | --: | --: | --: | --: |"]
     lines += [f"| {_md(name)} | {' | '.join(_cells(rows))} |" for name, rows in _by_codec(checked).items()]
     if checked.changes:
@@ -154,6 +157,7 @@ def to_json(checked: Checked) -> str:
         "verdict": checked.verdict,
         "run": checked.run,
         "baseline": checked.baseline,
+        "unfinished": checked.unfinished and asdict(checked.unfinished),
         "tool_chain": [{**asdict(change), "text": change.text} for change in checked.changes],
         "findings": [{**asdict(finding), "fails": finding.fails} for finding in checked.findings],
         "rows": [asdict(row) for row in checked.rows],
@@ -198,6 +202,8 @@ def junit(checked: Checked) -> str:
         text = "; ".join(change.text for change in checked.changes)
         ET.SubElement(case, "failure", type=Verdict.TOOL_CHAIN, message=_xml(text))
     suite.set("tests", str(len(suite)))
+    if checked.unfinished:
+        ET.SubElement(suite, "system-out").text = f"The run is {checked.unfinished}."
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     ET.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
@@ -224,6 +230,8 @@ def github(checked: Checked) -> str:
         lines.append(f"::{level} {place}title={_property(title)}::{_message(said)}")
     for change in checked.changes:
         lines.append(f"::warning title={_property(f'isorate: {Verdict.TOOL_CHAIN}')}::{_message(change.text)}")
+    if checked.unfinished:
+        lines.append(f"::warning title={_property('isorate: unfinished')}::The run is {checked.unfinished}.")
     lines.append(f"isorate check: {checked.verdict}")
     return "\n".join(lines) + "\n"
 

@@ -8,20 +8,52 @@
     RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383)
     RUN/originals/IMAGE.webp     the source's pixels, lossless
 
-CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last: a row's files are always there.
+CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last. A run may come from anyone, and its
+files may be lost: a path that leads out of the folder is refused, and what is read is held against the checksums.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from isorate.datasets.images import pixels_sha256
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
 from isorate.image import Image
-from isorate.runs.lossless import from_lossless, to_lossless
-from isorate.runs.manifest import Manifest
+from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
+from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.row import REMEDY, Row
+
+FOLDERS = ("rows", "streams", "decoded", "originals")
+_RESTORE = "run the same isorate run command again to restore it"
+
+
+def inside(root: Path, relative: str) -> Path:
+    """Return the path of something in the run folder `root`, which need not be there.
+
+    Raises
+    ------
+    RunError
+        When `relative` is absolute or has a ``..``, or a link on the way leads out of the folder.
+    """
+    _check_form(relative, str(root))
+    path = root / relative
+    try:
+        there = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        there = False
+    if not there:
+        raise RunError(
+            f"{path}: is a link that leads out of the run; remove it, or put what it stands for in its place"
+        )
+    return path
+
+
+def _check_form(relative: str, where: str) -> None:
+    path = PurePosixPath(relative)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in relative:
+        raise RunError(f"{where}: {relative!r} is no path inside a run; {REMEDY}")
 
 
 def safe_name(name: str) -> str:
@@ -56,7 +88,7 @@ class Run:
         RunError
             When there is none, or its manifest is damaged or of another version.
         """
-        file = path / "manifest.json"
+        file = inside(path, "manifest.json")
         try:
             text = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -67,13 +99,22 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> "Run":
-        """Write `manifest` into `path` and return the run; rows that are there stay."""
+        """Write `manifest` into `path` and return the run; rows that are there stay.
+
+        Raises
+        ------
+        RunError
+            When it cannot be written, or one of the run's folders is a link that leads out of it.
+        """
+        for folder in FOLDERS:
+            inside(path, folder)
         write_json(path / "manifest.json", manifest.to_json())
         return cls(path, manifest)
 
     def rows(self) -> list[Row]:
         """Return every row, in the manifest's order of images, points and codecs."""
-        rows = [self._read_row(file) for file in sorted((self.path / "rows").glob("*.json"))]
+        folder = inside(self.path, "rows")
+        rows = [self._read_row(f"rows/{file.name}") for file in sorted(folder.glob("*.json"))]
         images = _ranks(self.manifest.image_names)
         points = _ranks(self.manifest.point_names)
         codecs = _ranks(self.manifest.codec_names)
@@ -89,11 +130,11 @@ class Run:
     def row(self, image: str, point: str, codec: str) -> Row | None:
         """Return one row, or None when it is not there yet."""
         file = self._row_file(image, point, codec)
-        return self._read_row(file) if file.exists() else None
+        return self._read_row(file) if inside(self.path, file).exists() else None
 
     def write_row(self, row: Row) -> None:
         """Write `row`; its stream and pixels must be there."""
-        write_json(self._row_file(row.image, row.point, row.codec), row.to_json())
+        write_json(self._target(self._row_file(row.image, row.point, row.codec)), row.to_json())
 
     def remove_row(self, image: str, point: str, codec: str) -> bool:
         """Remove a row, so that it is made anew; return whether it was there.
@@ -103,7 +144,7 @@ class Run:
         RunError
             When it cannot be removed.
         """
-        file = self._row_file(image, point, codec)
+        file = self._target(self._row_file(image, point, codec))
         try:
             file.unlink()
         except FileNotFoundError:
@@ -115,25 +156,56 @@ class Run:
     def write_stream(self, image: str, point: str, codec: str, suffix: str, data: bytes) -> str:
         """Write a stream and return its path relative to the run."""
         relative = f"streams/{self._cell(image, point, codec)}{suffix}"
-        write_bytes(self.path / relative, data)
+        write_bytes(self._target(relative), data)
         return relative
 
     def write_decoded(self, image: str, point: str, codec: str, file: tuple[bytes, str]) -> str:
         """Write a lossless picture (bytes and suffix) and return its path relative to the run."""
         data, suffix = file
         relative = f"decoded/{self._cell(image, point, codec)}{suffix}"
-        write_bytes(self.path / relative, data)
+        write_bytes(self._target(relative), data)
         return relative
 
     def write_original(self, image: str, pixels: Image) -> None:
-        """Keep the source's pixels, unless they are there."""
-        if self._original_file(image) is None:
+        """Keep the source's pixels, unless they are there and whole."""
+        if not self.has_original(image):
             data, suffix = to_lossless(pixels)
-            write_bytes(self.path / "originals" / f"{safe_name(image)}{suffix}", data)
+            for other in SUFFIXES:
+                self._target(f"originals/{safe_name(image)}{other}").unlink(missing_ok=True)
+            write_bytes(self._target(f"originals/{safe_name(image)}{suffix}"), data)
+
+    def file(self, relative: str) -> Path:
+        """Return the path of a file of the run, as a row names it (``streams/…``, ``decoded/…``).
+
+        Raises
+        ------
+        RunError
+            When the path leads out of the folder, or no plain file is there.
+        """
+        path = inside(self.path, relative)
+        if not path.is_file():
+            raise RunError(f"{path}: is not there; {_RESTORE}")
+        return path
 
     def read_image(self, relative: str) -> Image:
-        """Return the pixels of a ``decoded`` path of a row."""
-        return from_lossless(self.path / relative)
+        """Return the pixels of a lossless file of the run; see :meth:`file`."""
+        return from_lossless(self.file(relative))
+
+    def decoded(self, row: Row) -> Image:
+        """Return the pixels that a row's numbers were measured on.
+
+        Raises
+        ------
+        RunError
+            When its picture is missing, damaged, or another one.
+        """
+        pixels = self.read_image(row.decoded)
+        entry = self._entry(row.image)
+        if entry is None or pixels.shape[:2] != (entry.height, entry.width):
+            raise RunError(
+                f"{self.path / row.decoded}: is not of the size of {row.image!r} in the manifest; {_RESTORE}"
+            )
+        return _held(pixels, row.decoded_sha256, self.path / row.decoded)
 
     def original(self, image: str) -> Image:
         """Return the source's pixels.
@@ -141,36 +213,70 @@ class Run:
         Raises
         ------
         RunError
-            When the run has no such image.
+            When the run has no such image, or its picture is missing, damaged, or not that of the manifest.
         """
-        return from_lossless(self.original_file(image))
+        file = self.original_file(image)
+        return _held(from_lossless(file), self.manifest.image(image).sha256, file)
+
+    def _entry(self, image: str) -> ImageEntry | None:
+        return next((entry for entry in self.manifest.dataset.images if entry.name == image), None)
 
     def original_file(self, image: str) -> Path:
         """Return the lossless file with the source's pixels; see :meth:`original`."""
-        file = self._original_file(image)
-        if file is None:
-            raise RunError(f"{self.path}: has no original {image!r}; run the same command again to restore it")
-        return file
+        entry = self._entry(image)
+        if entry is None or entry.error is not None:
+            why = "the manifest has no such image" if entry is None else entry.error
+            raise RunError(f"{self.path}: has no original {image!r}: {why}")
+        for suffix in SUFFIXES:
+            relative = f"originals/{safe_name(image)}{suffix}"
+            if inside(self.path, relative).exists():
+                return self.file(relative)
+        raise RunError(f"{self.path}: has no original {image!r}; {_RESTORE}")
 
-    def _original_file(self, image: str) -> Path | None:
-        for suffix in (".webp", ".png"):
-            file = self.path / "originals" / f"{safe_name(image)}{suffix}"
-            if file.exists():
-                return file
-        return None
+    def has_original(self, image: str) -> bool:
+        """Whether the source's pixels are there, and those of the manifest."""
+        try:
+            self.original(image)
+        except RunError:
+            return False
+        return True
+
+    def has_files(self, row: Row) -> bool:
+        """Whether a row's stream and picture are there, with the checksums that the row has of them."""
+        try:
+            stream = self.file(row.stream).read_bytes()
+            self.decoded(row)
+        except (RunError, OSError):
+            return False
+        return hashlib.sha256(stream).hexdigest() == row.stream_sha256
+
+    def _target(self, relative: str) -> Path:
+        """Return the path to write to; a link at its end is replaced, one on the way may not lead out of the run."""
+        inside(self.path, str(PurePosixPath(relative).parent))
+        return self.path / relative
 
     def _cell(self, image: str, point: str, codec: str) -> str:
         return f"{safe_name(image)}--{safe_name(point)}--{safe_name(codec)}"
 
-    def _row_file(self, image: str, point: str, codec: str) -> Path:
-        return self.path / "rows" / f"{self._cell(image, point, codec)}.json"
+    def _row_file(self, image: str, point: str, codec: str) -> str:
+        return f"rows/{self._cell(image, point, codec)}.json"
 
-    def _read_row(self, file: Path) -> Row:
+    def _read_row(self, relative: str) -> Row:
+        file = self.file(relative)
         try:
             text = file.read_bytes()
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}; {REMEDY}") from None
-        return Row.parse(text, str(file))
+        row = Row.parse(text, str(file))
+        for path in filter(None, (row.stream, row.decoded)):
+            _check_form(path, str(file))
+        return row
+
+
+def _held(pixels: Image, sha256: str, file: Path) -> Image:
+    if pixels_sha256(pixels) != sha256:
+        raise RunError(f"{file}: is not the picture that the run made; {_RESTORE}")
+    return pixels
 
 
 def _ranks(names: Iterable[str]) -> dict[str, int]:

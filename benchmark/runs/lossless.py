@@ -9,6 +9,7 @@ from isorate.image import Image
 from isorate.pictures.files import open_picture, save_picture
 
 WEBP_MAX_SIDE = 16383
+SUFFIXES = (".webp", ".png")
 
 
 def to_lossless(image: Image) -> tuple[bytes, str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Annotated, Any
 
 import msgspec
@@ -12,13 +13,13 @@ from isorate.codecs.base import Option
 from isorate.codecs.command_line import CommandLine
 from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
-from isorate.codecs.registry.adapters import others_code
+from isorate.codecs.registry.adapters import configured, others_code
 from isorate.datasets.base import Source
 from isorate.errors import CodecUnavailableError, ImageError, RunError
 from isorate.files import typed_json
 from isorate.matching.outcome import Policy
 from isorate.runs.point import AnchorPoint
-from isorate.runs.row import Side
+from isorate.runs.row import Key, Side
 
 MANIFEST_SCHEMA = 1
 
@@ -67,6 +68,17 @@ class ImageEntry:
             name=source.name, file=source.path.name, width=width, height=height, sha256=loaded.sha256,
             source_sha256=loaded.file_sha256, lossy=loaded.lossy, notes=tuple(loaded.notes),
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """How many of a run's planned rows are there, failed ones included."""
+
+    there: int
+    planned: int
+
+    def __str__(self) -> str:
+        return f"unfinished: {self.there} of {self.planned} rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +158,41 @@ class CodecEntry:
         except CodecUnavailableError as error:
             return replace(entry, hint=str(error))
 
-    def codec_spec(self) -> CodecSpec:
-        """Return the codec's spec, a configured command line included."""
+    def codec_spec(self, *, allow_programs: bool = False) -> CodecSpec:
+        """Return the codec's spec, which may be run.
+
+        Parameters
+        ----------
+        allow_programs
+            Whether programs run that the manifest alone names.
+
+        Raises
+        ------
+        RunError
+            When the entry names programs, and the user's own configuration does not have the same definition: a run
+            folder may come from anyone.
+        UsageError
+            When the definition cannot work.
+        """
         spec = CodecSpec.parse(self.spec)
-        return replace(spec, command_line=self.command_line) if self.command_line else spec
+        if self.command_line is None:
+            return spec
+        if self.command_line != configured(spec.name):
+            if not allow_programs:
+                raise RunError(self._refusal())
+            self.command_line.check()
+        return replace(spec, command_line=self.command_line)
+
+    def _refusal(self) -> str:
+        assert self.command_line is not None
+        keys = ("encode", "decode", "version")
+        texts = {key: getattr(self.command_line, key) for key in keys}
+        programs = "; ".join(f"{key} = {text!r}" for key, text in texts.items() if text)
+        return (
+            f"codec {self.name}: the run's manifest names programs, which are not run unasked ({programs}); write the "
+            f"same [codec.{self.command_line.name}] into your isorate.toml (or name its file with --config), or allow "
+            "them with --allow-programs"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +256,12 @@ class Manifest:
     def num_rows(self) -> int:
         """How many rows the run has when it is finished."""
         return len(self.dataset.images) * len(self.points) * len(self.codecs)
+
+    def unfinished(self, keys: Iterable[Key]) -> Unfinished | None:
+        """Return how many of the planned rows are among `keys`, or None when all are."""
+        planned = product(self.image_names, self.point_names, self.codec_names)
+        there = len(set(keys).intersection(planned))
+        return Unfinished(there, self.num_rows) if there < self.num_rows else None
 
     def image(self, name: str) -> ImageEntry:
         """Return the image `name`, which must be one of the run's."""

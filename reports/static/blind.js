@@ -27,7 +27,7 @@ const EQUAL = 0.02;
 /** Every pair of codecs on an image whose files differ in size by no more than 2 %. */
 function equalPairs() {
   return DATA.images.flatMap((image, index) =>
-    image.points.flatMap((point) => {
+    (image.original ? image.points : []).flatMap((point) => {
       const good = point.cells.map((cell, column) => ({ cell, column })).filter(({ cell }) => cell?.frame);
       return good.flatMap((a, at) =>
         good

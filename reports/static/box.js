@@ -95,7 +95,7 @@ function showBoxPanel(view) {
   $("#box-crops").replaceChildren(...shown.map(({ node }) => node));
   for (const { key, column, canvas, value } of shown) {
     drawCrop(canvas, key, box);
-    if (column)
+    if (column && image.original)
       localText(image.original, key, box).then((text) => {
         value.textContent = text;
       });

@@ -101,13 +101,20 @@ const viewer = {
     return column === 0 ? this.image.original : (this.point.cells[column - 1]?.frame ?? null);
   },
 
+  /** Why there is no frame of a column. */
+  nothing(column) {
+    if (column === 0) return "the original is not in the run";
+    const cell = this.point.cells[column - 1];
+    return !cell ? "no result" : cell.status === "ok" ? "the picture is not in the run" : cell.status;
+  },
+
   /** The nodes that show a column on a layer. */
   picture(column) {
     const key = this.frame(column),
       label = labels()[column];
-    if (!key) return [make("p", { class: "nothing" }, this.point.cells[column - 1]?.status ?? "no result")];
+    if (!key) return [make("p", { class: "nothing" }, this.nothing(column))];
     const nodes = [make("img", { src: frameUrl(key), alt: `${this.image.name}, ${label}`, draggable: "false" })];
-    if (this.state.map && column > 0) {
+    if (this.state.map && column > 0 && this.image.original) {
       const canvas = make("canvas", {
         role: "img",
         "aria-label": `${MAPS[this.state.map].name} difference of ${label}`,
@@ -209,7 +216,7 @@ const viewer = {
         const numbers = at
           ? cell?.frame
             ? `${cell.text.bpp} bpp, ${cell.text.psnr} dB, ${cell.text.ms_ssim}`
-            : (cell?.status ?? "no result")
+            : this.nothing(at)
           : "the original";
         return make(
           "button",

@@ -171,7 +171,16 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     rows = {row.codec: row.to_json() for row in made.rows()}
     lossless = made.write_decoded(HOSTILE, "webp-quality40", "webp", to_lossless(image))
     made.write_row(
-        Row.from_json({**rows["webp"], "psnr": "inf", "ms_ssim": 1.0, "decoded": lossless, "note": "not monotone"})
+        Row.from_json(
+            {
+                **rows["webp"],
+                "psnr": "inf",
+                "ms_ssim": 1.0,
+                "decoded": lossless,
+                "decoded_sha256": _digest(image),
+                "note": "not monotone",
+            }
+        )
     )
     nothing = dict.fromkeys(
         ["num_bytes", "header_bytes", "bpp", "residual_pct", "psnr", "ms_ssim", "encode_s", "decode_s", "knob"]
