@@ -12,6 +12,8 @@ VENV ?= .venv
 DATA ?= kodak
 ANCHOR ?= learned
 RUNS ?= runs
+FIELD_EFFORT ?= 0
+FIELD_CODECS ?= learned bpg jpeg2000 jpeg overfitted:effort=$(FIELD_EFFORT)
 TESTS ?= tests
 JOBS ?= auto
 ARGS ?=
@@ -44,7 +46,7 @@ ISORATE = $(PY) -m isorate
 # Where the environment keeps the programs that are no Python modules.
 SCRIPTS = $$($(PY) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
-.PHONY: help env lock lowest kodak-report demo verify test coverage check gate baseline format bench bench-compare docs dist clean
+.PHONY: help env lock lowest kodak-report demo field-report verify test coverage check gate baseline format bench bench-compare docs dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -78,9 +80,13 @@ demo: $(ENV)  ## the same on photographs that scikit-image brings, without a dow
 
 # Failed cells (exit code 1) are rows of the report: render it all the same, then say so.
 define compare
-	@$(ISORATE) run --data "$(1)" --anchor "$(ANCHOR)" -o "$(2)" $(ARGS); code=$$?; \
+	@$(ISORATE) run --data "$(1)" --anchor "$(ANCHOR)" -o "$(2)" $(3) $(ARGS); code=$$?; \
 	if [ $$code -le 1 ]; then $(ISORATE) report "$(2)" || code=$$?; fi; exit $$code
 endef
+
+# The overfitted codec fits a decoder to every picture: minutes a file, an hour with FIELD_EFFORT=2.
+field-report: $(ENV)  ## the same with the overfitted codec beside them: 3 minutes and more a cell
+	$(call compare,$(DATA),$(RUNS)/field-$(ANCHOR),$(addprefix --codec ,$(FIELD_CODECS)))
 
 verify: $(ENV)  ## recompute the paper's classical columns and print the differences
 	@$(ISORATE) verify --data "$(DATA)"

@@ -17,16 +17,22 @@ BELOW = ("isorate.errors", "isorate.image", "isorate.metrics", "isorate.matching
 """What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too, and one
 that reaches a size by itself the suite's searches."""
 LEARNED = "isorate.codecs.learned"
+ENTROPY = "isorate.codecs.entropy"
+OVERFITTED = "isorate.codecs.overfitted"
 RULES = {
     "isorate.image": (),
     "isorate.metrics": ("isorate.errors", "isorate.image"),
     "isorate.pictures": ("isorate.errors", "isorate.image"),
     "isorate.codecs": BELOW,
     "isorate.datasets": BELOW,
+    ENTROPY: ("isorate.errors",),
     f"{LEARNED}.model": BELOW,
-    f"{LEARNED}.bitstream": (*BELOW, f"{LEARNED}.model"),
+    f"{LEARNED}.bitstream": (*BELOW, ENTROPY, f"{LEARNED}.model"),
     f"{LEARNED}.coding": (*BELOW, "isorate.codecs.base", f"{LEARNED}.model", f"{LEARNED}.bitstream"),
     f"{LEARNED}.training": (*BELOW, f"{LEARNED}.model", f"{LEARNED}.coding"),
+    f"{OVERFITTED}.model": BELOW,
+    f"{OVERFITTED}.bitstream": (*BELOW, ENTROPY, f"{OVERFITTED}.model"),
+    f"{OVERFITTED}.fitting": (*BELOW, f"{OVERFITTED}.model", f"{OVERFITTED}.bitstream", f"{LEARNED}.training.soap"),
     "isorate.files": ("isorate.errors",),
     "isorate.matching": ("isorate.errors", "isorate.image"),
     "isorate.runs": (*BELOW, "isorate.codecs", "isorate.datasets", "isorate.files"),

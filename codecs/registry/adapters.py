@@ -20,6 +20,7 @@ BUILT_IN = {
     "bpg": "isorate.codecs.bpg:Bpg",
     "jpeg2000": "isorate.codecs.jpeg2000:Jpeg2000",
     "jpeg": "isorate.codecs.jpeg:Jpeg",
+    "overfitted": "isorate.codecs.overfitted:OverfittedCodec",
     "compressai": "isorate.codecs.compressai:CompressAI",
 }
 

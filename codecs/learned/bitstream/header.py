@@ -22,6 +22,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from isorate.codecs.entropy.leb128 import read_leb128, to_leb128
 from isorate.codecs.learned.bitstream.knobs import BIN_CODES, KnobCodes
 from isorate.errors import BitstreamError
 from isorate.image import MAX_PIXELS
@@ -33,6 +34,7 @@ TRAILER = struct.Struct(">I")
 BIN_CODE_BITS = 11
 BLOCK = 64
 """Side of the blocks that a picture is extended to, in pixels."""
+SIDE = "learned: damaged, a side of the picture"
 SHORTEST = FIXED.size + 2 + TRAILER.size
 
 
@@ -63,7 +65,7 @@ def pack(header: Header, payload: bytes) -> bytes:
     """Return the whole file."""
     knobs = (header.codes.lmbda << BIN_CODE_BITS | header.codes.bin_size).to_bytes(3, "big")
     fixed = FIXED.pack(MAGIC, VERSION, header.model_id, knobs, header.latents_crc)
-    body = fixed + _leb128(header.width) + _leb128(header.height) + payload
+    body = fixed + to_leb128(header.width) + to_leb128(header.height) + payload
     return body + TRAILER.pack(zlib.crc32(body))
 
 
@@ -87,8 +89,8 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
         raise BitstreamError("learned: damaged or truncated, the checksum of the file does not hold")
     packed = int.from_bytes(knobs, "big")
     codes = KnobCodes(packed >> BIN_CODE_BITS, packed & (1 << BIN_CODE_BITS) - 1)
-    width, at = _read_leb128(body, FIXED.size)
-    height, at = _read_leb128(body, at)
+    width, at = read_leb128(body, FIXED.size, SIDE)
+    height, at = read_leb128(body, at, SIDE)
     if not (height and width):
         raise BitstreamError(f"learned: a picture of {width}×{height} pixels is not possible")
     if problem := extended_size_problem(width, height):
@@ -107,22 +109,3 @@ def extended_size_problem(width: int, height: int) -> str:
         f"a picture of {width}×{height} pixels is coded as {across}×{down}, "
         f"which exceeds isorate's limit of {MAX_PIXELS} pixels (2^28) a picture"
     )
-
-
-def _leb128(value: int) -> bytes:
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _read_leb128(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number at offset `at` and the offset behind it."""
-    value = 0
-    for count, byte in enumerate(data[at : at + 5]):
-        value |= (byte & 127) << 7 * count
-        if byte < 128:
-            return value, at + count + 1
-    raise BitstreamError("learned: damaged, a side of the picture has no end")

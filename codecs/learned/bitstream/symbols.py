@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from isorate.codecs.entropy.words import to_payload, to_words
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.integer_priors import SYMBOL_LIMIT, StepParameters
 from isorate.codecs.learned.bitstream.tables import PRECISION
@@ -27,7 +28,6 @@ except ImportError:
     raise CodecUnavailableError(NO_RANGE_CODER) from None
 
 ESCAPE_BITS = 18
-WORD = 4
 SPARE_BITS = 256
 """Bits that may be missing from the payload's length: two words of the coder's state, the last words, and zero bytes at
 the end, of which an intact payload has k left out with probability 2^-8k.
@@ -115,8 +115,7 @@ class SymbolEncoder:
 
     def finish(self) -> bytes:
         """Return the payload: little-endian words without the zero bytes at their end."""
-        words: bytes = self._coder.get_compressed().astype("<u4").tobytes()
-        return words.rstrip(b"\0")
+        return to_payload(self._coder.get_compressed())
 
 
 class SymbolDecoder:
@@ -125,8 +124,7 @@ class SymbolDecoder:
     def __init__(self, tables: ProbabilityTables, payload: bytes) -> None:
         self._tables = tables
         self._left = 8.0 * len(payload) + SPARE_BITS
-        words = np.frombuffer(payload + bytes(-len(payload) % WORD), "<u4").astype(np.uint32)
-        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._coder = constriction.stream.queue.RangeDecoder(to_words(payload))
 
     def decode(self, parameters: StepParameters) -> NDArray[np.int32]:
         """Return the next step's symbols, flat, int32.

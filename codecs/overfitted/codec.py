@@ -1,0 +1,145 @@
+"""The overfitted codec as one of the suite's codecs: its knob is the rate itself, and a file is one fit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+
+from isorate.codecs.base import Codec, Knob
+from isorate.errors import CodecError, UsageError
+from isorate.image import Image
+
+LOWEST_BPP, HIGHEST_BPP = 0.03, 4.0
+DEFAULT_BPP = 0.18
+"""The middle of the paper's pictures."""
+
+
+@dataclass(frozen=True)
+class OverfittedCodec(Codec):
+    """A small decoder and latents, fitted to each picture and sent together (Cool-chic, C3).
+
+    The rate knob is the rate: λ is led during the fit until the file has the size that was asked for.
+
+    Parameters
+    ----------
+    effort
+        0, 1, 2: 1000, 4000, 16000 steps of the fit; meant as 3, 12 and 60 minutes for 768 × 512 on two idle cores.
+    steps
+        Steps of the fit, in the place of those of `effort`; 0 leaves them.
+    seed
+        Of the fit's noise. The same picture, rate, seed and number of threads give the same file.
+    threads
+        CPU threads; 0 leaves PyTorch's setting.
+    device
+        PyTorch device of fits and pictures. A file made on one device decodes on every other.
+
+    Examples
+    --------
+    >>> from isorate.codecs.overfitted import OverfittedCodec
+    >>> codec = OverfittedCodec(effort=1, threads=2)
+    >>> data = codec.encode(image, 0.2)  # doctest: +SKIP
+    >>> picture = codec.decode(data)  # doctest: +SKIP
+    """
+
+    name = "overfitted"
+    label = "Overfitted"
+    suffix = ".ofi"
+
+    effort: Literal[0, 1, 2] = 0
+    steps: int = 0
+    seed: int = 0
+    threads: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        if self.steps < 0:
+            raise UsageError(f"overfitted: steps={self.steps} is below 0")
+
+    @property
+    def knob(self) -> Knob:
+        """The rate in bits per pixel, every byte of the file counted."""
+        typical = tuple((bpp, bpp) for bpp in (LOWEST_BPP, DEFAULT_BPP, HIGHEST_BPP))
+        return Knob("bpp", LOWEST_BPP, HIGHEST_BPP, integer=False, rising=True, default=DEFAULT_BPP, typical=typical)
+
+    @property
+    def backend(self) -> str:
+        """The format's version and PyTorch's."""
+        from isorate.codecs.overfitted.bitstream.header import VERSION
+
+        return f"isorate overfitted {VERSION}, torch {version('torch')}"
+
+    def encode(self, image: Image, knob: float) -> bytes:
+        """Return the whole file for `image`.
+
+        Parameters
+        ----------
+        image
+            (height, width, 3), uint8, sRGB; any size from 1×1.
+        knob
+            The rate in bits per pixel. How near the file comes depends on the length of the fit.
+
+        Raises
+        ------
+        CodecError
+            When the picture is larger than 33 megapixels.
+        """
+        from isorate.codecs.overfitted.bitstream.header import MAX_PIXELS
+        from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
+        from isorate.codecs.overfitted.fitting.goal import Goal
+        from isorate.codecs.overfitted.fitting.progress import progress_bar
+
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise CodecError(
+                f"overfitted: image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed"
+            )
+        num_pixels = image.shape[0] * image.shape[1]
+        if num_pixels > MAX_PIXELS:
+            raise CodecError(f"overfitted: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
+        settings = self._settings()
+        with self._ready() as device, progress_bar(settings.steps) as progress:
+            goal = Goal.of_size(knob * num_pixels / 8, num_pixels)
+            return Fit(image_tensor(image, device), settings, goal, self.seed).run(progress).data
+
+    def decode(self, data: bytes) -> Image:
+        """Return the picture, (height, width, 3) uint8, that the bytes alone describe.
+
+        Raises
+        ------
+        BitstreamError
+            When `data` is foreign, of another version, truncated or damaged.
+        """
+        from isorate.codecs.overfitted.bitstream.stream import read
+        from isorate.codecs.overfitted.picture import picture_of
+
+        content = read(data)
+        with self._ready() as device:
+            return picture_of(content, device)
+
+    def header_bytes(self, data: bytes) -> int | None:
+        """Return the bytes of header and checksum."""
+        from isorate.codecs.overfitted.bitstream.header import unpack
+
+        return len(data) - len(unpack(data)[1])
+
+    def _settings(self) -> Any:
+        from isorate.codecs.overfitted.fitting.settings import STEPS, Settings
+
+        return Settings(steps=self.steps or STEPS[self.effort])
+
+    @contextmanager
+    def _ready(self) -> Iterator[Any]:
+        """Give the device, with this codec's number of threads."""
+        import torch
+
+        before = torch.get_num_threads()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        try:
+            yield torch.device(self.device)
+        finally:
+            torch.set_num_threads(before)

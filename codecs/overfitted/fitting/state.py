@@ -1,0 +1,118 @@
+"""The state of a fit: latents and nets of one picture, what they cost, and how to keep them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from isorate.codecs.overfitted.bitstream.starts import Params
+from isorate.codecs.overfitted.model import decoder
+from isorate.codecs.overfitted.model.structure import Grid, grids
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What rounded latents cost.
+
+    Attributes
+    ----------
+    error
+        Mean squared error of 8-bit colours, in 0..1.
+    bits
+        Bits of the latents.
+    """
+
+    error: float
+    bits: float
+
+
+class State:
+    """Latents and nets of one picture.
+
+    Parameters
+    ----------
+    image
+        The picture, (3, H, W), float32, 0..1.
+    generator
+        Draws the starting values.
+
+    Attributes
+    ----------
+    grids
+        In the order of coding.
+    latents
+        Flat, one a grid, in units of a whole number.
+    params
+        By name; matrices are held as kernels of 1×1, which is what SOAP rotates.
+    """
+
+    def __init__(self, image: Tensor, generator: torch.Generator) -> None:
+        self.image = image
+        self.grids: tuple[Grid, ...] = grids(image.shape[1], image.shape[2])
+        self.latents = [torch.zeros(g.height * g.width, device=image.device, requires_grad=True) for g in self.grids]
+        start = decoder.starting_parameters(image, generator)
+        self.params = {name: _as_kernel(value).requires_grad_() for name, value in start.items()}
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of the picture."""
+        return self.image.shape[1] * self.image.shape[2]
+
+    def matrices(self) -> dict[str, Tensor]:
+        """Return the parameters in the shapes that the model takes."""
+        return {name: _as_matrix(value) for name, value in self.params.items()}
+
+    def cost(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean squared error and the bits of (soft-)rounded `flat` latents, scalars."""
+        latents, params = decoder.split(flat, self.grids), self.matrices()
+        bits = torch.stack(decoder.bits_by_grid(latents, self.grids, params)).sum()
+        return (decoder.picture(latents, self.grids, params) - self.image).square().mean(), bits
+
+    @torch.no_grad()
+    def rounded(self) -> Tensor:
+        """Return the latents as whole numbers, flat."""
+        return torch.round(torch.cat(self.latents))
+
+    @torch.no_grad()
+    def measure(self) -> Measured:
+        """Return what the rounded latents cost under the nets as they are."""
+        latents = decoder.split(self.rounded(), self.grids)
+        params = self.matrices()
+        bits = torch.stack(decoder.bits_by_grid(latents, self.grids, params)).sum()
+        return Measured(self.error(latents, params), float(bits))
+
+    @torch.no_grad()
+    def error(self, latents: list[Tensor], params: dict[str, Tensor]) -> float:
+        """Return the mean squared error of the 8-bit picture."""
+        picture = decoder.picture(latents, self.grids, params).clamp_(0, 1).mul_(255).round_().div_(255)
+        return float((picture - self.image).square().mean())
+
+    def save(self, path: Path) -> None:
+        """Write the state to a file, from which :meth:`load` goes on."""
+        tensors = {f"latents.{place}": value.detach() for place, value in enumerate(self.latents)}
+        save_file(tensors | {name: value.detach().contiguous() for name, value in self.params.items()}, path)
+
+    @torch.no_grad()
+    def load(self, path: Path) -> None:
+        """Take the latents and nets of a file."""
+        stored = load_file(path)
+        for place, value in enumerate(self.latents):
+            value.copy_(stored[f"latents.{place}"])
+        for name, value in self.params.items():
+            value.copy_(stored[name])
+
+    @torch.no_grad()
+    def set_params(self, params: Params) -> None:
+        """Take the nets' parameters, by name."""
+        for name, value in self.params.items():
+            value.copy_(torch.from_numpy(params[name]).view_as(value))
+
+
+def _as_kernel(value: Tensor) -> Tensor:
+    return value[:, :, None, None].contiguous() if value.dim() == 2 else value.contiguous()
+
+
+def _as_matrix(value: Tensor) -> Tensor:
+    return value.flatten(1) if value.dim() == 4 and value.shape[2:] == (1, 1) else value
