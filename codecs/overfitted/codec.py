@@ -38,10 +38,11 @@ class OverfittedCodec(Codec):
 
     Examples
     --------
-    >>> from isorate.codecs.overfitted import OverfittedCodec
-    >>> codec = OverfittedCodec(effort=1, threads=2)
-    >>> data = codec.encode(image, 0.2)  # doctest: +SKIP
-    >>> picture = codec.decode(data)  # doctest: +SKIP
+    A fit takes minutes::
+
+        codec = OverfittedCodec(effort=1, threads=2)
+        data = codec.encode(image, 0.2)
+        picture = codec.decode(data)
     """
 
     name = "overfitted"
