@@ -8,11 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec, ListedCodec, list_codecs
-from isorate.datasets.kodak import ENVIRONMENT as KODAK_FOLDER
-from isorate.datasets.kodak import kodak_folder
-from isorate.datasets.manifest import load_manifest
+from isorate.datasets.locate import State as Located
+from isorate.datasets.locate import locate
 from isorate.datasets.registry import NAMES
-from isorate.datasets.samples import samples
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.errors import CodecError, DatasetError, ImageError, IsorateError
@@ -140,21 +138,9 @@ def _datasets(data: str) -> Iterator[Found]:
 
 
 def _published(name: str, *, needed: bool) -> Found:
-    manifest = load_manifest(name)
-    try:
-        folder = samples().sources[0].path.parent if name == "samples" else kodak_folder(cache_dir())
-        files = [folder / file for file in manifest.sha256]
-        if missing := [file for file in files if not file.is_file()]:
-            said = f"{len(missing)} of {len(files)} files missing in {folder}"
-            if os.environ.get(KODAK_FOLDER):
-                return Found("data", name, State.MISSING, f"{said}; put them there, or unset {KODAK_FOLDER}", needed)
-            hint = f"downloaded when needed, or name their folder in {KODAK_FOLDER}"
-            return Found("data", name, State.WARNING, f"{said}; {hint}", needed)
-        for file in files:
-            manifest.check(file)
-    except DatasetError as error:
-        return Found("data", name, State.MISSING, str(error), needed)
-    return Found("data", name, State.OK, f"{len(files)} files in {folder}, checksums match", needed)
+    found = locate(name, cache_dir())
+    state = {Located.FOUND: State.OK, Located.MISSING: State.WARNING, Located.REFUSED: State.MISSING}[found.state]
+    return Found("data", name, state, found.said, needed)
 
 
 def _machine(out: Path) -> Iterator[Found]:

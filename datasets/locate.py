@@ -1,25 +1,53 @@
-"""Saying where a data set is without fetching it."""
+"""Where a published data set is, and whether it is whole, without fetching it."""
 
+import os
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from isorate.datasets.kodak import kodak_folder
+from isorate.datasets.kodak import ENVIRONMENT, kodak_folder
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.samples import samples
 from isorate.errors import DatasetError
 
 
-def whereabouts(name: str, cache: Path | None) -> str:
-    """Return one line: where the data set `name` lies and whether it is whole and as published."""
+class State(StrEnum):
+    """What there is of a data set."""
+
+    FOUND = "found"
+    MISSING = "missing"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a data set is.
+
+    Attributes
+    ----------
+    state
+        Whole and as published; to be downloaded when needed; or not usable as it lies there.
+    said
+        One line for a reader: the folder and what is there, or why it is refused and the remedy.
+    """
+
+    state: State
+    said: str
+
+
+def locate(name: str, cache: Path | None) -> Located:
+    """Return where the data set `name` is; every file that is there is checked against its SHA-256."""
     manifest = load_manifest(name)
     try:
-        if name == "samples":
-            return f"found     {samples().sources[0].path.parent}"
-        folder = kodak_folder(cache)
-        missing = [file for file in manifest.sha256 if not (folder / file).is_file()]
-        if missing:
-            return f"missing   {len(missing)} of {len(manifest.sha256)} files in {folder}; downloaded when needed"
-        for file in manifest.sha256:
-            manifest.check(folder / file)
+        folder = samples().sources[0].path.parent if name == "samples" else kodak_folder(cache)
+        files = [folder / file for file in manifest.sha256]
+        if missing := [file for file in files if not file.is_file()]:
+            said = f"{len(missing)} of {len(files)} files missing in {folder}"
+            if os.environ.get(ENVIRONMENT):
+                return Located(State.REFUSED, f"{said}; put them there, or unset {ENVIRONMENT}")
+            return Located(State.MISSING, f"{said}; downloaded when needed, or name their folder in {ENVIRONMENT}")
+        for file in files:
+            manifest.check(file)
     except DatasetError as error:
-        return f"refused   {error}"
-    return f"found     {folder}, checksums match"
+        return Located(State.REFUSED, str(error))
+    return Located(State.FOUND, f"{len(files)} files in {folder}, checksums match")
