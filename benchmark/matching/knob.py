@@ -43,13 +43,13 @@ class Knob:
         return float(round(value)) if self.integer else value
 
     def typical_bpp(self, value: float) -> float:
-        """Return the rate at `value` on :attr:`typical`, interpolated in log rate; the nearest end's outside of it."""
+        """Return the rate at `value` on `typical`, interpolated in log rate; the nearest end's outside of it."""
         at, bpp = np.array(self.typical).T
         x, places = (np.log(value), np.log(at)) if self.log else (value, at)
         return float(np.exp(np.interp(x, places, np.log(bpp))))
 
     def through(self, value: float, bpp: float) -> "Knob":
-        """Return the knob with :attr:`typical` scaled to give `bpp` at `value`; as it is without such a curve."""
+        """Return the knob with `typical` scaled to give `bpp` at `value`; as it is without such a curve."""
         if not self.typical:
             return self
         factor = bpp / self.typical_bpp(value)
