@@ -55,7 +55,8 @@ class LearnedCodec(TwoKnobCodec):
     objective
         What the weights were trained for: ``mse`` or ``ms-ssim``.
     threads
-        CPU threads of the networks; 0 leaves PyTorch's setting. Changes no bit of a file.
+        CPU threads of the networks; 0 leaves PyTorch's setting. Files decode alike; encoding may round a latent
+        differently under another number.
     device
         PyTorch device of the networks. A file made on one device decodes on every other.
 

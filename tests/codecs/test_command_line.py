@@ -112,8 +112,13 @@ def test_a_run_and_its_reproduction_without_the_configuration(
         tolerance_pct=10, executor=in_process,
     )  # fmt: skip
     assert all(row.ok and row.backend for row in run.rows())
+    again = reproduce(run, tmp_path / "again", executor=in_process)
+    assert {item.outcome for item in again} == {Outcome.SAME_FILE}
     configure([])
-    assert {item.outcome for item in reproduce(run, tmp_path / "again", executor=in_process)} == {Outcome.SAME_FILE}
+    with pytest.raises(RunError, match="--allow-programs"):
+        reproduce(run, tmp_path / "refused", executor=in_process)
+    again = reproduce(run, tmp_path / "allowed", executor=in_process, allow_programs=True)
+    assert {item.outcome for item in again} == {Outcome.SAME_FILE}
 
 
 def test_encode_decode_and_codecs_know_the_configuration(

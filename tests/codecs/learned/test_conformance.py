@@ -14,7 +14,11 @@ from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.tools.golden import INDEX, failures
 
 DATA = Path(__file__).parents[2] / "data" / "learned"
-FOLDERS = {"tiny": DATA / "tiny.safetensors", "small": weights_path("small")}
+FOLDERS = {
+    "tiny": DATA / "tiny.safetensors",
+    "small": weights_path("small"),
+    "small-ms-ssim": weights_path("small", "ms-ssim"),
+}
 
 
 @pytest.fixture(params=sorted(FOLDERS), scope="module")
