@@ -17,6 +17,7 @@ from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
+from isorate.metrics import ms_ssim
 
 TINY = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
 SIZES = [(1, 1), (1, 200), (200, 1), (63, 65), (64, 64), (17, 129)]
@@ -246,3 +247,17 @@ def test_effort_1_compares_by_what_the_weights_were_trained_for(codec: LearnedCo
     assert 0 < _dissimilarity(astronaut, np.roll(astronaut, 3, 0)) < 1
     small = astronaut[:30, :30]
     assert _dissimilarity(small, np.roll(small, 3, 0)) > 1
+
+
+@pytest.mark.slow
+def test_weights_for_ms_ssim_are_better_in_it_at_the_same_rate(coffee: Image) -> None:
+    image = np.ascontiguousarray(coffee[60:316, 100:420])
+    found = {}
+    for codec in (LearnedCodec(threads=1), LearnedCodec(objective="ms-ssim", threads=1)):
+        data = codec.encode(image, bpp=0.3)
+        assert 8 * len(data) / (256 * 320) == pytest.approx(0.3, rel=0.01)
+        decoded = codec.decode(data)
+        assert np.array_equal(LearnedCodec(threads=1).decode(data), decoded), "streams name their weights"
+        found[codec.objective] = ms_ssim(image, decoded), psnr(image, decoded)
+    assert (found["ms-ssim"][0] or 0) > (found["mse"][0] or 0) + 0.005
+    assert found["ms-ssim"][1] < found["mse"][1]
