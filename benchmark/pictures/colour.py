@@ -204,7 +204,7 @@ def _other(data: bytes, picture: PillowImage.Image) -> Iterator[str]:
         for content in find(data, b"jp2h", b"colr"):
             if content[:1] != b"\1" or int.from_bytes(content[3:7]) not in (16, 17, 18):
                 yield "JP2 colour specification"
-    elif picture.getexif().get_ifd(ExifTags.IFD.Interop).get(1) == "R03":
+    elif _interoperability(picture) == "R03":
         yield "Adobe RGB (Exif)"
 
 
@@ -238,3 +238,11 @@ def _bmp_profile(data: bytes) -> bytes:
         return b""
     offset, size = struct.unpack_from("<II", data, 126)
     return data[14 + offset : 14 + offset + size]
+
+
+def _interoperability(picture: PillowImage.Image) -> object:
+    """Return the index of EXIF's interoperability rules: ``R03`` stands for Adobe RGB (DCF 2.0)."""
+    try:
+        return picture.getexif().get_ifd(ExifTags.IFD.Interop).get(1)
+    except KeyError:  # Pillow 11 where there are none
+        return None
