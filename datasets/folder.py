@@ -8,6 +8,7 @@ from pathlib import Path
 from isorate.datasets.base import Dataset, Source
 from isorate.datasets.manifest import load_manifest
 from isorate.errors import DatasetError
+from isorate.pictures.names import readable
 
 SUFFIXES = {".png", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".avif", ".gif"}
 
@@ -50,7 +51,9 @@ def image_names(paths: Sequence[Path]) -> list[str]:
     A name is the file's without its suffix where that is enough, else with it (``photo.png`` and ``photo.bmp``), else
     with a digest of it (``photo.png`` and ``Photo.png``). Names of images become names of files.
     """
-    forms = [(path.stem, path.name, f"{path.name}-{_digest(path.name)}") for path in paths]
+    forms = [
+        (readable(path.stem), readable(path.name), f"{readable(path.name)}-{_digest(path.name)}") for path in paths
+    ]
     chosen = [0] * len(paths)
     while True:
         names = [form[index] for form, index in zip(forms, chosen, strict=True)]

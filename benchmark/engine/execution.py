@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError
+from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -84,7 +85,7 @@ def _through(
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
+    return readable(str(error)) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
 
 
 def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:

@@ -18,6 +18,7 @@ from isorate.datasets.base import Source
 from isorate.errors import CodecUnavailableError, ImageError, RunError
 from isorate.files import typed_json
 from isorate.matching.outcome import Policy
+from isorate.pictures.names import readable
 from isorate.runs.point import AnchorPoint
 from isorate.runs.row import Key, Side
 
@@ -62,10 +63,10 @@ class ImageEntry:
         try:
             loaded = source.load()
         except ImageError as error:
-            return cls(name=source.name, file=source.path.name, error=str(error))
+            return cls(name=source.name, file=readable(source.path.name), error=readable(str(error)))
         height, width = loaded.pixels.shape[:2]
         return cls(
-            name=source.name, file=source.path.name, width=width, height=height, sha256=loaded.sha256,
+            name=source.name, file=readable(source.path.name), width=width, height=height, sha256=loaded.sha256,
             source_sha256=loaded.file_sha256, lossy=loaded.lossy, notes=tuple(loaded.notes),
         )  # fmt: skip
 

@@ -204,6 +204,24 @@ def test_hostile_names_stay_inside_the_run_folder(tmp_path: Path, in_process: Ex
     assert all(row.ok and (done.path / row.stream).is_file() for row in done.rows())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX systems only")
+def test_a_file_name_that_is_no_text_is_a_name_like_others(tmp_path: Path, in_process: Executor, photo: Image) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    good, bad = os.fsencode(folder / "a") + b"\xff.png", os.fsencode(folder / "b") + b"\xfe.png"
+    PillowImage.fromarray(photo[:40, :40]).save(folder / "c.png")
+    try:
+        Path(os.fsdecode(good)).write_bytes((folder / "c.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    Path(os.fsdecode(bad)).write_bytes(b"no picture")
+    for _ in range(2):
+        rows = run(folder, tmp_path / "run", in_process).rows()
+        assert [(row.image, row.ok) for row in rows if row.codec == "jpeg"] == [
+            ("a\\xff", True), ("b\\xfe", False), ("c", True),
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("what", [{"anchor": "jpg"}, {"codecs": ["nope"]}, {"points": ["qp=3"]}, {"tolerance_pct": 0}])
 def test_unusable_words_are_refused_before_anything_is_written(
     two_photos: Path, tmp_path: Path, in_process: Executor, what: dict[str, Any]
