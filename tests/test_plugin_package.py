@@ -27,7 +27,7 @@ from isorate_sample_codec.webp import WebP
 
 if __name__ == "__main__":
     run = isorate.run(sys.argv[1], "run", anchor="jpeg", codecs=[WebP(method=4)], images=["coffee"], workers=1)
-    print(run.manifest["codecs"][1]["spec"])
+    print(run.manifest.codecs[1].spec)
     print(next(row.options for row in run.rows() if row.codec == "sample-webp"))
 """
 
