@@ -1,38 +1,14 @@
 """What decoding damaged streams does."""
 
 import random
-import time
 import zlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-import numpy as np
-
+from isorate.codecs.damage import FuzzReport, decode_damaged
 from isorate.codecs.learned.bitstream.header import FIXED, TRAILER
 from isorate.codecs.learned.codec import LearnedCodec
-from isorate.errors import BitstreamError
 
 KNOBS = range(5, 8)
-
-
-@dataclass(slots=True)
-class FuzzReport:
-    """What happened to the mutated streams.
-
-    Attributes
-    ----------
-    outcomes
-        How often each happened: ``refused`` (BitstreamError), ``same picture``, ``wrong picture``.
-    slowest
-        Seconds of the longest decode.
-    normal
-        Seconds of decoding the intact stream.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0.0
-    normal: float = 0.0
 
 
 def mutations(data: bytes, seed: int) -> Iterator[bytes]:
@@ -49,22 +25,7 @@ def mutations(data: bytes, seed: int) -> Iterator[bytes]:
 
 def fuzz(codec: LearnedCodec, data: bytes, count: int, seed: int = 0) -> FuzzReport:
     """Decode `count` mutations of `data` and count what happens; any other exception propagates."""
-    report = FuzzReport()
-    picture = codec.decode(data)
-    started = time.perf_counter()
-    codec.decode(data)
-    report.normal = time.perf_counter() - started
-    for _, mutated in zip(range(count), mutations(data, seed), strict=False):
-        started = time.perf_counter()
-        try:
-            found = codec.decode(mutated)
-        except BitstreamError:
-            outcome = "refused"
-        else:
-            outcome = "same picture" if np.array_equal(found, picture) else "wrong picture"
-        report.outcomes[outcome] += 1
-        report.slowest = max(report.slowest, time.perf_counter() - started)
-    return report
+    return decode_damaged(codec, data, mutations(data, seed), count)
 
 
 def _resealed(data: bytes, draw: random.Random) -> bytearray:

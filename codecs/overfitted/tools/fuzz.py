@@ -7,34 +7,13 @@ so that the damage reaches what lies behind it.
 import argparse
 import random
 import sys
-import time
 import zlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from isorate.codecs.damage import FuzzReport, decode_damaged
 from isorate.codecs.overfitted.bitstream.header import FIXED, TRAILER
 from isorate.codecs.overfitted.codec import OverfittedCodec
-from isorate.errors import BitstreamError
-
-
-@dataclass(slots=True)
-class FuzzReport:
-    """What happened to the mutated streams.
-
-    Attributes
-    ----------
-    outcomes
-        How often each happened: ``refused`` (BitstreamError), ``same picture``, ``wrong picture``.
-    slowest
-        Seconds of the longest decode.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0.0
 
 
 def mutations(data: bytes, seed: int) -> Iterator[bytes]:
@@ -62,19 +41,7 @@ def mutations(data: bytes, seed: int) -> Iterator[bytes]:
 
 def fuzz(codec: OverfittedCodec, data: bytes, count: int, seed: int = 0) -> FuzzReport:
     """Decode `count` mutations of `data` and count what happens; any other exception propagates."""
-    report = FuzzReport()
-    picture = codec.decode(data)
-    for _, mutated in zip(range(count), mutations(data, seed), strict=False):
-        started = time.perf_counter()
-        try:
-            found = codec.decode(mutated)
-        except BitstreamError:
-            outcome = "refused"
-        else:
-            outcome = "same picture" if np.array_equal(found, picture) else "wrong picture"
-        report.outcomes[outcome] += 1
-        report.slowest = max(report.slowest, time.perf_counter() - started)
-    return report
+    return decode_damaged(codec, data, mutations(data, seed), count)
 
 
 def main(arguments: list[str] | None = None) -> int:
