@@ -199,6 +199,7 @@ def test_plots_show_values_switch_axis_and_open_images(watched: Watched, address
 def test_flip_keys_change_the_codec_in_place(watched: Watched, address: str) -> None:
     page = watched.open(address)
     page.locator("#image-0 .point:not([hidden]) .crop").nth(2).click()
+    page.wait_for_function("document.getElementById('viewer').open && location.hash")
     settle(page)
     for key, codec, label in (("1", "", "Ground truth"), ("2", "webp", "WebP"), ("4", "jpeg", "JPEG")):
         page.keyboard.press(key)
