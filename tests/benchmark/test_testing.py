@@ -33,7 +33,8 @@ def _fail(kit: _Kit) -> None:
     raise RuntimeError("broken")
 
 
-@pytest.mark.parametrize("text", [*registry.BUILT_IN, *OTHERS])
+# A fit of its usual length takes minutes a file, and the kit makes dozens: tests/codecs/overfitted has short ones.
+@pytest.mark.parametrize("text", [*(name for name in registry.BUILT_IN if name != "overfitted"), *OTHERS])
 def test_every_built_in_codec_conforms(text: str) -> None:
     try:
         codec = CodecSpec.parse(text).create()
