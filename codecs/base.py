@@ -157,6 +157,16 @@ class Codec(ABC):
         """Return how many bytes of `data` carry no picture data, or None when the format gives no clear answer."""
         return None
 
+    def bits_by_part(self, data: bytes) -> dict[str, float] | None:
+        """Return how many bits of `data` each of its parts takes, or None when the adapter does not tell them apart.
+
+        Raises
+        ------
+        BitstreamError
+            When `data` is damaged.
+        """
+        return None
+
 
 class TwoKnobCodec(Codec):
     """A codec with a fine knob beside the coarse one (the learned codec's bin size beside its λ)."""

@@ -17,6 +17,7 @@ def decode(
     *,
     codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None,
     config: Path | None = None,
+    json: bool = False,
 ) -> None:
     """Decode a file to a lossless image.
 
@@ -25,6 +26,7 @@ def decode(
     ```
     isorate decode photo.bpg out.png
     isorate decode photo.bin out.png --codec jpeg
+    isorate decode photo.iso out.png --json
     ```
 
     Parameters
@@ -37,7 +39,11 @@ def decode(
         The codec; the file's ending chooses it by default.
     config
         The configuration with `[codec.…]` tables; `isorate.toml` of this folder by default, where there is one.
+    json
+        Print file, size, bpp, back end and, of learned codecs, the bits of each part of the stream as a JSON object.
     """
+    import json as json_module
+
     from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
     from isorate.files.atomic import write_bytes
@@ -56,4 +62,10 @@ def decode(
         raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
     pixels = adapter.decode(data)
     write_bytes(out, save_picture(pixels, file_format))
-    print(f"{out}: {pixels.shape[1]}×{pixels.shape[0]} [{adapter.backend}]")
+    height, width = pixels.shape[:2]
+    if json:
+        said = {"file": str(out), "width": width, "height": height, "bytes": len(data)}
+        said |= {"bpp": 8 * len(data) / (height * width), "backend": adapter.backend}
+        print(json_module.dumps(said | {"bits_by_part": adapter.bits_by_part(data)}))
+        return
+    print(f"{out}: {width}×{height} [{adapter.backend}]")

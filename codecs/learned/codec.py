@@ -259,6 +259,20 @@ class LearnedCodec(TwoKnobCodec):
 
         return len(data) - len(unpack(data)[1])
 
+    def bits_by_part(self, data: bytes) -> dict[str, float]:
+        """Return the bits of header and checksum, of the hyper-latent w and of the latent z.
+
+        The latents' bits are those of their probabilities; the range coder's end makes the file a few bits larger.
+        """
+        from isorate.codecs.learned.bitstream.header import unpack
+
+        header, payload = unpack(data)
+        from isorate.codecs.learned.coding.picture import latent_bits
+
+        with self._ready():
+            hyper, latent = latent_bits(self._network_of(header.model_id), data)
+        return {"header": 8.0 * (len(data) - len(payload)), "w": hyper, "z": latent}
+
     def _network(self) -> "Network":
         from isorate.codecs.learned.coding.network import load_network
 

@@ -127,6 +127,17 @@ class OverfittedCodec(Codec):
 
         return len(data) - len(unpack(data)[1])
 
+    def bits_by_part(self, data: bytes) -> dict[str, float]:
+        """Return the bits of header and checksum, of the nets' parameters, and of each grid: ``w6``, ``y6``, … ``y0``.
+
+        Those of nets and grids are their probabilities'; the range coder's last words make the file a few bits larger.
+        """
+        from isorate.codecs.overfitted.bitstream.stream import count_bits, read
+
+        counted = count_bits(read(data))
+        found = {"header": 8.0 * (self.header_bytes(data) or 0), "nets": counted.parameters}
+        return found | {f"{'w' if grid.hyper else 'y'}{grid.level}": bits for grid, bits in counted.grids}
+
     def _settings(self) -> Any:
         from isorate.codecs.overfitted.fitting.settings import STEPS, Settings
 

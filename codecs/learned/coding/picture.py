@@ -12,6 +12,7 @@ from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import (
     CodedStep,
     Latents,
+    estimated_bits,
     hyper_size,
     rdoq_latents,
     read_payload,
@@ -21,6 +22,7 @@ from isorate.codecs.learned.bitstream.latents import (
     write_payload,
 )
 from isorate.codecs.learned.coding.network import Network
+from isorate.codecs.learned.model.partition import STEPS
 from isorate.codecs.learned.model.quantization import RDOQ_WEIGHT
 from isorate.errors import BitstreamError
 from isorate.image import Image
@@ -128,6 +130,14 @@ def read_stream(network: Network, data: bytes) -> tuple[Header, Latents, Tensor]
     if latents.checksum(codes) != header.latents_crc:
         raise BitstreamError("learned: the checksum of the latents does not hold; other weights made it")
     return header, latents, features
+
+
+def latent_bits(network: Network, data: bytes) -> tuple[float, float]:
+    """Return the bits of w and of z in a file made with the weights of `network`; see :func:`read_stream`."""
+    with torch.no_grad():
+        header, latents, _ = read_stream(network, data)
+        steps, _ = run_priors(latents, network.conditioned(header.codes))
+    return estimated_bits(steps[:STEPS], network.tables), estimated_bits(steps[STEPS:], network.tables)
 
 
 def read_picture(network: Network, data: bytes) -> Image:

@@ -59,11 +59,6 @@ def scale_table() -> Tensor:
     return 2.0 ** (LOWEST_LOG2_SCALE + LOG2_SCALE_STEP * torch.arange(SCALE_COUNT, dtype=torch.float64))
 
 
-def scale_index(log2_scale: Tensor) -> Tensor:
-    """Return the index of the table's entry nearest to log2(σ/Δ) = `log2_scale`, int64."""
-    return torch.floor((log2_scale - LOWEST_LOG2_SCALE) / LOG2_SCALE_STEP + 0.5).long().clamp(0, SCALE_COUNT - 1)
-
-
 def mixture(log2_scale: Tensor) -> tuple[Tensor, Tensor]:
     """Return the weight of the wide Gaussian and the narrow one's scale in units of σ, at log2(σ/Δ) = `log2_scale`."""
     share = WIDE_SHARE * ((log2_scale - PLAIN_LOG2_SCALE) / (MIXED_LOG2_SCALE - PLAIN_LOG2_SCALE)).clamp(0, 1)

@@ -33,6 +33,14 @@ def test_encode(printed: Callable[..., Any], tmp_path: Path, photo: Image) -> No
     assert printed("encode", str(source), str(out), "--knob", "30", "--json")["knobs"] == [30]
 
 
+def test_decode(printed: Callable[..., Any], tmp_path: Path) -> None:
+    stream = Path(__file__).parents[2] / "data" / "overfitted" / "coffee_69x77.ofi"
+    said = printed("decode", str(stream), str(tmp_path / "a.png"), "--json")
+    assert (said["width"], said["height"], said["bytes"]) == (69, 77, stream.stat().st_size)
+    assert said["bpp"] == pytest.approx(8 * said["bytes"] / (69 * 77))
+    assert said["bits_by_part"]["y0"] > 0
+
+
 def test_run(
     printed: Callable[..., Any], tmp_path: Path, two_photos: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,15 @@ def test_the_estimate_is_the_real_file(tiny: Network, photo: Image, lmbda: float
     assert abs(len(unpack(coded.data)[1]) - estimate) <= 0.001 * estimate + 8
 
 
+def test_the_parts_bits_are_the_file(codec: LearnedCodec, photo: Image) -> None:
+    data = codec.encode(photo, 0.02)
+    parts = codec.bits_by_part(data)
+    assert list(parts) == ["header", "w", "z"]
+    assert sum(parts.values()) == pytest.approx(8 * len(data), abs=64)
+    with pytest.raises(BitstreamError):
+        codec.bits_by_part(data[:-9])
+
+
 def test_header_and_checksum_take_20_bytes_at_kodaks_size(codec: LearnedCodec) -> None:
     assert codec.header_bytes(codec.encode(np.zeros((512, 768, 3), np.uint8), 0.03)) == 16 + 4
 

@@ -36,6 +36,12 @@ def test_conformance(photo: Image) -> None:
     check_codec(OverfittedCodec(steps=12, threads=1), np.ascontiguousarray(photo[:96, :96]))
 
 
+def test_the_parts_bits_are_the_file() -> None:
+    parts = OverfittedCodec().bits_by_part(STREAM)
+    assert list(parts) == ["header", "nets", "w6", "y6", "w5", "y5", "w4", "y4", "y3", "y2", "y1", "y0"]
+    assert sum(parts.values()) == pytest.approx(8 * len(STREAM), abs=64)
+
+
 def test_golden_streams_decode_to_the_same_numbers_and_pixels() -> None:
     assert failures(GOLDEN) == []
 

@@ -119,13 +119,6 @@ def test_bits_are_the_likelihoods_logarithm_and_go_on_into_the_tails() -> None:
     assert float(gradient[3]) > 0
 
 
-def test_every_scale_has_its_own_index() -> None:
-    log2_scale = torch.log2(density.scale_table())
-    assert torch.equal(density.scale_index(log2_scale), torch.arange(density.SCALE_COUNT))
-    ends = density.scale_index(torch.tensor([-99.0, 99.0]))
-    assert ends.tolist() == [0, density.SCALE_COUNT - 1]
-
-
 def test_partition_is_a_latin_square_and_its_own_inverse() -> None:
     for line in (*GROUP_AT, *zip(*GROUP_AT, strict=True)):
         assert sorted(line) == list(range(STEPS))
