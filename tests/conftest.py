@@ -10,6 +10,8 @@ from isorate.image import Image
 
 # Threads that wait for each other spin: with a test process on every core, one thread in each is faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# And where a test asks for two, the one that waits leaves its core to the other test processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import pytest
