@@ -86,12 +86,13 @@ def reproduce(
     ------
     RunError
         When none of the images is there as the manifest has it, or the manifest names programs that may not run; when
-        `out` holds anything.
+        a row is damaged; when `out` holds anything.
     UsageError, CodecUnavailableError
         When a codec of the manifest is not known, or the anchor cannot run here.
     """
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"{out}: not empty, and a repetition takes nothing from before; give a new folder (-o), or none")
+    run.rows()  # a damaged row is refused before the repetition, not after hours of it
     manifest = run.manifest
     specs = {codec.name: codec.codec_spec(allow_programs=allow_programs) for codec in manifest.codecs}
     anchor = specs[manifest.anchor]
