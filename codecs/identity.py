@@ -70,15 +70,29 @@ def adapter_digest(adapter: type[Codec]) -> str:
     counts as well as its content, its folder does not. A class that no file holds (of a notebook) is another one in
     every process.
     """
-    modules = {base.__module__ for base in adapter.__mro__ if base is not object}
     digest = hashlib.sha256()
-    for root in sorted({_root(module) for module in modules} - sys.stdlib_module_names | (modules & {"__main__"})):
-        files = sorted(_ours() if root == OURS else code_at(_places(root)))
+    for root in _roots(adapter):
+        files = _code(root)
         for name, path in files:
             digest.update(f"{name} {file_digest(path)}\n".encode())
         if not files:
             digest.update(uuid4().bytes)
     return digest.hexdigest()
+
+
+def in_files(adapter: type[Codec]) -> bool:
+    """Return whether files hold all the code of `adapter`, so that its identity is the same in another process."""
+    return all(_code(root) for root in _roots(adapter))
+
+
+def _roots(adapter: type[Codec]) -> list[str]:
+    """Return the packages and modules that define `adapter` and its bases."""
+    modules = {base.__module__ for base in adapter.__mro__ if base is not object}
+    return sorted({_root(module) for module in modules} - sys.stdlib_module_names | (modules & {"__main__"}))
+
+
+def _code(root: str) -> list[tuple[str, Path]]:
+    return sorted(_ours() if root == OURS else code_at(_places(root)))
 
 
 def file_digest(path: Path) -> str:

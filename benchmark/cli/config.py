@@ -23,7 +23,7 @@ class Settings:
 
     Attributes
     ----------
-    data, anchor, codecs, points, images, policy, tolerance, workers, out
+    data, anchor, codecs, points, images, policy, tolerance, workers, scheduler, out
         As for ``isorate run``.
     crops
         The file's ``[[crop]]`` tables as TOML, for the run folder.
@@ -39,6 +39,7 @@ class Settings:
     policy: Policy = Policy.NEAREST
     tolerance: float = 0.5
     workers: int | None = None
+    scheduler: str | None = None
     out: Path | None = None
     crops: str = ""
     tolerances: Tolerances = field(default_factory=Tolerances)
@@ -234,5 +235,6 @@ _READERS: dict[str, Callable[[TomlFile, str, object], Any]] = {
     "policy": _policy,
     "tolerance": lambda file, key, value: _number(file, (key,), value),
     "workers": _workers,
+    "scheduler": lambda file, key, value: _text(file, (key,), value),
     "out": _path,
 }

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def run(
     policy: Policy | None = None,
     tolerance: float | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     cache: bool = True,
     json: bool = False,
@@ -68,6 +70,8 @@ def run(
         A residual up to this counts as matched, in percent; 0.5 by default.
     workers
         Processes; all usable cores by default.
+    scheduler
+        Run the cells on the workers of a dask scheduler, as in `tcp://host:8786`; `local` starts one here.
     overwrite
         Start anew when the folder holds another run.
     cache
@@ -79,14 +83,18 @@ def run(
 
     from tqdm import tqdm
 
+    from isorate.engine.cluster import cluster
+
     chosen = settings(
         config, data=data, anchor=anchor, codecs=codec or None, points=point or None, images=image or None,
-        policy=policy, tolerance=tolerance, workers=workers, out=out,
+        policy=policy, tolerance=tolerance, workers=workers, scheduler=scheduler, out=out,
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
     tally: Counter[str] = Counter()
-    with tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=None) as bar:
+    elsewhere = nullcontext() if chosen.scheduler is None else cluster(chosen.scheduler, chosen.workers)
+    bar = tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=None)
+    with elsewhere as executor, bar:
 
         def show(counts: Counter[str], done: int, total: int) -> None:
             if bar.total != total:
@@ -99,7 +107,7 @@ def run(
         done = run_comparison(
             chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
             images=chosen.images, policy=chosen.policy, tolerance_pct=chosen.tolerance, workers=chosen.workers,
-            overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
+            executor=executor, overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
     for note, names in _notes(done.manifest).items():
         print(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,10 +44,10 @@ class Plan:
     tolerance_pct: float
 
     def cells(self, run_path: Path, cache_path: Path | None) -> list[Cell]:
-        """Return the cells, image by image."""
+        """Return the cells, image by image; their paths are absolute, for workers that started in another folder."""
         return [
-            Cell(run_path, cache_path, source, point, self.codecs, self.policy, self.tolerance_pct)
-            for source in self.dataset.sources
+            Cell(run_path.absolute(), cache_path, source, point, self.codecs, self.policy, self.tolerance_pct)
+            for source in (replace(source, path=source.path.absolute()) for source in self.dataset.sources)
             for point in self.points
         ]
 
