@@ -1,25 +1,28 @@
 """Which boxes of an image are magnified: pinned in TOML, or proposed where the codecs differ most at equal rate."""
 
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
-from isorate.errors import ReportError
+from isorate.errors import ReportError, UsageError
+from isorate.files import typed_json
+from isorate.files.toml import TomlFile
 from isorate.image import Image
 from isorate.reports.results import Comparison, ImageInfo
-from isorate.runs.folder import inside
+from isorate.runs.folder import LARGEST_TEXT, check_plain, inside
 
 PINS_IN_RUN = "crops.toml"
 """A file of this name in a run folder pins boxes for that run."""
 
-_FIELDS = {"name", "image", "x", "y", "width", "height", "zoom"}
+_Pixels: TypeAlias = Annotated[int, Meta(ge=0, le=2**31)]
+_Zoom: TypeAlias = Annotated[int, Meta(ge=1, le=64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,11 @@ class Box:
 
     name: str
     image: str
-    x: int
-    y: int
-    width: int
-    height: int
-    zoom: int = 2
+    x: _Pixels
+    y: _Pixels
+    width: _Pixels
+    height: _Pixels
+    zoom: _Zoom = 2
 
     def of(self, image: Image) -> Image:
         """Return the pixels inside the box."""
@@ -67,28 +70,42 @@ def read_pins(text: str, where: str) -> list[Box]:
         When it is not TOML, or a table lacks a field or has an unknown or wrong one; `where` names the file.
     """
     try:
-        tables = tomllib.loads(text).get("crop", [])
-    except tomllib.TOMLDecodeError as error:
-        raise ReportError(f"{where}: not a TOML file: {error}") from None
-    return [_pin(table, f"{where}: crop {index + 1}") for index, table in enumerate(tables)]
+        return _pins(TomlFile(text, where))
+    except UsageError as error:
+        raise ReportError(str(error)) from None
 
 
-def _pin(table: Mapping[str, Any], where: str) -> Box:
-    wrong = sorted(_FIELDS.symmetric_difference(table) - {"zoom"})
-    if wrong:
-        raise ReportError(f"{where}: needs the fields {sorted(_FIELDS)}; check {wrong}")
-    box = Box(**{**table, "zoom": table.get("zoom", 2)})
-    numbers = (box.x, box.y, box.width, box.height, box.zoom)
-    if not all(isinstance(value, int) for value in numbers) or box.zoom < 1:
-        raise ReportError(f"{where}: x, y, width, height and zoom are whole numbers, zoom at least 1")
-    return box
+def _pins(file: TomlFile) -> list[Box]:
+    tables = file.data.get("crop", [])
+    if not isinstance(tables, list):
+        raise file.error(("crop",), "crop is no list of tables; write each box as [[crop]]")
+    return [_pin(file, index, table) for index, table in enumerate(tables)]
+
+
+def _pin(file: TomlFile, index: int, table: Any) -> Box:
+    try:
+        return typed_json.fit(table, Box)
+    except ValueError as error:
+        raise file.error(("crop", index), f"crop {index + 1}: {error}") from None
 
 
 def pins(run_path: Path) -> list[Box]:
-    """Return the boxes pinned for a run: the package's, and for the images named there those of the run folder."""
+    """Return the boxes pinned for a run: the package's, and for the images named there those of the run folder.
+
+    Raises
+    ------
+    ReportError, RunError
+        When the run folder's file is no plain file, or says something unusable.
+    """
     ours = read_pins(resources.files("isorate.reports").joinpath("crops.toml").read_text("utf-8"), "crops.toml")
     own_file = inside(run_path, PINS_IN_RUN)
-    own = read_pins(own_file.read_text("utf-8"), str(own_file)) if own_file.exists() else []
+    if not own_file.exists():
+        return ours
+    check_plain(own_file, LARGEST_TEXT)
+    try:
+        own = _pins(TomlFile.read(own_file))
+    except UsageError as error:
+        raise ReportError(str(error)) from None
     named = {box.image for box in own}
     return own + [box for box in ours if box.image not in named]
 

@@ -1,5 +1,6 @@
 """The templates' environment: everything escaped, nothing undefined."""
 
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -10,8 +11,9 @@ from isorate.reports.summary import some_names
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+@cache
 def environment() -> jinja2.Environment:
-    """Return the environment of ``templates/``, with the filters that write numbers for a reader."""
+    """Return the one environment of ``templates/``, with the filters that write numbers for a reader."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

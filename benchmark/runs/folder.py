@@ -20,12 +20,16 @@ from pathlib import Path, PurePosixPath
 from isorate.datasets.images import pixels_sha256
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
-from isorate.image import Image
+from isorate.image import MAX_PIXELS, Image
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.row import REMEDY, Row
 
 FOLDERS = ("rows", "streams", "decoded", "originals")
+LARGEST_TEXT = 2**28
+"""Bytes of a manifest, a row or a table: far above those of a run of a hundred thousand images."""
+LARGEST_FILE = 4 * MAX_PIXELS + 2**20
+"""Bytes of a stream or a picture: samples as they are and some more."""
 _RESTORE = "run the same isorate run command again to restore it"
 
 
@@ -48,6 +52,20 @@ def inside(root: Path, relative: str) -> Path:
             f"{path}: is a link that leads out of the run; remove it, or put what it stands for in its place"
         )
     return path
+
+
+def check_plain(path: Path, most: int) -> None:
+    """Raise unless `path` is a file that can be read to its end: reading a pipe waits, and what is huge fills memory.
+
+    Raises
+    ------
+    RunError
+        When it is something else, or has more than `most` bytes.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: is no plain file; remove it")
+    if (size := path.stat().st_size) > most:
+        raise RunError(f"{path}: has {size} bytes, and {most} are the most that is read; remove it")
 
 
 def _check_form(relative: str, where: str) -> None:
@@ -90,9 +108,10 @@ class Run:
         """
         file = inside(path, "manifest.json")
         try:
+            if not file.exists():
+                raise RunError(f"{path}: no run there (no manifest.json); make one with: isorate run -o {path}")
+            check_plain(file, LARGEST_TEXT)
             text = file.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise RunError(f"{path}: no run there (no manifest.json); make one with: isorate run -o {path}") from None
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}; choose a folder that you may read") from None
         return cls(path, Manifest.parse(text, str(file)))
@@ -185,6 +204,7 @@ class Run:
         path = inside(self.path, relative)
         if not path.is_file():
             raise RunError(f"{path}: is not there; {_RESTORE}")
+        check_plain(path, LARGEST_FILE)
         return path
 
     def read_image(self, relative: str) -> Image:
@@ -263,6 +283,7 @@ class Run:
 
     def _read_row(self, relative: str) -> Row:
         file = self.file(relative)
+        check_plain(file, LARGEST_TEXT)
         try:
             text = file.read_bytes()
         except OSError as error:

@@ -1,10 +1,11 @@
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from isorate.errors import ReportError
+from isorate.errors import ReportError, RunError
 from isorate.reports.crops import Box, boxes, pins, propose, read_pins
 from isorate.reports.results import Comparison, ImageInfo
 from isorate.runs.folder import Run
@@ -43,11 +44,39 @@ def test_toml_survives_quotes() -> None:
         '[[crop]]\nname = "a"',
         '[[crop]]\nname="a"\nimage="b"\nx=0.5\ny=0\nwidth=1\nheight=1',
         '[[crop]]\nname="a"\nimage="b"\nx=0\ny=0\nwidth=1\nheight=1\nzoom=0',
+        '[[crop]]\nname="a"\nimage="b"\nx=0\ny=0\nwidth=1\nheight=1\nzoom=1000000',
+        '[[crop]]\nname=1\nimage="b"\nx=0\ny=0\nwidth=1\nheight=1',
+        '[[crop]]\nname="a"\nimage=["b"]\nx=0\ny=0\nwidth=1\nheight=1',
+        '[[crop]]\nname="a"\nimage="b"\nx=true\ny=0\nwidth=1\nheight=1',
+        "crop = 1",
+        'crop = ["x"]',
+        "[crop]\nx = 1",
+        f"crop = {'[' * 100_000}",
     ],
 )
 def test_bad_pins_are_refused_by_name(text: str) -> None:
-    with pytest.raises(ReportError, match=r"^my\.toml: "):
+    with pytest.raises(ReportError, match=r"^my\.toml(:\d+)?: "):
         read_pins(text, "my.toml")
+
+
+def test_the_pins_of_a_strangers_run_are_read_as_a_plain_utf_8_file_only(tmp_path: Path) -> None:
+    file = tmp_path / "crops.toml"
+    mine = Box("mine", "Fjörd", 1, 2, 30, 40, 3)
+    file.write_text(mine.toml(), "utf-8-sig")
+    assert pins(tmp_path)[0] == mine
+    file.write_text(mine.toml(), "utf-16")
+    with pytest.raises(ReportError, match=r"crops\.toml: is UTF-16"):
+        pins(tmp_path)
+    file.write_text(mine.toml(), "latin-1")
+    with pytest.raises(ReportError, match=r"crops\.toml: is not UTF-8"):
+        pins(tmp_path)
+    for make in (Path.mkdir, os.mkfifo):
+        file.unlink()
+        make(file)
+        with pytest.raises(RunError, match=r"crops\.toml: is no plain file"):
+            pins(tmp_path)
+        file.rmdir() if file.is_dir() else None
+        file.touch()
 
 
 def test_a_proposal_lies_where_the_codecs_differ() -> None:

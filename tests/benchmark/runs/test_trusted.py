@@ -202,6 +202,27 @@ def test_a_pipe_is_no_picture(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert main(["report", "run"]) == 0
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "rows/*"])
+def test_what_cannot_be_read_to_its_end_is_told(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    file = sorted(Path("run").glob(name))[0]
+    for make, said in ((os.mkfifo, "is n"), (Path.mkdir, "is n"), (_huge, "the most that is read")):
+        file.unlink()
+        make(file)
+        assert main(["table", "run"]) == 2
+        assert said in capsys.readouterr().err
+        if file.is_dir():
+            file.rmdir()
+            file.touch()
+
+
+def _huge(file: Path) -> None:
+    with file.open("wb") as out:
+        out.truncate(2**40)  # of holes: it takes no room
+
+
 @pytest.mark.parametrize("out", ["afile", "afile/run"])
 def test_a_file_is_no_run_folder(
     out: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
