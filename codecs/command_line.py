@@ -26,6 +26,7 @@ PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0
 LARGEST_PICTURE_FILE = 8 * MAX_PIXELS + 2**20
 """Bytes of what a decoder writes: four samples of 16 bits a pixel, which are refused with their own message."""
+_SUFFIX = re.compile(r"\.[A-Za-z0-9._+-]+")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
@@ -66,6 +67,8 @@ class CommandLine:
 
     def check(self) -> None:
         """Raise :class:`~isorate.errors.UsageError` for a command line that cannot work."""
+        if not _SUFFIX.fullmatch(self.suffix):
+            raise UsageError(f"codec {self.name}: suffix is {self.suffix!r}; it is a file's ending: '.webp'")
         _check_words(self.name, "encode", self.encode, {"input", "output", self.knob.name})
         if self.decode:
             _check_words(self.name, "decode", self.decode, {"input", "output"})

@@ -81,16 +81,17 @@ def draw(
     Raises
     ------
     ReportError
-        When an image, a format or the style is unknown, or `out` cannot be written.
+        When an image, a format or the style is unknown, a size is outside its limits, or `out` cannot be written.
     """
     run_path = comparison.run.path
     known = {image.name: image for image in comparison.images}
     if unknown := sorted(set(images or []) - set(known)):
         raise ReportError(f"{run_path}: has no images {', '.join(unknown)}; it has {', '.join(known)}")
-    if width <= 0 or not set(formats) <= set(FORMATS):
-        raise ReportError(
-            f"figures need a width above 0 and formats among {', '.join(FORMATS)}; got {width}, {formats}"
-        )
+    if not set(formats) <= set(FORMATS):
+        raise ReportError(f"figures need formats among {', '.join(FORMATS)}; got {formats}")
+    for name, value, (least, most) in (("width", width, paper.WIDTHS), ("dpi", dpi, paper.RESOLUTIONS)):
+        if not least <= value <= most:
+            raise ReportError(f"figures need a {name} from {least:g} to {most:g}; got {value}")
     chosen = [known[name] for name in images] if images else comparison.images
     pinned = crops.pins(run_path)
     made: list[Path] = []

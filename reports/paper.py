@@ -34,6 +34,13 @@ _RC = {
 # Embedded TrueType: publishers refuse Matplotlib's default Type 3 fonts.
 _FIXED = {"pdf.fonttype": 42, "pdf.compression": 9, "text.usetex": False, "svg.hashsalt": "isorate"}
 
+WIDTHS = (0.5, 100.0)
+"""Inches: a third of a column, and a poster."""
+RESOLUTIONS = (1, 4800)
+"""Pixels an inch, to those of a platesetter."""
+LONGEST_SIDE = 2**15
+"""Pixels of a PNG's side; twice as many are more than Matplotlib draws."""
+
 
 @contextmanager
 def style(bundle: str | None) -> Iterator[None]:
@@ -87,7 +94,19 @@ def published_line(index: int) -> dict[str, Any]:
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str], dpi: int) -> list[Path]:
-    """Write a figure in every format and return the paths; nothing written depends on the time."""
+    """Write a figure in every format and return the paths; nothing written depends on the time.
+
+    Raises
+    ------
+    ReportError
+        When a PNG would have more than :data:`LONGEST_SIDE` pixels a side.
+    """
+    sides = [round(inches * dpi) for inches in figure.get_size_inches()]
+    if "png" in formats and max(sides) > LONGEST_SIDE:
+        raise ReportError(
+            f"{stem}.png: {sides[0]}×{sides[1]} pixels, and {LONGEST_SIDE} a side are the most; give a lower --dpi, "
+            "fewer images (--image), or --format pdf"
+        )
     stem.parent.mkdir(parents=True, exist_ok=True)
     stamps: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}}
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in formats]

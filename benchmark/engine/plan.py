@@ -17,6 +17,8 @@ from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
 
+LARGEST_TOLERANCE = 1e6
+"""Percent: ten thousand times the size."""
 DEFAULT_ANCHOR = "learned"
 DEFAULT_CODECS = ("learned", "bpg", "jpeg2000", "jpeg")
 
@@ -65,12 +67,12 @@ def make_plan(
     Raises
     ------
     UsageError
-        For an unknown codec, option or point, two codecs of one name, or a tolerance that is not positive.
+        For an unknown codec, option or point, two codecs of one name, or a tolerance out of range.
     CodecUnavailableError
         When the anchor cannot run here.
     """
-    if not tolerance_pct > 0:
-        raise UsageError(f"tolerance of {tolerance_pct} %: a number above 0 is needed")
+    if not 0 < tolerance_pct <= LARGEST_TOLERANCE:
+        raise UsageError(f"tolerance of {tolerance_pct} %: a number above 0, to {LARGEST_TOLERANCE:g}, is needed")
     specs = list(dict.fromkeys([anchor, *codecs]))
     entries = _entries(specs)
     adapter = anchor.create()

@@ -6,6 +6,8 @@ from isorate.runs.point import AnchorPoint
 from isorate.verification.supplementary import paper_rates
 
 PAPER = "paper"
+RATES = (1e-6, 1e6)
+"""Bits per pixel that a point may ask for: beyond any picture's, and within any arithmetic's."""
 
 
 def parse_point(text: str, anchor: str, knob: Knob) -> AnchorPoint:
@@ -28,6 +30,7 @@ def parse_point(text: str, anchor: str, knob: Knob) -> AnchorPoint:
     if not equals or not value > 0:
         raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE, with VALUE above 0")
     if key == "bpp":
+        _check_rate(text, value)
         return AnchorPoint(name=f"{anchor}-bpp{_written(value)}", kind="bpp", value=value)
     _check_knob(text, key, value, anchor, knob)
     return AnchorPoint(name=f"{anchor}-{key}{_written(value)}", kind="knob", knob=key, value=value)
@@ -45,6 +48,13 @@ def check_point(point: AnchorPoint, anchor: str, knob: Knob) -> None:
         raise UsageError(f"point {point.name!r}: the supplementary gives no rates for {anchor}")
     if point.kind != "bpp":
         _check_knob(point.name, point.knob, point.value, anchor, knob)
+    else:
+        _check_rate(point.name, point.value)
+
+
+def _check_rate(point: str, value: float) -> None:
+    if not RATES[0] <= value <= RATES[1]:
+        raise UsageError(f"point {point!r}: bpp takes a number from {RATES[0]:g} to {RATES[1]:g}")
 
 
 def _check_knob(point: str, name: str, value: float, anchor: str, knob: Knob) -> None:

@@ -74,6 +74,17 @@ def _check_form(relative: str, where: str) -> None:
         raise RunError(f"{where}: {relative!r} is no path inside a run; {REMEDY}")
 
 
+def _check_file(relative: str, folder: str, where: str) -> None:
+    """Raise unless a row's path is of a file right in its folder, a picture with a picture's ending.
+
+    Pages copy files by their names, so a name that stands for two files would show the wrong picture.
+    """
+    path = PurePosixPath(relative)
+    here = len(path.parts) == 2 and path.parts[0] == folder and ".." not in path.parts and "\0" not in relative
+    if not here or (folder == "decoded" and path.suffix not in SUFFIXES):
+        raise RunError(f"{where}: {relative!r} is no path inside a run's {folder}; {REMEDY}")
+
+
 def safe_name(name: str) -> str:
     """Return `name` as a file name: letters, digits, ``._+-``; a changed or long name ends in a digest of it."""
     kept = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
@@ -289,8 +300,9 @@ class Run:
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}; {REMEDY}") from None
         row = Row.parse(text, str(file))
-        for path in filter(None, (row.stream, row.decoded)):
-            _check_form(path, str(file))
+        for folder, path in (("streams", row.stream), ("decoded", row.decoded)):
+            if path:
+                _check_file(path, folder, str(file))
         return row
 
 

@@ -247,6 +247,7 @@ def test_a_missing_program_is_unavailable_with_a_hint() -> None:
     (f"[codec.a]\nencode = 'x {{input}} {{output}} {{q}}'\nsuffix = '.zzz'\nknob = {KNOB}", "Pillow decodes no .zzz"),
     (f"[codec.a]\nencode = 'x \"{{input}} {{output}} {{q}}'\nsuffix = '.jpg'\nknob = {KNOB}", "No closing quotation"),
     (f"[codec.a]\nencode = 'x'\nsuffix = 'jpg'\nknob = {KNOB}", "t:3: suffix is 'jpg'; it starts with a dot"),
+    (f"[codec.a]\nencode = 'x'\nsuffix = './../x.jpg'\nknob = {KNOB}", "suffix is './../x.jpg'; it is a file's ending"),
     (f"[codec.jpeg]\nencode = 'x'\nsuffix = '.jpg'\nknob = {KNOB}", "t:1: codec jpeg: this is a built-in codec's name"),
     ("[codec.a]\nencoder = 'x'", "t:2: no key 'encoder' in [codec.a]; did you mean 'encode'?"),
     ("[codec.a]\nencode = 3\nsuffix = '.jpg'\nknob = {}", "t:2: encode is 3; a text in quotes"),

@@ -1,3 +1,4 @@
+import math
 import re
 import subprocess
 import sys
@@ -89,3 +90,8 @@ def test_unknown_image_and_style_are_refused(run: Run, tmp_path: Path) -> None:
         figures.render(run.path, tmp_path, style="nosuchvenue2024")
     with pytest.raises(ReportError, match="pdf, png"):
         figures.render(run.path, tmp_path, formats=["gif"])
+    for size in ({"width": 0}, {"width": math.nan}, {"width": math.inf}, {"dpi": 0}, {"dpi": 10**9}):
+        with pytest.raises(ReportError, match=r"need a (width|dpi) from"):
+            figures.render(run.path, tmp_path, **size)
+    with pytest.raises(ReportError, match="a side are the most"):
+        figures.render(run.path, tmp_path, width=100, dpi=4800)

@@ -1,8 +1,9 @@
 import pytest
 
 from isorate.codecs.base import Knob
-from isorate.engine.points import default_points, parse_point, rate_at
+from isorate.engine.points import check_point, default_points, parse_point, rate_at
 from isorate.errors import UsageError
+from isorate.runs.point import AnchorPoint
 
 QP = Knob("qp", 0, 51, integer=True, rising=False, default=37)
 
@@ -25,11 +26,32 @@ def test_the_papers_point_has_the_printed_rate_of_each_image() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "qp", "qp=", "qp=52", "qp=36.5", "quality=10", "bpp=0", "bpp=-1", "bpp=nan", "qp=x"]
+    "text",
+    [
+        "",
+        "qp",
+        "qp=",
+        "qp=52",
+        "qp=36.5",
+        "quality=10",
+        "bpp=0",
+        "bpp=-1",
+        "bpp=nan",
+        "bpp=inf",
+        "bpp=1e308",
+        "bpp=1e-320",
+        "qp=x",
+    ],
 )
 def test_what_is_no_point_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="point"):
         parse_point(text, "bpg", QP)
+
+
+def test_a_manifests_rate_is_held_to_the_same_limits() -> None:
+    check_point(AnchorPoint(name="x", kind="bpp", value=0.5), "bpg", QP)
+    with pytest.raises(UsageError, match=r"1e-06 to 1e\+06"):
+        check_point(AnchorPoint(name="x", kind="bpp", value=1e308), "bpg", QP)
 
 
 def test_defaults_follow_the_data_set() -> None:

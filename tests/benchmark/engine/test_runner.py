@@ -222,7 +222,10 @@ def test_a_file_name_that_is_no_text_is_a_name_like_others(tmp_path: Path, in_pr
         ]  # fmt: skip
 
 
-@pytest.mark.parametrize("what", [{"anchor": "jpg"}, {"codecs": ["nope"]}, {"points": ["qp=3"]}, {"tolerance_pct": 0}])
+@pytest.mark.parametrize("what", [
+    {"anchor": "jpg"}, {"codecs": ["nope"]}, {"points": ["qp=3"]}, {"points": ["bpp=inf"]},
+    {"tolerance_pct": 0}, {"tolerance_pct": float("inf")}, {"tolerance_pct": float("nan")}, {"tolerance_pct": 1e308},
+])  # fmt: skip
 def test_unusable_words_are_refused_before_anything_is_written(
     two_photos: Path, tmp_path: Path, in_process: Executor, what: dict[str, Any]
 ) -> None:

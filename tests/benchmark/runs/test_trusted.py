@@ -107,7 +107,10 @@ READERS = {
 
 
 @pytest.mark.parametrize("command", READERS)
-@pytest.mark.parametrize("path", ["../secret.webp", "decoded/../../secret.webp", "ABSOLUTE"])
+@pytest.mark.parametrize("path", [
+    "../secret.webp", "decoded/../../secret.webp", "ABSOLUTE", "decoded/deeper/x.webp", "decoded/x.foo",
+    "streams/x.webp",
+])  # fmt: skip
 def test_a_path_that_leads_out_is_refused_by_every_reader(
     command: str, path: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
