@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, field, fields, is_dataclass
 from types import NoneType, UnionType
@@ -10,6 +11,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 from isorate.errors import UsageError
 
 Option: TypeAlias = str | int | float | bool
+MOST_THREADS = 1024
+"""Of a codec's networks: more than any machine's cores."""
 T = TypeVar("T")
 
 
@@ -74,6 +77,30 @@ def read(codec: str, key: str, value: object, hint: Any) -> Any:
         return _as(value, hint)
     except ValueError:
         raise refusal(codec, key, value, _allowed(hint)) from None
+
+
+def check_range(codec: str, key: str, value: float, least: float, most: float) -> None:
+    """Raise unless a number lies in a range.
+
+    Raises
+    ------
+    UsageError
+        The message says the range.
+    """
+    if not least <= value <= most:
+        raise refusal(codec, key, value, f"{least:g} to {most:g}")
+
+
+def check_device(codec: str, device: str) -> None:
+    """Raise unless `device` is named as PyTorch names devices.
+
+    Raises
+    ------
+    UsageError
+        For another name. Whether the device is there is told where it is used.
+    """
+    if not re.fullmatch(r"(cpu|cuda|mps|xpu)(:\d{1,2})?", device):
+        raise refusal(codec, "device", device, "PyTorch's names: cpu, cuda, cuda:1, mps, xpu")
 
 
 def check_fields(codec: Any) -> None:

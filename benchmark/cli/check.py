@@ -57,7 +57,7 @@ def check(
     """
     from isorate.cli.config import settings
     from isorate.errors import UsageError
-    from isorate.files.atomic import write_bytes
+    from isorate.files.atomic import write_output
     from isorate.gate.accept import write_baseline
     from isorate.gate.baseline import Baseline, lines_of_rows
     from isorate.gate.check import check as hold
@@ -75,7 +75,7 @@ def check(
     )
     print(render(checked, "json" if json else format), end="")
     for path in save:
-        write_bytes(path, render(checked, form_of(path) or "table").encode())
+        write_output(path, render(checked, form_of(path) or "table").encode())
     if accept:
         write_baseline(opened, baseline, allow_programs=allow_programs)
         print(f"{baseline}: written anew from {run}", file=sys.stderr)

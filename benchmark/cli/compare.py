@@ -24,7 +24,7 @@ def compare(first: Path, second: Path, /, *, html: Path | None = None, json: boo
     json
         Print JSON for scripts.
     """
-    from isorate.files.atomic import write_bytes
+    from isorate.files.atomic import write_output
     from isorate.reports.compare_page import html as page
     from isorate.reports.compare_page import text, to_json
     from isorate.reports.compare_runs import compare_runs
@@ -32,5 +32,5 @@ def compare(first: Path, second: Path, /, *, html: Path | None = None, json: boo
 
     compared = compare_runs(Run.open(first), Run.open(second))
     if html is not None:
-        write_bytes(html, page(compared).encode())
+        write_output(html, page(compared).encode())
     print(to_json(compared) if json else text(compared), end="")

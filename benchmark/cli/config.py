@@ -179,7 +179,7 @@ def _crops(file: TomlFile) -> str:
 
 
 def _text(file: TomlFile, place: Place, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise file.error(place, f"{place[-1]} is {value!r}; a text in quotes is needed")
     return value
 

@@ -46,7 +46,7 @@ def decode(
 
     from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
-    from isorate.files.atomic import write_bytes
+    from isorate.files.atomic import write_output
     from isorate.pictures.files import save_picture
 
     file_format = LOSSLESS.get(out.suffix.lower())
@@ -61,7 +61,7 @@ def decode(
     except OSError as error:
         raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
     pixels = adapter.decode(data)
-    write_bytes(out, save_picture(pixels, file_format))
+    write_output(out, save_picture(pixels, file_format))
     height, width = pixels.shape[:2]
     if json:
         said = {"file": str(out), "width": width, "height": height, "bytes": len(data)}

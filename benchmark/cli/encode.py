@@ -59,7 +59,7 @@ def encode(
     from isorate.cli.config import use_codecs
     from isorate.codecs.registry import codec_for
     from isorate.datasets.images import load_image
-    from isorate.files.atomic import write_bytes
+    from isorate.files.atomic import write_output
 
     for name, value in (("--bpp", bpp), ("--tolerance", tolerance)):
         if value is not None and not 0 < value < math.inf:
@@ -87,7 +87,7 @@ def encode(
             limits = adapter.knob
             raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
         data, knobs = adapter.encode(pixels, value), (value,)
-    write_bytes(out, data)
+    write_output(out, data)
     rate = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
     if json:
         said = {"file": str(out), "bytes": len(data), "bpp": rate, "knobs": knobs, "backend": adapter.backend}

@@ -24,11 +24,11 @@ def init(file: Path = Path("isorate.toml"), /, *, force: bool = False) -> None:
     """
     from importlib.resources import files
 
-    from isorate.files.atomic import write_bytes
+    from isorate.files.atomic import write_output
 
     if file.exists() and not force:
         raise UsageError(f"{file}: is there already; give another name, or --force to write over it")
-    write_bytes(file, files("isorate.cli").joinpath("starting_config.toml").read_bytes())
+    write_output(file, files("isorate.cli").joinpath("starting_config.toml").read_bytes())
     print(
         f"{file}: written; next: isorate doctor, then isorate run"
         + ("" if file.name == "isorate.toml" else f" --config {file}")

@@ -1,5 +1,6 @@
 """Writing files whole or not at all."""
 
+import errno
 import json
 import os
 import tempfile
@@ -27,6 +28,8 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         When the folder is read-only, full or missing.
     """
     try:
+        if path.is_block_device() or path.is_char_device():
+            raise OSError(errno.ENOTSUP, "a device is not replaced by a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
         try:
@@ -44,6 +47,36 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise RunError(
             f"{path}: cannot be written: {error.strerror or error}; choose a folder with room and rights"
         ) from None
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write `data` to a file that the user names: whole or not at all, or into a device or a pipe.
+
+    ``/dev/null`` and ``/dev/stdout`` are no files to be replaced: the superuser's would be gone for everybody.
+
+    Raises
+    ------
+    RunError
+        When it cannot be written.
+    """
+    try:
+        replaceable = not path.exists() or path.is_dir() or (path.is_file() and not _is_handle(path))
+        if not replaceable:
+            with path.open("wb") as out:
+                out.write(data)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
+    if replaceable:
+        write_bytes(path, data)
+
+
+def _is_handle(path: Path) -> bool:
+    """Whether the path leads to an open file of a process, as ``/dev/stdout`` does."""
+    while path.is_symlink():
+        path = path.parent / path.readlink()
+        if path.is_relative_to("/proc"):
+            return True
+    return False
 
 
 def _umask() -> int:

@@ -95,9 +95,9 @@ def write_baseline(
         When the run is not finished, has failed cells, names programs that may not run, or the file cannot be written.
     """
     try:
-        before = Baseline.read(path)
+        before = Baseline.read(path) if path.is_file() else None
     except RunError:
-        before = None  # none there, or one of another version: there is nothing to keep
+        before = None  # one of another version: there is nothing to keep
     made = make_baseline(run, before)
     if probe and any(not row.slope_from for row in made.rows):
         with worker_pool(worker_count(workers)) as pool:

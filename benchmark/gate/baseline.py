@@ -14,7 +14,7 @@ from msgspec import Meta
 from isorate.codecs.base import Option
 from isorate.errors import RunError
 from isorate.files import typed_json
-from isorate.files.atomic import write_bytes
+from isorate.files.atomic import write_output
 from isorate.runs.row import Decibels, Key, Side, Similarity
 
 BASELINE_SCHEMA = 1
@@ -135,7 +135,7 @@ class Baseline:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_bytes(path, self.text().encode())
+        write_output(path, self.text().encode())
 
     @classmethod
     def read(cls, path: Path) -> "Baseline":

@@ -18,6 +18,7 @@ from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
 from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
+from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
 from isorate.matching.outcome import Files, Match, Policy
@@ -79,6 +80,12 @@ class LearnedCodec(TwoKnobCodec):
     threads: int = option(0, changes_bits=False)
     device: str = option("cpu", changes_bits=False)
     _last: list[Any] = field(default_factory=_Memo, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        check_range(self.name, "threads", self.threads, 0, MOST_THREADS)
+        check_device(self.name, self.device)
 
     @property
     def path(self) -> Path:

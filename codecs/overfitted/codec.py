@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from isorate.codecs.base import Codec, Knob
-from isorate.errors import CodecError, UsageError
+from isorate.codecs.options import MOST_THREADS, check_device, check_range
+from isorate.errors import CodecError
 from isorate.image import Image
 
 LOWEST_BPP, HIGHEST_BPP = 0.03, 4.0
@@ -58,8 +59,10 @@ class OverfittedCodec(Codec):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
-        if self.steps < 0:
-            raise UsageError(f"overfitted: steps={self.steps} is below 0")
+        check_range(self.name, "steps", self.steps, 0, 10**9)
+        check_range(self.name, "seed", self.seed, 0, 2**63)
+        check_range(self.name, "threads", self.threads, 0, MOST_THREADS)
+        check_device(self.name, self.device)
 
     @property
     def knob(self) -> Knob:

@@ -131,3 +131,12 @@ def test_a_class_in_neither_form_is_told() -> None:
 
     with pytest.raises(TypeError, match="Nothing: decorate it with @dataclass"):
         _ = Nothing().options
+
+
+@pytest.mark.parametrize("spec", [
+    "learned:threads=-1", "learned:threads=99999999999999999999", "learned:device=nope", "overfitted:threads=-1",
+    "overfitted:seed=-1", "overfitted:seed=99999999999999999999", "overfitted:steps=-1", "overfitted:device=x:y",
+])  # fmt: skip
+def test_numbers_and_devices_that_pytorch_would_fail_on_are_refused_before(spec: str) -> None:
+    with pytest.raises(UsageError, match="cannot be used; allowed: "):
+        CodecSpec.parse(spec).create()
