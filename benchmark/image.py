@@ -12,6 +12,18 @@ MAX_PIXELS = 2**28
 """The largest picture that is read, coded or decoded, whatever the format; its samples take 805 MB."""
 
 
+def array_problem(value: object) -> str:
+    """Return why `value`, which a decoder gave, is no image, or nothing.
+
+    Other kinds of arrays must not pass: files of their pixels would be written and measured as something else.
+    """
+    if not isinstance(value, np.ndarray):
+        return f"{type(value).__name__}: an array of shape (height, width, 3), uint8, is needed"
+    if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not value.size:
+        return f"an array of shape {value.shape}, {value.dtype}: (height, width, 3), uint8, is needed"
+    return ""
+
+
 def frozen(image: Image) -> Image:
     """Return a copy of `image` that nobody can write to: a codec must not change what it is compared with."""
     copy: Image = np.frombuffer(image.tobytes(), np.uint8).reshape(image.shape)

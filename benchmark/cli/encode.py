@@ -57,7 +57,7 @@ def encode(
 
     from isorate.api import match
     from isorate.cli.config import use_codecs
-    from isorate.codecs.registry import codec_for
+    from isorate.codecs.registry import at_work, codec_for
     from isorate.datasets.images import load_image
     from isorate.files.atomic import write_output
 
@@ -75,7 +75,8 @@ def encode(
     note = ""
     knobs: tuple[float, ...]
     if bpp is not None:
-        data, found = match(adapter, pixels, bpp, tolerance_pct=tolerance)
+        with at_work(adapter):
+            data, found = match(adapter, pixels, bpp, tolerance_pct=tolerance)
         knobs = found.best.knobs
         note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
         if found.passes is not None:
@@ -86,7 +87,8 @@ def encode(
         if value != knob:
             limits = adapter.knob
             raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
-        data, knobs = adapter.encode(pixels, value), (value,)
+        with at_work(adapter):
+            data, knobs = adapter.encode(pixels, value), (value,)
     write_output(out, data)
     rate = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
     if json:

@@ -19,7 +19,8 @@ from isorate.datasets.images import LoadedImage, pixels_sha256
 from isorate.engine.cache import Cache, Decoded, Measured
 from isorate.engine.encodes import Encodes
 from isorate.engine.points import rate_at
-from isorate.errors import IsorateError, MatchError, RunError
+from isorate.errors import CodecError, IsorateError, MatchError, RunError
+from isorate.image import array_problem
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.runs.folder import Run
@@ -169,6 +170,8 @@ def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
     start = time.perf_counter()
     pixels = codec.decode(data)
     decode_s = time.perf_counter() - start
+    if problem := array_problem(pixels):
+        raise CodecError(f"{codec.name}: decode returned {problem}")
     file, suffix = to_lossless(pixels)
     decoded = Decoded(file, suffix, pixels_sha256(pixels), decode_s)
     cache_.keep_decoded(key, decoded)

@@ -17,8 +17,8 @@ DIED = "the worker process died (out of memory, or a crash in a codec's library)
 def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[RowOutcome]]:
     """Run the cells; give what became of each one's rows as it ends.
 
-    A worker that dies takes its pool along. The cells in it at that moment, one more than workers, are run again, each
-    in a process of its own, and the others go on in a new pool; so the cell at fault costs itself alone.
+    A worker that dies takes its pool along. The cells in it at that moment, one more than workers, are run again one
+    after another in a process of their own, and the others go on in a new pool; so the cell at fault costs itself alone.
 
     Parameters
     ----------
@@ -44,11 +44,13 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     while waiting:
         with worker_pool(min(workers, len(waiting))) as pool:
             suspects = yield from _through(run, pool, waiting, workers + 1)
-        for cell in suspects:
+        while suspects:
             with worker_pool(1) as pool:
-                again = yield from _through(run, pool, deque([cell]), 1)
-            if again:
-                yield _fail(run, cell, DIED)
+                while suspects:
+                    cell = suspects.pop(0)
+                    if (yield from _through(run, pool, deque([cell]), 1)):
+                        yield _fail(run, cell, DIED)
+                        break
 
 
 def _through(
@@ -69,6 +71,8 @@ def _through(
                 inside[executor.submit(run_cell, cell)] = cell
             except BrokenExecutor:
                 lost.append(cell)
+            except Exception as error:  # one that is shut down, or whose queue does not take this cell
+                yield _fail(run, cell, f"the executor refused it: {_reason(error)}")
         for future in wait(inside, return_when=FIRST_COMPLETED).done:
             cell = inside.pop(future)
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from isorate.codecs.identity import identity
 from isorate.codecs.registry import CodecSpec
 from isorate.engine.workers import worker_count, worker_pool
-from isorate.errors import CodecError, RunError
+from isorate.errors import RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
 from isorate.gate.slopes import Slope, from_points, from_probe
 from isorate.runs.folder import Run
@@ -143,7 +143,7 @@ def _measure(task: _Task) -> Slope | None:
         if codec.backend != task.row.backend or (known and identity(codec) != task.entry.identity):
             return None  # another machine or other code made the run: this codec says nothing of its slope
         return from_probe(task.row, codec, Run.open(task.run_path).original(task.row.image))
-    except CodecError:
+    except (Exception, SystemExit):  # an adapter may fail in any way
         return None  # the stated default takes its place, and the check says so
 
 

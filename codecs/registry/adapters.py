@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 from isorate.codecs.base import Codec
 from isorate.codecs.command_line import CommandLine
-from isorate.errors import CodecUnavailableError, IsorateError, UsageError
+from isorate.errors import CodecError, CodecUnavailableError, IsorateError, UsageError
 
 ENTRY_POINT_GROUP = "isorate.codecs"
 
@@ -106,6 +106,26 @@ def others_code(name: str, what: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise CodecUnavailableError(f"codec {name}: {what}: {said}; mend or remove the package") from error
+
+
+@contextmanager
+def at_work(codec: Codec) -> Iterator[None]:
+    """Let a codec encode or decode: what another package's raises is the codec's error and no fault of isorate.
+
+    Raises
+    ------
+    CodecError
+        In place of whatever is not an :class:`~isorate.errors.IsorateError`.
+    """
+    try:
+        yield
+    except IsorateError:
+        raise
+    except (Exception, SystemExit) as error:
+        if type(codec).__module__.partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise CodecError(f"codec {codec.name}: fails: {said}; tell the author of its package") from error
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -5,13 +5,24 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
 from isorate import api
+from isorate.cli import main
+from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
+from isorate.engine.cache import Cache
+from isorate.engine.cell import decode
+from isorate.errors import CodecError
+from isorate.gate.accept import make_baseline
+from isorate.image import Image
 from isorate.runs.folder import Run
+from isorate.runs.lossless import pixels_of
 
 HEAD = "from isorate.codecs.jpeg import Jpeg\nfrom isorate.codecs.base import Codec as Base\n"
 BROKEN = {
@@ -92,3 +103,68 @@ def test_an_encoder_that_exits_fails_its_own_rows(
                   executor=in_process, use_cache=False)  # fmt: skip
     assert [row.ok for row in run.rows()] == [True, False, True, False]
     assert "unexpected SystemExit: 3" in run.rows()[1].status
+
+
+@dataclass(frozen=True)
+class Another(Jpeg2000):
+    """A codec of another package that fails at work, or returns what is no image."""
+
+    name = "another"
+    gives: object = field(default=None, compare=False)
+
+    def encode(self, image: Image, knob: float) -> bytes:
+        if isinstance(self.gives, BaseException):
+            raise self.gives
+        return super().encode(image, knob)
+
+    def decode(self, data: bytes) -> Image:
+        if isinstance(self.gives, BaseException):
+            raise self.gives
+        return cast(Image, self.gives)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("oh"), SystemExit(1), SystemExit(0)])
+def test_a_plug_in_that_fails_at_work_is_one_line_of_its_own(
+    error: BaseException, two_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("isorate.codecs.registry.codec_for", lambda *_: Another(gives=error))
+    picture, out = str(two_photos / "coffee.png"), str(tmp_path / "out.png")
+    for words in (["encode", picture, out, "--bpp", "1"], ["encode", picture, out, "--knob", "9"],
+                  ["decode", picture, out]):  # fmt: skip
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert (
+            said == f"isorate: codec another: fails: {type(error).__name__}: {error}; tell the author of its package\n"
+        )
+
+
+@pytest.mark.parametrize("gives", [
+    None, b"pixels", np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.float32),
+    np.zeros((8, 8, 3), bool), np.zeros((0, 8, 3), np.uint8), np.zeros((8, 8, 3), np.int8),
+])  # fmt: skip
+def test_what_is_no_picture_is_never_measured(
+    gives: object, two_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with pytest.raises(CodecError, match=r"another: decode returned .*uint8, is needed"):
+        decode(Another(gives=gives), b"", Cache(None))
+    monkeypatch.setattr("isorate.codecs.registry.codec_for", lambda *_: Another(gives=gives))
+    assert main(["decode", str(two_photos / "coffee.png"), str(tmp_path / "out.png")]) == 2
+    assert "another: decode returned" in capsys.readouterr().err
+
+
+def test_a_view_of_other_memory_is_a_picture(astronaut: Image) -> None:
+    turned = astronaut[::-1, ::-2]
+    assert np.array_equal(pixels_of(decode(Another(gives=turned), b"", Cache(None)).file), turned)
+
+
+def test_a_slope_that_cannot_be_probed_costs_no_baseline(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit(1)
+
+    run = api.run(two_photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=in_process)
+    monkeypatch.setattr(Jpeg, "encode", leave)
+    assert [row.slope_from for row in make_baseline(run, executor=in_process).rows] == ["", ""]

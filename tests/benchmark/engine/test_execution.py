@@ -156,3 +156,18 @@ def test_a_cancelled_cell_is_a_failed_row(tmp_path: Path, astronaut: Image) -> N
     photos = small_photos(tmp_path / "photos", astronaut, 1)
     run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=Cancelling())
     assert [row.status for row in run.rows()] == ["failed: unexpected CancelledError: "]
+
+
+def test_an_executor_that_refuses_cells_fails_these(tmp_path: Path, astronaut: Image) -> None:
+    class Refusing(Executor):
+        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            if args[0].source.name != "001":
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            future: Future[T] = Future()
+            future.set_result(fn(*args, **kwargs))
+            return future
+
+    photos = small_photos(tmp_path / "photos", astronaut, 3)
+    run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=Refusing())
+    assert [row.ok for row in run.rows()] == [False, True, False]
+    assert run.rows()[0].status.startswith("failed: the executor refused it: unexpected RuntimeError: cannot schedule")
