@@ -10,7 +10,6 @@ from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Cod
 from isorate.codecs.overfitted.bitstream.starts import Params
 from isorate.codecs.overfitted.bitstream.symbols import LIMIT
 from isorate.codecs.overfitted.fitting.state import State
-from isorate.codecs.overfitted.model import decoder
 
 COARSEST = 3
 PATIENCE = 2
@@ -25,7 +24,7 @@ def quantize(state: State, lmbda: float, first: Params) -> tuple[Levels, tuple[C
     The kinds are decided one after the other, the others as they stand: first those of the picture, then those of the
     context model.
     """
-    rounded = decoder.split(state.rounded(), state.grids)
+    rounded = state.rounded()
     values: Params = {name: value.cpu().double().numpy() for name, value in state.matrices().items()}
     for name in values:
         if name.partition(".")[0] in ("arm", "features"):
@@ -57,12 +56,11 @@ def quantize(state: State, lmbda: float, first: Params) -> tuple[Levels, tuple[C
     return {name: levels[name] for name in values}, tuple(codings[kind] for kind in KINDS)
 
 
-def _cost(state: State, latents: list[Tensor], values: Params, kind: Kind, lmbda: float) -> float:
+def _cost(state: State, latents: Tensor, values: Params, kind: Kind, lmbda: float) -> float:
     """Return what of D + λR depends on `kind`."""
     params = {name: _tensor(value, state.image.device) for name, value in values.items()}
     if kind.finest == UNIT_BITS:
-        bits = torch.stack(decoder.bits_by_grid(latents, state.grids, params)).sum()
-        return lmbda * float(bits) / state.num_pixels
+        return lmbda * float(state.decoder.bits(latents, params).sum()) / state.num_pixels
     return state.error(latents, params)
 
 

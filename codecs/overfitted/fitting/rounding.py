@@ -6,9 +6,13 @@ y ↦ s(s(y) + u): s is the soft rounding of temperature T, u Gaussian noise.
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from isorate.codecs.overfitted.kernels.rounding import soft_round as kernel
+from isorate.codecs.overfitted.kernels.workers import spread
 
 
 def soft_round(y: Tensor, noise: Tensor, temperature: float) -> Tensor:
@@ -20,15 +24,29 @@ def soft_round(y: Tensor, noise: Tensor, temperature: float) -> Tensor:
 class _SoftRound(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, noise: Tensor, temperature: float) -> Tensor:
-        first, slope = _soft_round(y, temperature)
-        second, outer = _soft_round(first.add_(noise), temperature)
-        ctx.save_for_backward(slope.mul_(outer))
-        return second
+        found, slope = (_on_cpu if y.device.type == "cpu" else twice)(y, noise, temperature)
+        ctx.save_for_backward(slope)
+        return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
         return grad * ctx.saved_tensors[0], None, None
+
+
+def _on_cpu(y: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    found, slope = torch.empty_like(y), torch.empty_like(y)
+    values = (y.detach().numpy(), noise.numpy(), found.numpy(), slope.numpy())
+    inverse, size = np.float32(1 / temperature), np.float32(1 / (2 * math.tanh(1 / (2 * temperature))))
+    spread(lambda first, end: kernel(*(part[first:end] for part in values), inverse, size), y.numel())
+    return found, slope
+
+
+def twice(y: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Return s(s(y) + noise) and its slope, by PyTorch."""
+    first, slope = _soft_round(y, temperature)
+    second, outer = _soft_round(first.add_(noise), temperature)
+    return second, slope.mul_(outer)
 
 
 def _soft_round(y: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from isorate.codecs.overfitted.bitstream.starts import Params
+from isorate.codecs.overfitted.decoders import decoder_for
 from isorate.codecs.overfitted.model import decoder
 from isorate.codecs.overfitted.model.structure import Grid, grids
 
@@ -42,6 +43,8 @@ class State:
     ----------
     grids
         In the order of coding.
+    decoder
+        What computes bits and pictures on the picture's device.
     latents
         Flat, one a grid, in units of a whole number.
     params
@@ -51,6 +54,7 @@ class State:
     def __init__(self, image: Tensor, generator: torch.Generator) -> None:
         self.image = image
         self.grids: tuple[Grid, ...] = grids(image.shape[1], image.shape[2])
+        self.decoder = decoder_for(self.grids, image.device)
         self.latents = [torch.zeros(g.height * g.width, device=image.device, requires_grad=True) for g in self.grids]
         start = decoder.starting_parameters(image, generator)
         self.params = {name: _as_kernel(value).requires_grad_() for name, value in start.items()}
@@ -66,9 +70,8 @@ class State:
 
     def cost(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean squared error and the bits of (soft-)rounded `flat` latents, scalars."""
-        latents, params = decoder.split(flat, self.grids), self.matrices()
-        bits = torch.stack(decoder.bits_by_grid(latents, self.grids, params)).sum()
-        return (decoder.picture(latents, self.grids, params) - self.image).square().mean(), bits
+        params = self.matrices()
+        return self.decoder.error(flat, params, self.image), self.decoder.bits(flat, params).sum()
 
     @torch.no_grad()
     def rounded(self) -> Tensor:
@@ -78,15 +81,13 @@ class State:
     @torch.no_grad()
     def measure(self) -> Measured:
         """Return what the rounded latents cost under the nets as they are."""
-        latents = decoder.split(self.rounded(), self.grids)
-        params = self.matrices()
-        bits = torch.stack(decoder.bits_by_grid(latents, self.grids, params)).sum()
-        return Measured(self.error(latents, params), float(bits))
+        latents, params = self.rounded(), self.matrices()
+        return Measured(self.error(latents, params), float(self.decoder.bits(latents, params).sum()))
 
     @torch.no_grad()
-    def error(self, latents: list[Tensor], params: dict[str, Tensor]) -> float:
+    def error(self, flat: Tensor, params: dict[str, Tensor]) -> float:
         """Return the mean squared error of the 8-bit picture."""
-        picture = decoder.picture(latents, self.grids, params).clamp_(0, 1).mul_(255).round_().div_(255)
+        picture = self.decoder.picture(flat, params).clamp_(0, 1).mul_(255).round_().div_(255)
         return float((picture - self.image).square().mean())
 
     def save(self, path: Path) -> None:

@@ -37,6 +37,31 @@ def split(latents: Tensor, grids: tuple[Grid, ...]) -> list[Tensor]:
     return [part.view(grid.height, grid.width) for part, grid in zip(parts, grids, strict=True)]
 
 
+class TorchDecoder:
+    """The decoder of pictures of one size in PyTorch: what GPUs run, and what the kernels are held against.
+
+    Parameters
+    ----------
+    grids
+        The picture's grids.
+    """
+
+    def __init__(self, grids: tuple[Grid, ...]) -> None:
+        self.grids = grids
+
+    def bits(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """Return the bits of each grid, (grids,), of `flat` latents."""
+        return torch.stack(bits_by_grid(split(flat, self.grids), self.grids, params))
+
+    def picture(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """Return the decoded colours, (3, H, W), about 0..1."""
+        return picture(split(flat, self.grids), self.grids, params)
+
+    def error(self, flat: Tensor, params: dict[str, Tensor], image: Tensor) -> Tensor:
+        """Return the mean squared error against `image`, (3, H, W), a scalar."""
+        return (self.picture(flat, params) - image).square().mean()
+
+
 def bits_by_grid(latents: list[Tensor], grids: tuple[Grid, ...], params: dict[str, Tensor]) -> list[Tensor]:
     """Return the bits of each grid, scalars."""
     arm = context_model.arm_matrices(params)

@@ -17,7 +17,7 @@ from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.rounding import soft_round
 from isorate.codecs.overfitted.fitting.settings import Settings
-from isorate.codecs.overfitted.model import decoder, synthesis, upsampling
+from isorate.codecs.overfitted.model import decoder
 from isorate.codecs.overfitted.model.structure import parameters
 from isorate.codecs.overfitted.picture import picture_of
 
@@ -52,20 +52,16 @@ def main(arguments: list[str] | None = None) -> int:
     params = {name: value.detach().requires_grad_() for name, value in state.matrices().items()}
 
     def bits() -> None:
-        parts = decoder.split(given_latents, state.grids)
-        torch.stack(decoder.bits_by_grid(parts, state.grids, params)).sum().backward()  # type: ignore[no-untyped-call]
+        state.decoder.bits(given_latents, params).sum().backward()  # type: ignore[no-untyped-call]
 
-    def stack() -> torch.Tensor:
-        parts = zip(decoder.split(given_latents, state.grids), state.grids, strict=True)
-        return upsampling.stack({grid.level: y for y, grid in parts if not grid.hyper}, params)
+    def error() -> None:
+        state.decoder.error(given_latents, params, state.image).backward()  # type: ignore[no-untyped-call]
 
-    stacked = stack().detach().requires_grad_()
     work: dict[str, Callable[[], object]] = {
         "a step": lambda: fit.descend_once(0.5, 1.0, fit),
         "  rounding": lambda: soft_round(given_latents, latents * 0.2, 0.3).sum().backward(),  # type: ignore[no-untyped-call]
         "  context model": bits,
-        "  upsampling": lambda: stack().sum().backward(),  # type: ignore[no-untyped-call]
-        "  synthesis": lambda: synthesis.picture(stacked, params).sum().backward(),  # type: ignore[no-untyped-call]
+        "  picture": error,
         "  nets' optimizers": fit.step_nets,
     }
     for name, function in work.items():

@@ -1,0 +1,34 @@
+"""The implementations of the decoder: kernels on a CPU, PyTorch elsewhere."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from isorate.codecs.overfitted.model.decoder import TorchDecoder
+from isorate.codecs.overfitted.model.structure import Grid
+
+
+class Decoder(Protocol):
+    """The decoder of pictures of one size. Latents are flat, grid after grid; gradients pass to them and to the nets."""
+
+    def bits(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """Return the bits of each grid, (grids,)."""
+        ...
+
+    def picture(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
+        """Return the decoded colours, (3, H, W), about 0..1."""
+        ...
+
+    def error(self, flat: Tensor, params: dict[str, Tensor], image: Tensor) -> Tensor:
+        """Return the mean squared error against `image`, (3, H, W), a scalar."""
+        ...
+
+
+def decoder_for(grids: tuple[Grid, ...], device: torch.device) -> Decoder:
+    """Return the decoder that `device` runs."""
+    if device.type == "cpu":
+        from isorate.codecs.overfitted.kernels.decoder import KernelDecoder
+
+        return KernelDecoder(grids)
+    return TorchDecoder(grids)

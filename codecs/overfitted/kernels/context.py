@@ -1,0 +1,183 @@
+"""The context model on a grid: its bits, and their gradients along with them.
+
+The grid is flat, with LEFT zeros before each row and ABOVE rows of zeros above, so that a neighbour is a constant
+distance away and tiles run across rows. Rows are cut into chunks that several threads can take; sums are kept for each chunk, so that the
+result does not depend on their number.
+"""
+
+import numpy as np
+
+from isorate.codecs.overfitted.kernels.compiled import LANES, TILE, compiled, inlined
+from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
+from isorate.codecs.overfitted.kernels.numerics import HALF, LN2, ONE, exp, log
+from isorate.codecs.overfitted.model.context_model import (
+    ABOVE,
+    LEFT,
+    LOG_SCALE_LIMIT,
+    LOG_SCALE_SHIFT,
+    ROWS,
+    SMALLEST_MASS,
+)
+from isorate.codecs.overfitted.model.structure import CONTEXT, FEATURES, NEIGHBOURS
+
+SEEN = len(NEIGHBOURS)
+X, H1, H0, G0, OUT, G1, MASK = 0, 16, 32, 48, 64, 66, 82
+TILE_ROWS = 83
+"""Rows of a tile: context, the hidden layers, gradients; g of the context takes the place of H1."""
+first = relu_layer(ROWS, ROWS, X, H0)
+second = relu_layer(ROWS, ROWS, H0, H1)
+last = layer(2, 2 * ROWS, X, OUT)
+back_last = masked_layer(ROWS, 2, OUT, G1, H1)
+back_second = masked_layer(ROWS, ROWS, G1, G0, H0)
+back_first = layer(ROWS, ROWS + 2, G0, H1)
+OF_FIRST, OF_SECOND, OF_LAST = 0, ROWS * ROWS, 2 * ROWS * ROWS
+SUMS = 2 * ROWS * ROWS + 4 * ROWS
+outer_first = outer(ROWS, ROWS, G0, X, OF_FIRST)
+outer_second = outer(ROWS, ROWS, G1, H0, OF_SECOND)
+outer_last = outer(2, 2 * ROWS, OUT, X, OF_LAST)
+SHIFT, LIMIT, SMALLEST = np.float32(LOG_SCALE_SHIFT), np.float32(LOG_SCALE_LIMIT), np.float32(SMALLEST_MASS)
+
+
+@inlined
+def laplace(rows, grid, start, g_x):
+    """Put the gradients in the place of mean and log-scale, add x's to `g_x`, and return the bits."""
+    total = ZERO
+    for p in range(TILE):
+        inner = rows[MASK * TILE + p]
+        distance = grid[start + p] - rows[OUT * TILE + p]
+        log_scale = rows[(OUT + 1) * TILE + p] - SHIFT
+        inverse = exp(-min(max(log_scale, -LIMIT), LIMIT))
+        size = abs(distance)
+        far = (size + HALF) * inverse
+        edge = (size - HALF) * inverse
+        near = abs(edge)
+        e_far, e_near = exp(-far), exp(-near)
+        signed = -e_near if edge < ZERO else e_near
+        mass = HALF * (signed - e_far) + (ONE if edge < ZERO else ZERO)
+        held = mass > SMALLEST
+        mass = max(mass, SMALLEST)
+        total += log(mass) * inner
+        common = -HALF / LN2 * inner / mass if held else ZERO
+        slope = (e_far - e_near) * inverse * common
+        slope = slope if distance > ZERO else -slope
+        g_x[p] = slope
+        rows[OUT * TILE + p] = -slope
+        within = abs(log_scale) < LIMIT
+        rows[(OUT + 1) * TILE + p] = (near * signed - far * e_far) * common if within else ZERO
+    return -total / LN2
+
+
+@inlined
+def gather(rows, grid, start, offsets, mask, place, valid):
+    for i in range(offsets.size):
+        o = start + offsets[i]
+        for p in range(TILE):
+            rows[(X + i) * TILE + p] = grid[o + p]
+    for p in range(TILE):
+        rows[MASK * TILE + p] = mask[place + p] if p < valid else ZERO
+
+
+@inlined
+def scatter(rows, local, g_x, place, offsets):
+    for p in range(TILE):
+        local[place + p] += g_x[p]
+    for i in range(offsets.size):
+        o = place + offsets[i]
+        for p in range(TILE):
+            local[o + p] += rows[(H1 + i) * TILE + p]
+
+
+@inlined
+def load_features(rows, fine, place, length):
+    for f in range(fine.size // length):
+        for p in range(TILE):
+            rows[(X + SEEN + f) * TILE + p] = fine[f * length + place + p]
+
+
+@inlined
+def store_features(rows, fine, place, length):
+    for f in range(fine.size // length):
+        for p in range(TILE):
+            fine[f * length + place + p] = rows[(H1 + SEEN + f) * TILE + p]
+
+
+@inlined
+def expand(coarse, fine, length, top, count, height, width):
+    cw, ch = (width + 1) // 2, (height + 1) // 2
+    for f in range(fine.size // length):
+        for r in range(count):
+            at = f * length + r * (width + LEFT) + LEFT
+            c = (f * ch + (top + r) // 2) * cw
+            for q in range(width // 2):
+                v = coarse[c + q]
+                fine[at + 2 * q] = v
+                fine[at + 2 * q + 1] = v
+            if width % 2:
+                fine[at + width - 1] = coarse[c + cw - 1]
+
+
+@inlined
+def reduce(fine, g_coarse, length, top, count, height, width):
+    cw, ch = (width + 1) // 2, (height + 1) // 2
+    pitch = width + LEFT
+    for f in range(fine.size // length):
+        for r in range(0, count, 2):
+            c = (f * ch + (top + r) // 2) * cw
+            a = f * length + r * pitch + LEFT
+            b = a + pitch if r + 1 < count else a
+            share = ONE if r + 1 < count else HALF
+            for q in range(width // 2):
+                g_coarse[c + q] = (fine[a + 2 * q] + fine[a + 2 * q + 1] + fine[b + 2 * q] + fine[b + 2 * q + 1]) * share
+            if width % 2:
+                g_coarse[c + cw - 1] = (fine[a + width - 1] + fine[b + width - 1]) * share
+
+
+@compiled
+def arm(grid, width, height, coarse, offsets, w, chunk_rows, first_chunk, last_chunk, taken, halo, g_coarse, sums, bits, learn):
+    w0, w1, w2 = w[:256], w[256:512], w[512:576]
+    b2, b1, b0 = w[576:608], w[608:864], w[864:1152]
+    pitch = width + LEFT
+    length = chunk_rows * pitch + TILE
+    rows = np.zeros(TILE_ROWS * TILE, np.float32)
+    g_x = np.empty(TILE, np.float32)
+    local = np.empty(length + ABOVE * pitch, np.float32)
+    mask = np.zeros(length, np.float32)
+    for r in range(chunk_rows):
+        mask[r * pitch + LEFT : (r + 1) * pitch] = ONE
+    fine = np.zeros(FEATURES * length if coarse.size > 0 else 0, np.float32)
+    rows[(X + CONTEXT) * TILE : (X + CONTEXT + 1) * TILE] = ONE
+    for chunk in range(first_chunk, last_chunk):
+        top = chunk * chunk_rows
+        count = min(chunk_rows, height - top)
+        n = count * pitch
+        start = (top + ABOVE) * pitch
+        local[:] = ZERO
+        expand(coarse, fine, length, top, count, height, width)
+        acc = sums[chunk]
+        total = 0.0
+        for t in range(0, n, TILE):
+            gather(rows, grid, start + t, offsets, mask, t, n - t)
+            load_features(rows, fine, t, length)
+            first(w0, rows)
+            second(w1, rows)
+            last(w2, rows)
+            total += laplace(rows, grid, start + t, g_x)
+            if learn:
+                back_last(b2, rows)
+                outer_last(rows, acc)
+                back_second(b1, rows)
+                outer_second(rows, acc)
+                outer_first(rows, acc)
+                back_first(b0, rows)
+                scatter(rows, local, g_x, ABOVE * pitch + t, offsets)
+                store_features(rows, fine, t, length)
+        bits[chunk] = total
+        if learn:
+            for r in range(count):
+                at = (ABOVE + r) * pitch + LEFT
+                for q in range(width):
+                    taken[(top + r) * width + q] = local[at + q]
+            for r in range(ABOVE):
+                for q in range(width):
+                    halo[(chunk * ABOVE + r) * width + q] = local[r * pitch + LEFT + q]
+            reduce(fine, g_coarse, length, top, count, height, width)

@@ -1,0 +1,218 @@
+"""The synthesis: 1×1 layers, and 3×3 layers as windows of shifted slices.
+
+Everything lies in planes: rows of the picture with two more numbers each, so that a position's neighbours are constant distances away and
+tiles run across rows; what stands between the rows is the repeated edge, or zeros for gradients. A plane begins and ends with room for what the windows of the
+first and last position reach.
+"""
+
+import numpy as np
+
+from isorate.codecs.overfitted.kernels.compiled import TILE, compiled, inlined
+from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
+from isorate.codecs.overfitted.kernels.numerics import ONE
+from isorate.codecs.overfitted.model.structure import HIDDEN, LEVELS
+from isorate.codecs.overfitted.model.synthesis import COLOURS, TAPS
+
+S, HID, ONES, LEAVE, LINEAR, G_LEAVE, G_LINEAR, G_HID, G_S = 0, 8, 24, 26, 30, 34, 38, 42, 58
+POINT_ROWS = 66
+enter = relu_layer(HIDDEN, LEVELS + 1, S, HID)
+leave = layer(4, HIDDEN + 2, HID, LEAVE)
+linear = layer(4, LEVELS + 1, S, LINEAR)
+back_leave = masked_layer(HIDDEN, 4, G_LEAVE, G_HID, HID)
+back_first = layer(LEVELS + 1, 4 + HIDDEN, G_LINEAR, G_S)
+OF_LEAVE, OF_FIRST = 0, 4 * (HIDDEN + 2)
+POINT_SUMS = 4 * (HIDDEN + 2) + (4 + HIDDEN) * (LEVELS + 1)
+outer_leave = outer(4, HIDDEN + 2, G_LEAVE, HID, OF_LEAVE)
+outer_first = outer(4 + HIDDEN, LEVELS + 1, G_LINEAR, S, OF_FIRST)
+
+WINDOW, FOUND, G = 0, 28, 32
+WINDOWS = COLOURS * TAPS
+CONV_ROWS = 36
+convolve = layer(4, WINDOWS + 1, WINDOW, FOUND)
+CONV_SUMS = 4 * (WINDOWS + 1)
+outer_windows = outer(4, WINDOWS + 1, G, WINDOW, 0)
+
+
+@inlined
+def load(rows, row, planes, plane, place, count):
+    for c in range(count):
+        for p in range(TILE):
+            rows[(row + c) * TILE + p] = planes[c * plane + place + p]
+
+
+@inlined
+def store(rows, row, planes, plane, place, count):
+    for c in range(count):
+        for p in range(TILE):
+            planes[c * plane + place + p] = rows[(row + c) * TILE + p]
+
+
+@compiled
+def pointwise(stack, x, straight, plane, base, first_tile, last_tile, w):
+    """Put leave(relu(enter(stack))) into `x` and linear(stack) into `straight`."""
+    rows = np.zeros(POINT_ROWS * TILE, np.float32)
+    rows[(S + LEVELS) * TILE : (S + LEVELS + 1) * TILE] = ONE
+    rows[ONES * TILE : (ONES + 1) * TILE] = ONE
+    w_enter, w_linear, w_leave = w[:128], w[128:160], w[160:232]
+    for tile in range(first_tile, last_tile):
+        at = base + tile * TILE
+        load(rows, S, stack, plane, at, LEVELS)
+        enter(w_enter, rows)
+        leave(w_leave, rows)
+        linear(w_linear, rows)
+        store(rows, LEAVE, x, plane, at, COLOURS)
+        store(rows, LINEAR, straight, plane, at, COLOURS)
+
+
+@compiled
+def pointwise_gradients(stack, g_x, g_straight, g_stack, plane, base, tiles, chunk, first_chunk, last_chunk, w, sums):
+    rows = np.zeros(POINT_ROWS * TILE, np.float32)
+    rows[(S + LEVELS) * TILE : (S + LEVELS + 1) * TILE] = ONE
+    rows[ONES * TILE : (ONES + 1) * TILE] = ONE
+    w_enter, b_leave, b_first = w[:128], w[232:296], w[296:456]
+    for k in range(first_chunk, last_chunk):
+        acc = sums[k]
+        for tile in range(k * chunk, min((k + 1) * chunk, tiles)):
+            at = base + tile * TILE
+            load(rows, S, stack, plane, at, LEVELS)
+            load(rows, G_LEAVE, g_x, plane, at, COLOURS)
+            load(rows, G_LINEAR, g_straight, plane, at, COLOURS)
+            enter(w_enter, rows)
+            back_leave(b_leave, rows)
+            outer_leave(rows, acc)
+            outer_first(rows, acc)
+            back_first(b_first, rows)
+            store(rows, G_S, g_stack, plane, at, LEVELS)
+
+
+@inlined
+def windows(rows, x, at, offsets):
+    for i in range(offsets.size):
+        o = at + offsets[i]
+        for p in range(TILE):
+            rows[(WINDOW + i) * TILE + p] = x[o + p]
+
+
+@compiled
+def edges(x, plane, base, height, width):
+    """Repeat the edges of planes around them."""
+    pitch = width + 2
+    for c in range(COLOURS):
+        b = c * plane + base
+        for r in range(height):
+            x[b + r * pitch - 1] = x[b + r * pitch]
+            x[b + r * pitch + width] = x[b + r * pitch + width - 1]
+        for q in range(-1, width + 1):
+            x[b - pitch + q] = x[b + q]
+            x[b + height * pitch + q] = x[b + (height - 1) * pitch + q]
+
+
+@compiled
+def residual(x, out, plane, base, offsets, first_tile, last_tile, w):
+    """Put relu(x + conv(x)) into `out`."""
+    rows = np.zeros(CONV_ROWS * TILE, np.float32)
+    rows[(WINDOW + WINDOWS) * TILE : (WINDOW + WINDOWS + 1) * TILE] = ONE
+    for tile in range(first_tile, last_tile):
+        at = base + tile * TILE
+        windows(rows, x, at, offsets)
+        convolve(w, rows)
+        for c in range(COLOURS):
+            for p in range(TILE):
+                out[c * plane + at + p] = max(rows[(FOUND + c) * TILE + p] + x[c * plane + at + p], ZERO)
+
+
+@compiled
+def picture(x, straight, out, plane, base, offsets, first_tile, last_tile, w):
+    """Put x + conv(x) + straight into `out`."""
+    rows = np.zeros(CONV_ROWS * TILE, np.float32)
+    rows[(WINDOW + WINDOWS) * TILE : (WINDOW + WINDOWS + 1) * TILE] = ONE
+    for tile in range(first_tile, last_tile):
+        at = base + tile * TILE
+        windows(rows, x, at, offsets)
+        convolve(w, rows)
+        for c in range(COLOURS):
+            for p in range(TILE):
+                o = c * plane + at + p
+                out[o] = rows[(FOUND + c) * TILE + p] + x[o] + straight[o]
+
+
+@compiled
+def squares(out, image, plane, base, height, width, first_row, last_row, scale):
+    """Turn `out` into scale · (out - image) and return the sum of squares before scaling; `image` is (3, H, W)."""
+    pitch = width + 2
+    total = 0.0
+    for c in range(COLOURS):
+        for r in range(first_row, last_row):
+            at = c * plane + base + r * pitch
+            there = (c * height + r) * width
+            here = ZERO
+            for q in range(width):
+                d = out[at + q] - image[there + q]
+                here += d * d
+                out[at + q] = d * scale
+            total += here
+    return total
+
+
+@compiled
+def clear(g, plane, base, height, width):
+    """Put zeros around the rows of planes."""
+    pitch = width + 2
+    for c in range(COLOURS):
+        b = c * plane
+        g[b : b + base] = ZERO
+        for r in range(height):
+            at = b + base + r * pitch + width
+            g[at] = ZERO
+            g[at + 1] = ZERO
+        g[b + base + height * pitch : b + plane] = ZERO
+
+
+@compiled
+def kernel_gradients(x, g, plane, base, offsets, tiles, chunk, first_chunk, last_chunk, sums):
+    """Add the gradients of a 3×3 layer's kernel and bias to `sums`."""
+    rows = np.zeros(CONV_ROWS * TILE, np.float32)
+    rows[(WINDOW + WINDOWS) * TILE : (WINDOW + WINDOWS + 1) * TILE] = ONE
+    for k in range(first_chunk, last_chunk):
+        acc = sums[k]
+        for tile in range(k * chunk, min((k + 1) * chunk, tiles)):
+            at = base + tile * TILE
+            windows(rows, x, at, offsets)
+            load(rows, G, g, plane, at, COLOURS)
+            outer_windows(rows, acc)
+
+
+@compiled
+def mirrored(g, out, plane, start, offsets, first_tile, last_tile, w):
+    """Put the convolution of `g` with the mirrored kernel into `out`, which begins at `start`."""
+    rows = np.zeros(CONV_ROWS * TILE, np.float32)
+    for tile in range(first_tile, last_tile):
+        at = start + tile * TILE
+        windows(rows, g, at, offsets)
+        convolve(w, rows)
+        store(rows, FOUND, out, plane, at, COLOURS)
+
+
+@compiled
+def fold(whole, g, x, plane, base, height, width, first_row, last_row, relu):
+    """Add the gradients of repeated edges to those of the edges, and g; with `relu`, only where x > 0."""
+    pitch = width + 2
+    for c in range(COLOURS):
+        b = c * plane + base
+        for r in range(first_row, last_row):
+            at = b + r * pitch
+            if r == 0:
+                for q in range(-1, width + 1):
+                    whole[at + q] += whole[at - pitch + q]
+            if r == height - 1:
+                for q in range(-1, width + 1):
+                    whole[at + q] += whole[at + pitch + q]
+            whole[at] += whole[at - 1]
+            whole[at + width - 1] += whole[at + width]
+            if relu:
+                for q in range(width):
+                    v = whole[at + q] + g[at + q]
+                    whole[at + q] = v if x[at + q] > ZERO else ZERO
+            else:
+                for q in range(width):
+                    whole[at + q] += g[at + q]

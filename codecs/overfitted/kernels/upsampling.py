@@ -1,0 +1,194 @@
+"""Upsampling by rows: ×2 with a symmetric kernel of 8, and the symmetric kernel of 7 for the grid that joins.
+
+Channels lie in planes; `at` is where the first begins, `plane` and `pitch` the distances of channels and rows.
+"""
+
+import numpy as np
+
+from isorate.codecs.overfitted.kernels.compiled import compiled, inlined
+from isorate.codecs.overfitted.kernels.layers import ZERO
+
+
+@inlined
+def two_lines(x, a0, a1, a2, a3, a4, n, k, lines):
+    """Put the two rows between five rows of `x` into `lines`, their ends repeated."""
+    k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
+    m = n + 4
+    for q in range(n):
+        u, v, w = x[a1 + q], x[a2 + q], x[a3 + q]
+        lines[2 + q] = k0 * x[a0 + q] + k1 * u + k2 * v + k3 * w
+        lines[m + 2 + q] = k3 * u + k2 * v + k1 * w + k0 * x[a4 + q]
+    for b in (0, m):
+        lines[b] = lines[b + 2]
+        lines[b + 1] = lines[b + 2]
+        lines[b + m - 2] = lines[b + m - 3]
+        lines[b + m - 1] = lines[b + m - 3]
+
+
+@compiled
+def double(x, at, plane, pitch, h, w, out, out_at, out_plane, out_pitch, height, width, k, first, last):
+    k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
+    lines = np.empty(2 * (w + 4), np.float32)
+    for c in range(first, last):
+        b = at + c * plane
+        for r in range(h):
+            a0, a1, a2 = b + max(r - 2, 0) * pitch, b + max(r - 1, 0) * pitch, b + r * pitch
+            a3, a4 = b + min(r + 1, h - 1) * pitch, b + min(r + 2, h - 1) * pitch
+            two_lines(x, a0, a1, a2, a3, a4, w, k, lines)
+            for phase in range(min(2, height - 2 * r)):
+                o = out_at + c * out_plane + (2 * r + phase) * out_pitch
+                v = lines[phase * (w + 4) : (phase + 1) * (w + 4)]
+                for q in range(width // 2):
+                    m1, m2, m3 = v[q + 1], v[q + 2], v[q + 3]
+                    out[o + 2 * q] = k0 * v[q] + k1 * m1 + k2 * m2 + k3 * m3
+                    out[o + 2 * q + 1] = k3 * m1 + k2 * m2 + k1 * m3 + k0 * v[q + 4]
+                if width % 2:
+                    q = width // 2
+                    out[o + 2 * q] = k0 * v[q] + k1 * v[q + 1] + k2 * v[q + 2] + k3 * v[q + 3]
+
+
+@inlined
+def add_row(g_x, x, a, g, n, weight):
+    dot = ZERO
+    for q in range(n):
+        g_x[a + q] += weight * g[q]
+        dot += g[q] * x[a + q]
+    return dot
+
+
+@compiled
+def double_gradients(x, g_x, at, plane, pitch, h, w, g, g_at, g_plane, g_pitch, height, width, k, first, last, sums):
+    k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
+    m = w + 4
+    lines = np.empty(2 * m, np.float32)
+    even, odd = np.zeros(w + 8, np.float32), np.zeros(w + 8, np.float32)
+    wide, line = np.empty(m, np.float32), np.empty(w, np.float32)
+    for c in range(first, last):
+        b = at + c * plane
+        s0 = s1 = s2 = s3 = 0.0
+        for r in range(h):
+            g_x[b + r * pitch : b + r * pitch + w] = ZERO
+        for r in range(h):
+            a0, a1, a2 = b + max(r - 2, 0) * pitch, b + max(r - 1, 0) * pitch, b + r * pitch
+            a3, a4 = b + min(r + 1, h - 1) * pitch, b + min(r + 2, h - 1) * pitch
+            two_lines(x, a0, a1, a2, a3, a4, w, k, lines)
+            for phase in range(min(2, height - 2 * r)):
+                o = g_at + c * g_plane + (2 * r + phase) * g_pitch
+                for q in range(width // 2):
+                    even[4 + q] = g[o + 2 * q]
+                    odd[4 + q] = g[o + 2 * q + 1]
+                if width % 2:
+                    even[4 + width // 2] = g[o + width - 1]
+                v = lines[phase * m : (phase + 1) * m]
+                d0 = d1 = d2 = d3 = ZERO
+                for q in range(w):
+                    e, f = even[4 + q], odd[4 + q]
+                    d0 += e * v[q] + f * v[q + 4]
+                    d1 += e * v[q + 1] + f * v[q + 3]
+                    d2 += (e + f) * v[q + 2]
+                    d3 += e * v[q + 3] + f * v[q + 1]
+                for q in range(m):
+                    wide[q] = (
+                        k0 * (even[4 + q] + odd[q])
+                        + k1 * (even[3 + q] + odd[1 + q])
+                        + k2 * (even[2 + q] + odd[2 + q])
+                        + k3 * (even[1 + q] + odd[3 + q])
+                    )
+                for q in range(w):
+                    line[q] = wide[q + 2]
+                line[0] += wide[0] + wide[1]
+                line[w - 1] += wide[m - 2] + wide[m - 1]
+                if phase == 0:
+                    d0 += add_row(g_x, x, a0, line, w, k0)
+                    d1 += add_row(g_x, x, a1, line, w, k1)
+                    d2 += add_row(g_x, x, a2, line, w, k2)
+                    d3 += add_row(g_x, x, a3, line, w, k3)
+                else:
+                    d3 += add_row(g_x, x, a1, line, w, k3)
+                    d2 += add_row(g_x, x, a2, line, w, k2)
+                    d1 += add_row(g_x, x, a3, line, w, k1)
+                    d0 += add_row(g_x, x, a4, line, w, k0)
+                s0 += d0
+                s1 += d1
+                s2 += d2
+                s3 += d3
+        sums[c, 0] = s0
+        sums[c, 1] = s1
+        sums[c, 2] = s2
+        sums[c, 3] = s3
+
+
+@inlined
+def row_of(y, row, height, width, zeros):
+    return y[row * width : (row + 1) * width] if 0 <= row < height else zeros
+
+
+@inlined
+def tall(y, r, height, width, t, zeros, out, at):
+    """Put row r of `y` under the vertical kernel into `out`."""
+    t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
+    a, b = row_of(y, r - 3, height, width, zeros), row_of(y, r + 3, height, width, zeros)
+    c, d = row_of(y, r - 2, height, width, zeros), row_of(y, r + 2, height, width, zeros)
+    e, f = row_of(y, r - 1, height, width, zeros), row_of(y, r + 1, height, width, zeros)
+    g = row_of(y, r, height, width, zeros)
+    for q in range(width):
+        out[at + q] = t0 * (a[q] + b[q]) + t1 * (c[q] + d[q]) + t2 * (e[q] + f[q]) + t3 * g[q]
+
+
+@compiled
+def smooth(y, height, width, out, out_at, out_pitch, t, first, last):
+    """Put y plus itself under the separable kernel into rows of `out`."""
+    t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
+    zeros = np.zeros(width, np.float32)
+    v = np.zeros(width + 6, np.float32)
+    for r in range(first, last):
+        tall(y, r, height, width, t, zeros, v, 3)
+        o = out_at + r * out_pitch
+        for q in range(width):
+            out[o + q] = (
+                y[r * width + q] + t0 * (v[q] + v[q + 6]) + t1 * (v[q + 1] + v[q + 5]) + t2 * (v[q + 2] + v[q + 4]) + t3 * v[q + 3]
+            )
+
+
+@compiled
+def smooth_gradients(y, height, width, g, g_at, g_pitch, t, g_y, sums):
+    t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
+    zeros = np.zeros(width, np.float32)
+    v, u = np.zeros(width + 6, np.float32), np.zeros(width + 6, np.float32)
+    wide = np.empty(height * width, np.float32)
+    s0 = s1 = s2 = s3 = 0.0
+    for r in range(height):
+        tall(y, r, height, width, t, zeros, v, 3)
+        o = g_at + r * g_pitch
+        d0 = d1 = d2 = d3 = ZERO
+        for q in range(width):
+            e = g[o + q]
+            u[3 + q] = e
+            d0 += e * (v[q] + v[q + 6])
+            d1 += e * (v[q + 1] + v[q + 5])
+            d2 += e * (v[q + 2] + v[q + 4])
+            d3 += e * v[q + 3]
+        for q in range(width):
+            wide[r * width + q] = t0 * (u[q] + u[q + 6]) + t1 * (u[q + 1] + u[q + 5]) + t2 * (u[q + 2] + u[q + 4]) + t3 * u[q + 3]
+        a, b = row_of(y, r - 3, height, width, zeros), row_of(y, r + 3, height, width, zeros)
+        c, d = row_of(y, r - 2, height, width, zeros), row_of(y, r + 2, height, width, zeros)
+        f, h = row_of(y, r - 1, height, width, zeros), row_of(y, r + 1, height, width, zeros)
+        for q in range(width):
+            e = wide[r * width + q]
+            d0 += e * (a[q] + b[q])
+            d1 += e * (c[q] + d[q])
+            d2 += e * (f[q] + h[q])
+            d3 += e * y[r * width + q]
+        s0 += d0
+        s1 += d1
+        s2 += d2
+        s3 += d3
+    for r in range(height):
+        tall(wide, r, height, width, t, zeros, v, 0)
+        o = g_at + r * g_pitch
+        for q in range(width):
+            g_y[r * width + q] = g[o + q] + v[q]
+    sums[0] = s0
+    sums[1] = s1
+    sums[2] = s2
+    sums[3] = s3
