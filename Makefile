@@ -12,6 +12,8 @@ VENV ?= .venv
 DATA ?= kodak
 ANCHOR ?= learned
 RUNS ?= runs
+# Further rates for the curves; their decoded pictures are not kept.
+CURVE_POINTS ?= bpp=0.15 bpp=0.25 bpp=0.4 bpp=0.6
 FIELD_EFFORT ?= 0
 FIELD_CODECS ?= learned bpg jpeg2000 jpeg overfitted:effort=$(FIELD_EFFORT)
 TESTS ?= tests
@@ -73,10 +75,10 @@ lowest:  ## run the samples and some tests with the lowest versions that pyproje
 		-m "not slow and not browser and not kodak" $(LOWEST_TESTS) $(ARGS)
 
 kodak-report: $(ENV)  ## compare the codecs on Kodak's photographs and write the HTML report
-	$(call compare,$(DATA),$(RUNS)/kodak-$(ANCHOR))
+	$(call compare,$(DATA),$(RUNS)/kodak-$(ANCHOR),$(addprefix --curve-point ,$(CURVE_POINTS)))
 
 demo: $(ENV)  ## the same on photographs that scikit-image brings, without a download
-	$(call compare,samples,$(RUNS)/samples-$(ANCHOR))
+	$(call compare,samples,$(RUNS)/samples-$(ANCHOR),$(addprefix --curve-point ,$(CURVE_POINTS)))
 
 # Failed cells (exit code 1) are rows of the report: render it all the same, then say so.
 define compare

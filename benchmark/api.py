@@ -27,6 +27,7 @@ def run(
     anchor: Codec | str = DEFAULT_ANCHOR,
     codecs: Sequence[Codec | str] = DEFAULT_CODECS,
     points: Sequence[str] = (),
+    curve_points: Sequence[str] = (),
     images: Sequence[str] = (),
     policy: Policy | str = Policy.NEAREST,
     tolerance_pct: float = 0.5,
@@ -52,6 +53,8 @@ def run(
         travels to the workers by pickle, and ``isorate reproduce`` will not find it.
     points
         The anchor's operating points: ``qp=37``, ``bpp=0.2``, or ``paper``; its default when empty.
+    curve_points
+        Further points, written the same way, for curves only: their decoded pictures are not kept.
     images
         Names of the images to use; all when empty.
     policy
@@ -95,7 +98,7 @@ def run(
     dataset = open_dataset(str(data), cache)
     if images:
         dataset = dataset.only(list(images))
-    plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct)
+    plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points)
     return run_plan(
         plan,
         Path(out),

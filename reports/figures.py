@@ -100,7 +100,7 @@ def draw(
             places = []
             for image in chosen:
                 boxes: list[crops.Box] = []
-                for point in comparison.points(image.name):
+                for point in comparison.pictured(image.name):
                     columns = _columns(comparison, image, point)
                     frames = [frame for frame in columns[1:] if frame is not None]
                     boxes = boxes or crops.boxes(comparison, image, pinned, frames)

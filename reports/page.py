@@ -11,9 +11,10 @@ from isorate.errors import ReportError
 from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, text
 from isorate.reports.fairness import CHECKED, check
+from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import Frames
 from isorate.reports.published import read as read_published
-from isorate.reports.results import GROUND_TRUTH, Column, Comparison, ImageInfo
+from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AVERAGING, exclusions, summarize
 from isorate.reports.templating import environment
 from isorate.runs.folder import Run
@@ -59,18 +60,23 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
     rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in ("psnr", "ms_ssim")]) for c in others]
+    summaries = [(level, summarize(comparison, level)) for level in levels]
     template = environment().get_template("page.html.j2")
     return template.render(
         assets=assets,
         comparison=comparison,
         images=images,
         levels=levels,
-        summaries=[(level, summarize(comparison, level)) for level in levels],
+        start=_start(levels),
+        summaries=summaries,
+        found=[found(comparison, level) for level in levels],
+        same_psnr=same_psnr([(column, both[0]) for column, both in rates], comparison.anchor),
+        typical=_typical(comparison, images),
+        curves=published or len(levels) > 1,
         averaging=AVERAGING,
         exclusions=exclusions,
-        rates=rates,
+        rates=rates if any(rate.percent is not None for _, both in rates for rate in both) else [],
         good_overlap=bdrate.GOOD_OVERLAP,
-        no_rates=_one_reason(rates),
         findings=check(comparison),
         checked=CHECKED,
         published=published,
@@ -92,10 +98,29 @@ def _crops_width(comparison: Comparison, images: list[dict[str, Any]]) -> int:
     return (len(comparison.columns) + 1) * (widest + 5) + 126
 
 
-def _one_reason(rates: list[tuple[Column, list[bdrate.BDRate]]]) -> str:
-    """Return why no codec has a BD-rate, where it is one reason for all; otherwise nothing."""
-    reasons = {rate.reason for _, both in rates for rate in both}
-    return reasons.pop() if len(reasons) == 1 else ""
+def _start(levels: list[Level]) -> int:
+    """Return the level that the page shows first: the lowest rate with pictures."""
+    return next((index for index, level in enumerate(levels) if level.pictures), 0)
+
+
+def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Return each level that has pictures, with the image that stands for it.
+
+    That is the median one by the best codec's PSNR above the anchor's, among those with an original and a box.
+    """
+    found_ = []
+    for index, level in enumerate(comparison.levels()):
+        gaps = []
+        for number, image in enumerate(images):
+            figure = next((some for some in image["figures"] if some["level"] == index and some["pictures"]), None)
+            if figure is not None and image["original"] and image["boxes"]:
+                anchor, *others = [_finite(row.psnr) if row is not None else None for row in figure["cells"]]
+                there = [value for value in others if value is not None]
+                if level.pictures and anchor is not None and there:
+                    gaps.append((max(there) - anchor, number))
+        if gaps:
+            found_.append((index, sorted(gaps)[(len(gaps) - 1) // 2][1]))
+    return found_
 
 
 def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
@@ -113,22 +138,27 @@ def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
 def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:
     """Iterate over an image's operating points: cells, boxes and the cut-out pixels of every column."""
     original, boxes = comparison.original(image.name), None
+    pictured = comparison.pictured(image.name)
     level_of = {level.point_of.get(image.name): index for index, level in enumerate(comparison.levels())}
     for point in comparison.points(image.name):
         cells = comparison.row_line(image.name, point)
-        decoded = [comparison.decoded(row) for row in cells]
-        # The boxes of the lowest rate serve all rates: a reader follows one place from rate to rate.
-        boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in decoded if frame is not None])
+        decoded = [comparison.decoded(row) if point in pictured else None for row in cells]
+        if point in pictured:
+            # The boxes of the lowest rate serve all rates: a reader follows one place from rate to rate.
+            boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in decoded if frame is not None])
         columns = [original, *decoded]
         yield {
             "point": point,
+            "pictures": point in pictured,
             "level": level_of[point],
             "cells": cells,
-            "boxes": boxes,
+            "boxes": boxes or [],
             "original": original is not None,
             "decoded": [frame is not None for frame in decoded],
             # Copies: views would keep every full frame of the run in memory.
-            "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes],
+            "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes or []]
+            if point in pictured
+            else [],
             "lines": [
                 {
                     "title": title,
@@ -158,7 +188,8 @@ def _image(
             for line, cuts in enumerate(figure["crops"])
         ]
     original = frames.add_frame(run.original_file(image.name), "originals") if figures[0]["original"] else None
-    return {"info": image, "original": original, "boxes": figures[0]["boxes"], "figures": figures}
+    boxes: list[crops.Box] = next((figure["boxes"] for figure in figures if figure["pictures"]), [])
+    return {"info": image, "original": original, "boxes": boxes, "figures": figures}
 
 
 def _data(
@@ -190,6 +221,7 @@ def _image_data(image: dict[str, Any]) -> dict[str, Any]:
             {
                 "name": f["point"],
                 "level": f["level"],
+                "pictures": f["pictures"],
                 "cells": [_cell_data(*pair) for pair in zip(f["cells"], f["frames"], strict=True)],
             }
             for f in image["figures"]

@@ -46,10 +46,13 @@ class Level:
         What a reader sees: the point's name, or its rank where every image has its own points.
     point_of
         The point of each image at this level.
+    pictures
+        Whether the run keeps decoded pictures there.
     """
 
     label: str
     point_of: dict[str, str]
+    pictures: bool = True
 
 
 class Comparison:
@@ -133,6 +136,10 @@ class Comparison:
         """Return the operating points of an image, from the lowest rate to the highest."""
         return self._points.get(image, [])
 
+    def pictured(self, image: str) -> list[str]:
+        """Return the operating points of an image whose pictures the run keeps, from the lowest rate to the highest."""
+        return [point for point in self.points(image) if self.manifest.keeps_pictures(point)]
+
     def figures(self) -> Iterator[tuple[ImageInfo, str]]:
         """Iterate over every image and operating point."""
         for image in self.images:
@@ -159,7 +166,13 @@ class Comparison:
                 for rank in range(count)
             ]
         names = list(dict.fromkeys(point for some in lists for point in some))
-        levels = [Level(name, {image: name for image, some in points.items() if name in some}) for name in names]
+        levels = [
+            Level(
+                name, {image: name for image, some in points.items() if name in some},
+                self.manifest.keeps_pictures(name),
+            )
+            for name in names
+        ]  # fmt: skip
         return sorted(levels, key=self._mean_rate)
 
     def at(self, level: Level, codec: str) -> list[Row]:

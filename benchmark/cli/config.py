@@ -23,7 +23,7 @@ class Settings:
 
     Attributes
     ----------
-    data, anchor, codecs, points, images, policy, tolerance, workers, scheduler, out
+    data, anchor, codecs, points, curve_points, images, policy, tolerance, workers, scheduler, out
         As for ``isorate run``.
     crops
         The file's ``[[crop]]`` tables as TOML, for the run folder.
@@ -35,6 +35,7 @@ class Settings:
     anchor: str = DEFAULT_ANCHOR
     codecs: tuple[str, ...] = DEFAULT_CODECS
     points: tuple[str, ...] = ()
+    curve_points: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     policy: Policy = Policy.NEAREST
     tolerance: float = 0.5
@@ -231,6 +232,7 @@ _READERS: dict[str, Callable[[TomlFile, str, object], Any]] = {
     "anchor": lambda file, key, value: _text(file, (key,), value),
     "codecs": _texts,
     "points": _texts,
+    "curve_points": _texts,
     "images": _texts,
     "policy": _policy,
     "tolerance": lambda file, key, value: _number(file, (key,), value),

@@ -26,6 +26,7 @@ def run(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     codec: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     point: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    curve_point: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     policy: Policy | None = None,
     tolerance: float | None = None,
@@ -62,6 +63,8 @@ def run(
         A codec to drive to those rates; repeat it for more.
     point
         An operating point of the anchor: `qp=37`, `bpp=0.2`, or `paper` (the supplementary's); repeat it for more.
+    curve_point
+        A further operating point for curves only, whose decoded pictures are not kept; repeat it for more.
     image
         Use this image only; repeat it for more.
     policy
@@ -86,8 +89,9 @@ def run(
     from isorate.engine.cluster import cluster
 
     chosen = settings(
-        config, data=data, anchor=anchor, codecs=codec or None, points=point or None, images=image or None,
-        policy=policy, tolerance=tolerance, workers=workers, scheduler=scheduler, out=out,
+        config, data=data, anchor=anchor, codecs=codec or None, points=point or None,
+        curve_points=curve_point or None, images=image or None, policy=policy, tolerance=tolerance, workers=workers,
+        scheduler=scheduler, out=out,
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
@@ -106,8 +110,9 @@ def run(
 
         done = run_comparison(
             chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
-            images=chosen.images, policy=chosen.policy, tolerance_pct=chosen.tolerance, workers=chosen.workers,
-            executor=executor, overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
+            curve_points=chosen.curve_points, images=chosen.images, policy=chosen.policy,
+            tolerance_pct=chosen.tolerance, workers=chosen.workers, executor=executor, overwrite=overwrite,
+            use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
     for note, names in _notes(done.manifest).items():
         print(

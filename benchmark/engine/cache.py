@@ -52,7 +52,7 @@ class Decoded:
     Attributes
     ----------
     file, suffix
-        The lossless file with the pixels, and its ending.
+        The lossless file with the pixels, and its ending; empty where only its checksum was kept.
     sha256
         Of the samples (shape and RGB bytes).
     decode_s
@@ -63,6 +63,11 @@ class Decoded:
     suffix: str
     sha256: str
     decode_s: float
+
+    @classmethod
+    def without_picture(cls, sha256: str, decode_s: float) -> "Decoded":
+        """Return what is known of pixels that were not kept."""
+        return cls(b"", "", sha256, decode_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +147,19 @@ class Cache:
         except TypeError:
             return None  # another version wrote it
 
+    def decoded_sha256(self, key: str) -> Decoded | None:
+        """Return the checksum of what a file was decoded to before, without its picture, or None."""
+        meta = self._json(key, "decode")
+        try:
+            return None if meta is None else Decoded.without_picture(meta["sha256"], float(meta["decode_s"]))
+        except (KeyError, TypeError, ValueError):
+            return None  # another version wrote it
+
     def keep_decoded(self, key: str, decoded: Decoded) -> None:
         """Keep what a file was decoded to."""
         self.computed += 1
-        self._keep(key, "decoded", decoded.file)
+        if decoded.file:
+            self._keep(key, "decoded", decoded.file)
         about = {"suffix": decoded.suffix, "sha256": decoded.sha256, "decode_s": decoded.decode_s}
         self._keep(key, "decode", {**about, "file_sha256": hashlib.sha256(decoded.file).hexdigest()})
 

@@ -20,7 +20,7 @@ from isorate.engine.cache import Cache, Decoded, Measured
 from isorate.engine.encodes import Encodes
 from isorate.engine.points import rate_at
 from isorate.errors import CodecError, IsorateError, MatchError, RunError
-from isorate.image import array_problem
+from isorate.image import Image, array_problem
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.runs.folder import Run
@@ -181,9 +181,30 @@ def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
 def measure(loaded: LoadedImage, decoded: Decoded, cache_: Cache) -> Measured:
     """Return what decoded pixels measure against the image."""
     key = cache_.measure_key(loaded.sha256, decoded.sha256)
-    if cached := cache_.measured(key):
-        return cached
-    pixels = pixels_of(decoded.file)
+    return cache_.measured(key) or _measure(loaded, pixels_of(decoded.file), key, cache_)
+
+
+def decode_and_measure(codec: Codec, data: bytes, loaded: LoadedImage, cache_: Cache) -> tuple[Decoded, Measured]:
+    """Return what a file's pixels measure against the image, and their checksum; no picture is made of them.
+
+    Raises
+    ------
+    IsorateError
+        When the codec cannot decode its own file.
+    """
+    key = cache_.decode_key(codec, data)
+    known = cache_.decoded_sha256(key)
+    if known and (cached := cache_.measured(cache_.measure_key(loaded.sha256, known.sha256))):
+        return known, cached
+    start = time.perf_counter()
+    pixels = codec.decode(data)
+    decoded = Decoded.without_picture(pixels_sha256(pixels), time.perf_counter() - start)
+    if known is None:
+        cache_.keep_decoded(key, decoded)
+    return decoded, _measure(loaded, pixels, cache_.measure_key(loaded.sha256, decoded.sha256), cache_)
+
+
+def _measure(loaded: LoadedImage, pixels: Image, key: str, cache_: Cache) -> Measured:
     measured = Measured(psnr(loaded.pixels, pixels), ms_ssim(loaded.pixels, pixels))
     cache_.keep_measured(key, measured)
     return measured
@@ -209,8 +230,11 @@ def _row(
             target = anchor_bytes
         codec = _codec(entry.spec)
         encoded = encode(cell, codec, loaded, target, cache_)
-        decoded = decode(codec, encoded.data, cache_)
-        measured = measure(loaded, decoded, cache_)
+        if cell.point.pictures:
+            decoded = decode(codec, encoded.data, cache_)
+            measured = measure(loaded, decoded, cache_)
+        else:
+            decoded, measured = decode_and_measure(codec, encoded.data, loaded, cache_)
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
         rate = bpp(num_bytes, loaded.pixels)
@@ -235,7 +259,7 @@ def _row(
             probes=len(encoded.trace),
             trace=encoded.trace,
             stream=run.write_stream(*place, codec.suffix, encoded.data),
-            decoded=run.write_decoded(*place, (decoded.file, decoded.suffix)),
+            decoded=run.write_decoded(*place, (decoded.file, decoded.suffix)) if decoded.file else "",
             stream_sha256=hashlib.sha256(encoded.data).hexdigest(),
             decoded_sha256=decoded.sha256,
         )

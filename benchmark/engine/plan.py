@@ -61,8 +61,20 @@ def make_plan(
     points: Sequence[str | AnchorPoint],
     policy: Policy,
     tolerance_pct: float,
+    curve_points: Sequence[str] = (),
 ) -> Plan:
-    """Return the plan; `points` are as a user writes them, or as a manifest holds them.
+    """Return the plan.
+
+    Parameters
+    ----------
+    dataset, anchor, codecs
+        The images, the codec that sets the rates, and those that are driven to them.
+    points
+        Operating points as a user writes them, or as a manifest holds them; the anchor's default when empty.
+    policy, tolerance_pct
+        How rates are matched.
+    curve_points
+        Further points as a user writes them, whose decoded pictures are not kept.
 
     Raises
     ------
@@ -78,8 +90,9 @@ def make_plan(
     adapter = anchor.create()
     _ = adapter.backend  # raises when the anchor cannot run here: without it there is no rate to match
     chosen = list(points) or default_points(anchor.name, adapter.knob, dataset.name)
-    parsed = tuple(
-        point if isinstance(point, AnchorPoint) else parse_point(point, anchor.name, adapter.knob) for point in chosen
+    parsed = (
+        *(p if isinstance(p, AnchorPoint) else parse_point(p, anchor.name, adapter.knob) for p in chosen),
+        *(parse_point(text, anchor.name, adapter.knob, pictures=False) for text in curve_points),
     )
     for point in parsed:
         check_point(point, anchor.name, adapter.knob)

@@ -10,8 +10,15 @@ RATES = (1e-6, 1e6)
 """Bits per pixel that a point may ask for: beyond any picture's, and within any arithmetic's."""
 
 
-def parse_point(text: str, anchor: str, knob: Knob) -> AnchorPoint:
+def parse_point(text: str, anchor: str, knob: Knob, *, pictures: bool = True) -> AnchorPoint:
     """Return the point that ``KNOB=VALUE``, ``bpp=VALUE`` or ``paper`` means for the anchor.
+
+    Parameters
+    ----------
+    text, anchor, knob
+        What a user wrote, and the anchor's name and knob.
+    pictures
+        Whether the run keeps the decoded pictures there.
 
     Raises
     ------
@@ -21,7 +28,7 @@ def parse_point(text: str, anchor: str, knob: Knob) -> AnchorPoint:
     if text == PAPER:
         if not paper_rates(anchor) or knob.default is None:
             raise UsageError(f"point {text!r}: the supplementary gives no rates for {anchor}")
-        return AnchorPoint(name=f"{anchor}-paper", kind="paper", knob=knob.name, value=knob.default)
+        return AnchorPoint(name=f"{anchor}-paper", kind="paper", knob=knob.name, value=knob.default, pictures=pictures)
     key, equals, number = text.partition("=")
     try:
         value = float(number)
@@ -31,9 +38,9 @@ def parse_point(text: str, anchor: str, knob: Knob) -> AnchorPoint:
         raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE, with VALUE above 0")
     if key == "bpp":
         _check_rate(text, value)
-        return AnchorPoint(name=f"{anchor}-bpp{_written(value)}", kind="bpp", value=value)
+        return AnchorPoint(name=f"{anchor}-bpp{_written(value)}", kind="bpp", value=value, pictures=pictures)
     _check_knob(text, key, value, anchor, knob)
-    return AnchorPoint(name=f"{anchor}-{key}{_written(value)}", kind="knob", knob=key, value=value)
+    return AnchorPoint(name=f"{anchor}-{key}{_written(value)}", kind="knob", knob=key, value=value, pictures=pictures)
 
 
 def check_point(point: AnchorPoint, anchor: str, knob: Knob) -> None:

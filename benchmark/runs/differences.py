@@ -58,7 +58,12 @@ def _points(before: Manifest, now: Manifest) -> Iterator[str]:
         return
     for old, new in zip(before.points, now.points, strict=True):
         # of an older manifest's point there is only the name
-        if isinstance(old, AnchorPoint) and isinstance(new, AnchorPoint) and old != new:
+        if not (isinstance(old, AnchorPoint) and isinstance(new, AnchorPoint)):
+            continue
+        if old.pictures != new.pictures:
+            kept = "without pictures", "with pictures"
+            yield f"point {new.name} was {kept[old.pictures]}, is {kept[new.pictures]}"
+        elif old != new:
             yield f"point {new.name} was at {old.knob or old.kind} {old.value:g}, is at {new.value:g}"
 
 

@@ -5,7 +5,7 @@
     RUN/manifest.json            configuration, data checksums, versions, platform, git commit
     RUN/rows/CELL--CODEC.json    one isorate.runs.row.Row each
     RUN/streams/CELL--CODEC.ext  the compressed file
-    RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383)
+    RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383); not of points for curves only
     RUN/originals/IMAGE.webp     the source's pixels, lossless
 
 CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last. A run may come from anyone, and its
@@ -273,10 +273,14 @@ class Run:
         return True
 
     def has_files(self, row: Row) -> bool:
-        """Whether a row's stream and picture are there, with the checksums that the row has of them."""
+        """Whether a row's stream and picture are there, with the checksums that the row has of them.
+
+        No picture is asked for at a point that keeps none.
+        """
         try:
             stream = self.file(row.stream).read_bytes()
-            self.decoded(row)
+            if self.manifest.keeps_pictures(row.point):
+                self.decoded(row)
         except (RunError, OSError):
             return False
         return hashlib.sha256(stream).hexdigest() == row.stream_sha256

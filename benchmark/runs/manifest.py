@@ -243,6 +243,10 @@ class Manifest:
         """The names of the operating points."""
         return tuple(point if isinstance(point, str) else point.name for point in self.points)
 
+    def keeps_pictures(self, point: str) -> bool:
+        """Whether the run keeps the decoded pictures of the operating point of this name."""
+        return all(some.pictures for some in self.points if isinstance(some, AnchorPoint) and some.name == point)
+
     @property
     def codec_names(self) -> tuple[str, ...]:
         """The names of the codecs, the anchor's first."""

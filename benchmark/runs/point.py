@@ -25,12 +25,15 @@ class AnchorPoint:
         The name of the anchor's knob that `value` is of; empty for ``bpp``.
     value
         See `kind`.
+    pictures
+        Whether the run keeps the decoded pictures; a point without them gives curves their marks.
     """
 
     name: str
     kind: Kind
     knob: str = ""
     value: Annotated[float, Meta(gt=0)]
+    pictures: bool = True
 
 
 def text_of_name(name: str, anchor: str, knob: str) -> str:

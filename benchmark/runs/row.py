@@ -76,7 +76,8 @@ class Row:
     status
         ``ok`` or ``failed: reason``.
     stream, decoded
-        Paths relative to the run folder, with forward slashes: the file, and its pixels as lossless WebP or PNG.
+        Paths relative to the run folder, with forward slashes: the file, and its pixels as lossless WebP or PNG (empty
+        at a point whose pictures the run does not keep).
     stream_sha256, decoded_sha256
         SHA-256 of the file, and of the decoded samples (shape and RGB bytes).
     """

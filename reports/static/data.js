@@ -28,3 +28,9 @@ const ink = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const frameUrl = (key) => DATA.embedded[key] || key;
 
 const labels = () => [DATA.truth, ...DATA.columns.map((column) => column.label)];
+
+/** The operating points of an image whose pictures are there to be seen; all where none has any. */
+function pictured(image) {
+  const some = image.points.filter((point) => point.pictures);
+  return some.length ? some : image.points;
+}

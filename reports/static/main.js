@@ -10,7 +10,7 @@ function showLevel(level) {
 
 $$(".swatch").forEach((node) => node.style.setProperty("--swatch", `var(--c${node.dataset.column % 8})`));
 $("#level")?.addEventListener("change", (event) => showLevel(+event.target.value));
-showLevel(0);
+showLevel(+($("#level")?.value ?? 0));
 
 // In a single file the full frames are part of the data; show each when it comes near the window.
 const nearby = new IntersectionObserver(

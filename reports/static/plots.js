@@ -173,7 +173,7 @@ function nearest(chart, curves, tables) {
 function showTip(chart, target, metric, curves, tables) {
   $(".tip", target.parentNode)?.remove();
   const hit = chart.cursor.left >= 0 && nearest(chart, curves, tables);
-  chart.over.style.cursor = hit && hit.curve.column !== null ? "pointer" : "default";
+  chart.over.style.cursor = hit && viewOf(hit) ? "pointer" : "default";
   if (!hit) return;
   const published = hit.curve.column === null ? `\npublished: ${hit.curve.source.slice(0, 60)}` : "";
   const tip = make(
@@ -188,17 +188,23 @@ function showTip(chart, target, metric, curves, tables) {
   tip.style.top = `${top - 8}px`;
 }
 
-/** A click on a mark opens that codec at that rate: on the image that is shown, or on the first one. */
-function openFromPlot(hit) {
-  if (!hit || hit.curve.column === null) return;
+/** What a mark stands for: that codec at that rate, on the image that is shown or on the first one; null without pictures. */
+function viewOf(hit) {
+  if (hit.curve.column === null) return null;
   const point = hit.curve.points.find(([bpp]) => bpp === hit.bpp)[3];
   const image = plots.image ?? 0;
   const level = DATA.levels.indexOf(point);
   const found = DATA.images[image].points.find((some) => some.name === point || some.level === level);
-  if (found) viewer.open({ image, point: found.name, column: hit.curve.column + 1 });
+  return found?.pictures ? { image, point: found.name, column: hit.curve.column + 1 } : null;
+}
+
+function openFromPlot(hit) {
+  const view = hit && viewOf(hit);
+  if (view) viewer.open(view);
 }
 
 function startPlots() {
+  if (!$("#curves")) return; // a run of one operating point has no curves
   const redraw = () => plots.draw();
   $("#curve-of").addEventListener("change", (event) => {
     plots.image = event.target.value === "" ? null : +event.target.value;

@@ -61,10 +61,11 @@ const viewer = {
 
   open(wanted) {
     const image = DATA.images[wanted.image];
+    const points = pictured(image);
     const shown =
-      image.points.find((point) => point.name === wanted.point) ??
-      image.points.find((point) => point.level === +($("#level")?.value ?? 0)) ??
-      image.points[0];
+      points.find((point) => point.name === wanted.point) ??
+      points.find((point) => point.level === +($("#level")?.value ?? 0)) ??
+      points[0];
     this.state = {
       column: 1,
       left: 0,
@@ -193,9 +194,9 @@ const viewer = {
     const { image, point, mode, map, gain, column, left, side } = this.state;
     $("#viewer-image").value = image;
     $("#viewer-point").replaceChildren(
-      ...this.image.points.map(({ name }) => make("option", { value: name, selected: name === point }, name)),
+      ...pictured(this.image).map(({ name }) => make("option", { value: name, selected: name === point }, name)),
     );
-    $("#viewer-point").parentNode.hidden = this.image.points.length < 2;
+    $("#viewer-point").parentNode.hidden = pictured(this.image).length < 2;
     $("#viewer-map").value = map;
     $("#viewer-gain").value = gain;
     $("#viewer-gain").parentNode.hidden = !map || map === "flip";

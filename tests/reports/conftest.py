@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,23 @@ def photographs() -> dict[str, Image]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Four photographs, three codecs, four points."""
     return make_run(tmp_path_factory.mktemp("runs") / "run", photographs())
+
+
+@pytest.fixture(scope="session")
+def curve_run(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same with pictures at one point alone; the others give curves their marks."""
+    path = tmp_path_factory.mktemp("runs") / "curve"
+    shutil.copytree(run.path, path)
+    said = run.manifest.to_json()
+    said["points"] = [
+        {"name": f"webp-quality{q}", "kind": "knob", "knob": "quality", "value": q, "pictures": q == 30} for q in POINTS
+    ]
+    made = Run.create(path, Manifest.from_json(said))
+    for row in made.rows():
+        if row.point != "webp-quality30":
+            (path / row.decoded).unlink()
+            made.write_row(replace(row, decoded=""))
+    return made
 
 
 @pytest.fixture(scope="session")

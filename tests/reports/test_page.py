@@ -156,10 +156,35 @@ def test_unfinished_run_and_a_missing_anchor_still_render(run: Run, tmp_path: Pa
     html = page.render(part.path).read_text("utf-8")
     assert "no result" in html
     assert "Unfinished run" in html
-    assert "None: the run has no anchor." in html
+    assert "BD-rate" not in html
+    assert "At the file sizes of" not in html
     for fmt in get_args(tables.Format):
         assert tables.render(part, fmt)
     assert figures.render(part.path, tmp_path / "figures", images=["chelsea"], formats=["png"], dpi=50)
+
+
+def test_points_without_pictures_have_their_figures_and_nothing_lost(curve_run: Run, tmp_path: Path) -> None:
+    html = page.render(curve_run.path, tmp_path).read_text("utf-8")
+    assert len(list((tmp_path / "frames").iterdir())) == 12
+    assert "Pictures missing" not in html
+    assert html.count("a point for the curves, whose pictures the run does not keep") == 12
+    assert '<option value="1" selected>webp-quality30' in html
+    for row in curve_run.rows():
+        assert f"{row.psnr:.4f}" in html
+    made = figures.render(curve_run.path, tmp_path / "figures", images=["chelsea"], formats=["png"], dpi=50)
+    assert [path.name for path in made][:2] == ["crops-chelsea-webp-quality30.png", "full.png"]
+
+
+def test_a_run_of_one_point_has_no_curves(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    for file in (tmp_path / "run" / "rows").glob("*.json"):
+        if "quality30" not in file.name:
+            file.unlink()
+    html = page.render(tmp_path / "run").read_text("utf-8")
+    assert 'id="curves"' not in html
+    assert 'href="#curves"' not in html
+    assert "BD-rate" not in html
+    assert "At the file sizes of WebP" in html
 
 
 @pytest.mark.parametrize("folder", [assets.STATIC, Path(__file__).parent / "data"])

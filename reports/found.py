@@ -1,0 +1,109 @@
+"""What was found, in the sentences that a reader needs first: computed from the same figures as the tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isorate.reports.bdrate import BDRate
+from isorate.reports.results import Column, Comparison, Level
+from isorate.reports.summary import CodecSummary, Interval, mean, summarize
+from isorate.reports.text import number
+
+FIXED = {1: "one image", 2: "both images"}
+EQUAL_RATE_PCT = 0.5
+"""A codec whose files are larger or smaller than the anchor's by more than this on average is said to have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one level shows.
+
+    Attributes
+    ----------
+    head
+        Where the comparison stands: the anchor, its rate, the images.
+    codecs
+        A sentence for each codec beside the anchor, the best first.
+    """
+
+    head: str
+    codecs: tuple[str, ...]
+
+
+def found(comparison: Comparison, level: Level) -> Found | None:
+    """Return what a level shows, or None where it has no anchor or nothing beside it to compare."""
+    anchor = comparison.anchor
+    summaries = summarize(comparison, level)
+    others = [some for some in summaries if not some.column.anchor and some.difference_psnr is not None]
+    if anchor is None or not others:
+        return None
+    ours = next(some for some in summaries if some.column.anchor)
+    others.sort(key=lambda some: -(some.difference_psnr.mean if some.difference_psnr else 0.0))
+    images = len(level.point_of)
+    over = FIXED.get(images, f"{images} images")
+    average = "" if images == 1 else " on average"
+    head = f"At the file sizes of {anchor.label}: {number(ours.bpp, 3)} bits per pixel{average}, {over}."
+    sentences = tuple(_sentence(some, anchor, _rate_pct(comparison, level, some.column, anchor)) for some in others)
+    return Found(head, sentences)
+
+
+def same_psnr(rates: Sequence[tuple[Column, BDRate]], anchor: Column | None) -> str:
+    """Return in one sentence what each codec needs for the anchor's PSNR; empty where no curve carries it.
+
+    >>> same_psnr([(Column("bpg", "BPG", False), BDRate(-19.6))], Column("ours", "Ours", True))
+    'For the same PSNR as Ours over the whole range: BPG 20 % fewer bits.'
+    """
+    parts = [f"{column.label} {_bits(rate.percent)}" for column, rate in rates if rate.percent is not None]
+    return f"For the same PSNR as {anchor.label} over the whole range: {', '.join(parts)}." if anchor and parts else ""
+
+
+def _sentence(some: CodecSummary, anchor: Column, rate_pct: float | None) -> str:
+    psnr = some.difference_psnr
+    assert psnr is not None
+    text = f"{some.column.label} is {_gap(psnr, 2, ' dB')} {anchor.label} in PSNR{_wins(some.wins_psnr, psnr.count)}"
+    if some.difference_ms_ssim is not None:
+        text += f", and {_gap(some.difference_ms_ssim, 4, '')} it in MS-SSIM"
+        text += _wins(some.wins_ms_ssim, some.difference_ms_ssim.count)
+    if rate_pct is not None and abs(rate_pct) > EQUAL_RATE_PCT:
+        side = "larger" if rate_pct > 0 else "smaller"
+        text += f"; its files are {number(abs(rate_pct), 1)} % {side} on average"
+    if some.failed:
+        text += f"; it failed on {some.failed} of {some.cells} images, which are left out"
+    return text + "."
+
+
+def _gap(gap: Interval, digits: int, unit: str) -> str:
+    """Return a mean difference as a distance and a side, in words that do not claim more than its interval."""
+    size, side = number(abs(gap.mean), digits), "above" if gap.mean > 0 else "below"
+    if float(size.replace("∞", "inf")) == 0:
+        return "level with"
+    if gap.low is None or gap.high is None:
+        return f"{size}{unit} {side}"
+    if not gap.clear:
+        low, high = number(gap.low, digits, sign=True), number(gap.high, digits, sign=True)
+        return f"not clearly apart ({low} to {high}{unit}) from"
+    near, far = sorted((abs(gap.low), abs(gap.high)))
+    return f"{size}{unit} ({number(near, digits)} to {number(far, digits)}) {side}"
+
+
+def _wins(share: float | None, count: int) -> str:
+    if share is None or count < 2:
+        return ""
+    won = f"{share * count:g}"
+    return f" and wins {won if won != '0' else 'none'} of {count}"
+
+
+def _rate_pct(comparison: Comparison, level: Level, column: Column, anchor: Column) -> float | None:
+    """Return by how many percent a codec's files are larger than the anchor's, as a mean over the images."""
+    theirs = {row.image: row.bpp for row in comparison.at(level, anchor.codec) if row.ok and row.bpp}
+    return mean(
+        [
+            100 * (row.bpp / theirs[row.image] - 1)
+            for row in comparison.at(level, column.codec)
+            if row.ok and row.bpp and row.image in theirs
+        ]
+    )
+
+
+def _bits(percent: float) -> str:
+    size = number(abs(percent), 0)
+    return "as many bits" if size == "0" else f"{size} % {'more' if percent > 0 else 'fewer'} bits"

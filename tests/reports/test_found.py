@@ -1,0 +1,92 @@
+"""The sentences that the page begins with say what the tables say."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isorate.reports import bdrate, found, page
+from isorate.reports.results import Comparison
+from isorate.reports.summary import Interval, summarize
+from isorate.reports.text import number
+from isorate.runs.folder import Run
+
+
+def test_each_codec_has_its_difference_and_its_wins(run: Run) -> None:
+    comparison = Comparison(run)
+    level = comparison.levels()[0]
+    said = found.found(comparison, level)
+    assert said is not None
+    webp, *others = summarize(comparison, level)
+    assert said.head == f"At the file sizes of WebP: {number(webp.bpp, 3)} bits per pixel on average, 4 images."
+    best = max(others, key=lambda some: some.difference_psnr.mean)  # type: ignore[union-attr]
+    assert said.codecs[0].startswith(best.column.label)
+    for some in others:
+        gap = some.difference_psnr
+        assert gap is not None
+        assert some.wins_psnr is not None
+        sentence = next(text for text in said.codecs if text.startswith(f"{some.column.label} is "))
+        assert (number(abs(gap.mean), 2) if gap.clear else number(gap.low, 2, sign=True)) in sentence
+        assert f"of {gap.count}" in sentence
+
+
+def test_what_the_same_quality_costs_stands_where_curves_carry_it(run: Run) -> None:
+    comparison = Comparison(run)
+    rates = [(column, bdrate.of_codec(comparison, column, "psnr")) for column in comparison.columns[1:]]
+    said = found.same_psnr(rates, comparison.anchor)
+    for column, rate in rates:
+        assert rate.percent is not None
+        assert f"{column.label} {abs(rate.percent):.0f} % {'more' if rate.percent > 0 else 'fewer'} bits" in said
+    assert found.same_psnr([(rates[0][0], bdrate.BDRate(None, reason="why"))], comparison.anchor) == ""
+
+
+@pytest.mark.parametrize(
+    ("gap", "text"),
+    [
+        (Interval(0.667, 0.533, 0.817, 24), "0.67 dB (0.53 to 0.82) above"),
+        (Interval(-0.667, -0.817, -0.533, 24), "0.67 dB (0.53 to 0.82) below"),
+        (Interval(0.1, -0.2, 0.4, 24), "not clearly apart (−0.20 to +0.40 dB) from"),
+        (Interval(-1.0, None, None, 1), "1.00 dB below"),
+        (Interval(0.001, None, None, 1), "level with"),
+        (Interval(float("inf"), None, None, 2), "∞ dB above"),
+    ],
+)
+def test_no_more_is_claimed_than_the_interval_allows(gap: Interval, text: str) -> None:
+    assert found._gap(gap, 2, " dB") == text
+
+
+def edited(run: Run, path: Path, **changes: Any) -> Run:
+    """Return a copy of the run with other values in every row of JPEG."""
+    shutil.copytree(run.path, path)
+    copy = Run.open(path)
+    for row in copy.rows():
+        if row.codec == "jpeg":
+            copy.write_row(replace(row, **{k: v(row) for k, v in changes.items()}))
+    return copy
+
+
+def test_other_file_sizes_and_failures_are_said(run: Run, tmp_path: Path) -> None:
+    smaller = Comparison(edited(run, tmp_path / "smaller", bpp=lambda row: row.target_bpp * 0.95))
+    text = found.found(smaller, smaller.levels()[0])
+    assert text is not None
+    assert "its files are 5.0 % smaller on average" in next(s for s in text.codecs if s.startswith("JPEG is"))
+    failing = edited(
+        run, tmp_path / "failing", status=lambda row: "failed: why" if row.image == "camera" else row.status
+    )
+    comparison = Comparison(failing)
+    text = found.found(comparison, comparison.levels()[0])
+    assert text is not None
+    assert "it failed on 1 of 4 images" in next(s for s in text.codecs if s.startswith("JPEG is"))
+
+
+def test_a_run_of_the_anchor_alone_has_nothing_to_say(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    for file in (tmp_path / "run" / "rows").glob("*.json"):
+        if not file.name.endswith("--webp.json"):
+            file.unlink()
+    comparison = Comparison(Run.open(tmp_path / "run"))
+    assert found.found(comparison, comparison.levels()[0]) is None
+    html = page.render(tmp_path / "run").read_text("utf-8")
+    assert "BD-rate" not in html
