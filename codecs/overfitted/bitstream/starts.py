@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from isorate.codecs.overfitted.model.structure import parameters
-from isorate.codecs.overfitted.model.upsampling import BICUBIC
+from isorate.codecs.overfitted.model.structure import BICUBIC, parameters
 
 Params = dict[str, NDArray[np.float64]]
 PLAIN = 0

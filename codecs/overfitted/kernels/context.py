@@ -127,13 +127,31 @@ def reduce(fine, g_coarse, length, top, count, height, width):
             b = a + pitch if r + 1 < count else a
             share = ONE if r + 1 < count else HALF
             for q in range(width // 2):
-                g_coarse[c + q] = (fine[a + 2 * q] + fine[a + 2 * q + 1] + fine[b + 2 * q] + fine[b + 2 * q + 1]) * share
+                g_coarse[c + q] = (
+                    fine[a + 2 * q] + fine[a + 2 * q + 1] + fine[b + 2 * q] + fine[b + 2 * q + 1]
+                ) * share
             if width % 2:
                 g_coarse[c + cw - 1] = (fine[a + width - 1] + fine[b + width - 1]) * share
 
 
 @compiled
-def arm(grid, width, height, coarse, offsets, w, chunk_rows, first_chunk, last_chunk, taken, halo, g_coarse, sums, bits, learn):
+def arm(
+    grid,
+    width,
+    height,
+    coarse,
+    offsets,
+    w,
+    chunk_rows,
+    first_chunk,
+    last_chunk,
+    taken,
+    halo,
+    g_coarse,
+    sums,
+    bits,
+    learn,
+):
     w0, w1, w2 = w[:256], w[256:512], w[512:576]
     b2, b1, b0 = w[576:608], w[608:864], w[864:1152]
     pitch = width + LEFT

@@ -37,7 +37,10 @@ class KernelDecoder:
     def __init__(self, grids: tuple[Grid, ...]) -> None:
         self.grids = grids
         self.starts = np.cumsum([0, *(grid.height * grid.width for grid in grids)])
-        self.levels = {level: [(at, g) for at, g in zip(self.starts, grids, strict=False) if g.level == level] for level in range(LEVELS)}
+        self.levels = {
+            level: [(at, g) for at, g in zip(self.starts, grids, strict=False) if g.level == level]
+            for level in range(LEVELS)
+        }
         self.contexts = [_Context(grid) for grid in grids]
         self.height, self.width = grids[-1].height, grids[-1].width
         self._synthesis = _Synthesis(self.height, self.width)
@@ -76,9 +79,21 @@ class KernelDecoder:
                 last = min(work.chunks, chunk + end - at)
                 has = grid.level < FEATURE_LEVELS
                 context.arm(
-                    work.grid, grid.width, grid.height, said[grid.level][-1] if has else nothing, work.offsets, packed,
-                    work.chunk_rows, chunk, last, g_flat[self.starts[place] : self.starts[place + 1]], work.halo,
-                    g_said[grid.level] if has and learn else nothing, work.sums, work.bits, learn,
+                    work.grid,
+                    grid.width,
+                    grid.height,
+                    said[grid.level][-1] if has else nothing,
+                    work.offsets,
+                    packed,
+                    work.chunk_rows,
+                    chunk,
+                    last,
+                    g_flat[self.starts[place] : self.starts[place + 1]],
+                    work.halo,
+                    g_said[grid.level] if has and learn else nothing,
+                    work.sums,
+                    work.bits,
+                    learn,
                 )
                 at += last - chunk
 
@@ -158,8 +173,21 @@ class KernelDecoder:
                 if first == 0:
                     upsampling.smooth(y, grid.height, grid.width, out, to, out_pitch, taps, 0, grid.height)
                 upsampling.double(
-                    x, begin, plane, pitch, above.height, above.width, out, to + out_plane, out_plane, out_pitch,
-                    grid.height, grid.width, kernel, max(first - 1, 0), end - 1,
+                    x,
+                    begin,
+                    plane,
+                    pitch,
+                    above.height,
+                    above.width,
+                    out,
+                    to + out_plane,
+                    out_plane,
+                    out_pitch,
+                    grid.height,
+                    grid.width,
+                    kernel,
+                    max(first - 1, 0),
+                    end - 1,
                 )
 
             _channels(run, LEVELS - level, y.size)
@@ -181,8 +209,23 @@ class KernelDecoder:
                 if first == 0:
                     upsampling.smooth_gradients(y, grid.height, grid.width, g, to, g_pitch, taps, g_y, taken)
                 upsampling.double_gradients(
-                    x, g_x, begin, plane, pitch, above.height, above.width, g, to + g_plane, g_plane, g_pitch,
-                    grid.height, grid.width, kernel, max(first - 1, 0), end - 1, sums,
+                    x,
+                    g_x,
+                    begin,
+                    plane,
+                    pitch,
+                    above.height,
+                    above.width,
+                    g,
+                    to + g_plane,
+                    g_plane,
+                    g_pitch,
+                    grid.height,
+                    grid.width,
+                    kernel,
+                    max(first - 1, 0),
+                    end - 1,
+                    sums,
                 )
 
             _channels(run, LEVELS - level, y.size)
@@ -245,7 +288,9 @@ class _Synthesis:
         self.tiles = -(-height * pitch // TILE)
         self.chunks = -(-self.tiles // CHUNK_TILES)
         self.around = -(-(height + 2) * pitch // TILE)
-        self.offsets = np.array([c * self.plane + (r - 1) * pitch + q - 1 for c in range(3) for r in range(3) for q in range(3)])
+        self.offsets = np.array(
+            [c * self.plane + (r - 1) * pitch + q - 1 for c in range(3) for r in range(3) for q in range(3)]
+        )
         self.coarse: dict[tuple[int, bool], Array] = {}
         self.stack = np.zeros(LEVELS * self.plane, np.float32)
         self.x0, self.x1, self.straight = (np.zeros(COLOURS * self.plane, np.float32) for _ in range(3))
@@ -256,12 +301,18 @@ class _Synthesis:
         self.point, self.kernels, self.mirrors = _synthesis_weights(params)
         place = self.plane, self.base
         size = self.height, self.width
-        spread(lambda a, b: synthesis.pointwise(self.stack, self.x0, self.straight, *place, a, b, self.point), self.tiles)
+        spread(
+            lambda a, b: synthesis.pointwise(self.stack, self.x0, self.straight, *place, a, b, self.point), self.tiles
+        )
         synthesis.edges(self.x0, *place, *size)
-        spread(lambda a, b: synthesis.residual(self.x0, self.x1, *place, self.offsets, a, b, self.kernels[0]), self.tiles)
+        spread(
+            lambda a, b: synthesis.residual(self.x0, self.x1, *place, self.offsets, a, b, self.kernels[0]), self.tiles
+        )
         synthesis.edges(self.x1, *place, *size)
         spread(
-            lambda a, b: synthesis.picture(self.x1, self.straight, self.out, *place, self.offsets, a, b, self.kernels[1]),
+            lambda a, b: synthesis.picture(
+                self.x1, self.straight, self.out, *place, self.offsets, a, b, self.kernels[1]
+            ),
             self.tiles,
         )
 
@@ -273,7 +324,15 @@ class _Synthesis:
         """Return the mean squared error; what was the picture becomes its gradient."""
         count = image.size
         total = synthesis.squares(
-            self.out, image.reshape(-1), self.plane, self.base, self.height, self.width, 0, self.height, np.float32(2 / count)
+            self.out,
+            image.reshape(-1),
+            self.plane,
+            self.base,
+            self.height,
+            self.width,
+            0,
+            self.height,
+            np.float32(2 / count),
         )
         return total / count
 
@@ -296,7 +355,8 @@ class _Synthesis:
 
             spread(run, self.chunks)
             spread(
-                lambda a, b: synthesis.mirrored(g, back, self.plane, start, self.offsets, a, b, self.mirrors[k]), self.around
+                lambda a, b: synthesis.mirrored(g, back, self.plane, start, self.offsets, a, b, self.mirrors[k]),
+                self.around,
             )
             synthesis.fold(back, g, x, *place, *size, 0, self.height, k == 1)
             synthesis.clear(back, *place, *size)
@@ -358,7 +418,11 @@ def _synthesis_weights(params: dict[str, Array]) -> tuple[Array, list[Array], li
     def with_bias(name: str) -> Array:
         return np.concatenate([params[f"synthesis.{name}.weight"], params[f"synthesis.{name}.bias"][:, None]], 1)
 
-    enter, linear, leave = with_bias("enter"), np.zeros((4, LEVELS + 1), np.float32), np.zeros((4, HIDDEN + 2), np.float32)
+    enter, linear, leave = (
+        with_bias("enter"),
+        np.zeros((4, LEVELS + 1), np.float32),
+        np.zeros((4, HIDDEN + 2), np.float32),
+    )
     linear[:COLOURS] = with_bias("linear")
     leave[:COLOURS, : HIDDEN + 1] = with_bias("leave")
     parts = (enter, linear, leave, leave[:, :HIDDEN].T, np.concatenate([linear.T, enter.T], 1))

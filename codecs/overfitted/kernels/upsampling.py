@@ -146,7 +146,11 @@ def smooth(y, height, width, out, out_at, out_pitch, t, first, last):
         o = out_at + r * out_pitch
         for q in range(width):
             out[o + q] = (
-                y[r * width + q] + t0 * (v[q] + v[q + 6]) + t1 * (v[q + 1] + v[q + 5]) + t2 * (v[q + 2] + v[q + 4]) + t3 * v[q + 3]
+                y[r * width + q]
+                + t0 * (v[q] + v[q + 6])
+                + t1 * (v[q + 1] + v[q + 5])
+                + t2 * (v[q + 2] + v[q + 4])
+                + t3 * v[q + 3]
             )
 
 
@@ -169,7 +173,9 @@ def smooth_gradients(y, height, width, g, g_at, g_pitch, t, g_y, sums):
             d2 += e * (v[q + 2] + v[q + 4])
             d3 += e * v[q + 3]
         for q in range(width):
-            wide[r * width + q] = t0 * (u[q] + u[q + 6]) + t1 * (u[q + 1] + u[q + 5]) + t2 * (u[q + 2] + u[q + 4]) + t3 * u[q + 3]
+            wide[r * width + q] = (
+                t0 * (u[q] + u[q + 6]) + t1 * (u[q + 1] + u[q + 5]) + t2 * (u[q + 2] + u[q + 4]) + t3 * u[q + 3]
+            )
         a, b = row_of(y, r - 3, height, width, zeros), row_of(y, r + 3, height, width, zeros)
         c, d = row_of(y, r - 2, height, width, zeros), row_of(y, r + 2, height, width, zeros)
         f, h = row_of(y, r - 1, height, width, zeros), row_of(y, r + 1, height, width, zeros)

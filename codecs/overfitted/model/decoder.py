@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isorate.codecs.overfitted.model import context_model, synthesis, upsampling
-from isorate.codecs.overfitted.model.structure import FEATURE_LEVELS, Grid, parameters
+from isorate.codecs.overfitted.model.structure import BICUBIC, FEATURE_LEVELS, Grid, parameters
 
 
 def starting_parameters(image: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
@@ -24,7 +24,7 @@ def starting_parameters(image: Tensor, generator: torch.Generator) -> dict[str, 
             reach = 1 / (math.sqrt(shape[1]) * shape[0] ** 2)
             value = (torch.rand(shape, generator=generator) * 2 - 1) * reach
         elif name.startswith("upsampling"):
-            value = torch.tensor(upsampling.BICUBIC)
+            value = torch.tensor(BICUBIC)
         elif name == "synthesis.linear.bias":
             value = image.mean((1, 2)).cpu()
         params[name] = value.to(image.device)

@@ -13,8 +13,6 @@ from torch.nn import functional
 
 from isorate.codecs.overfitted.model.structure import LEVELS
 
-BICUBIC = (-0.0351562, 0.2617187, 0.8789063, -0.1054687)
-"""Weights of the four elements around an output that lies a quarter before the third: ×2 with a = -0.75."""
 PULSE = (0.0, 0.0, 0.0, 1.0)
 REACH = 3
 

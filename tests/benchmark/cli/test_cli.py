@@ -39,6 +39,12 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+def test_a_list_of_the_codecs_loads_no_pytorch() -> None:
+    code = "import sys; from isorate.cli import main; main(['codecs']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("words", [
     ["run", "--data", "/nowhere", "-o", "x"],
     ["report", "/nowhere"],
