@@ -6,6 +6,7 @@ from cyclopts import App
 COMMANDS = {
     "pack": "Decode photographs once, for training.",
     "train": "Train the learned codec.",
+    "session": "Train, finish and export on a GPU that is there for minutes.",
     "export": "Turn a training checkpoint into a weights file.",
     "card": "Print the model card of a weights file.",
     "golden": "Make or check golden streams.",

@@ -17,11 +17,14 @@ class Place:
         This process and their number.
     device
         Its GPU, or the CPU.
+    compiles
+        Whether models are compiled.
     """
 
     rank: int
     ranks: int
     device: torch.device
+    compiles: bool = False
 
     def agree(self, decision: bool) -> bool:
         """Return the first process's decision in every process."""
@@ -36,6 +39,7 @@ class Place:
         network: torch.nn.Module = model
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
+        if self.compiles:
             network = torch.compile(network)  # type: ignore[assignment]
         if self.ranks > 1:
             network = torch.nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
@@ -51,4 +55,4 @@ def join_run() -> Place:
         torch.cuda.set_device(device)
     if ranks > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Place(rank, ranks, device)
+    return Place(rank, ranks, device, compiles=device.type == "cuda")

@@ -156,7 +156,7 @@ class Trainer:
         saved_at, queue = started, self._batches()
         window: list[tuple[float, float, float]] = []
         bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.place.rank > 0)
-        over = self._progress() >= 1
+        over = self.finished
         while not over:
             recipe = self.settings.train.at(self._progress())
             if recipe != self.recipe:
@@ -171,13 +171,27 @@ class Trainer:
                 self._record_curve(window, (self.step - step_before) / (now - started), bar)
                 window = []
             stopped = now - started >= seconds or (steps is not None and self.step - step_before >= steps)
-            over = self.place.agree(self._progress() >= 1 or stopped)
+            over = self.place.agree(self.finished or stopped)
             if over or now - saved_at >= self.recipe.checkpoint_seconds:
                 self.save()
                 saved_at = time.monotonic()
             if self.place.agree(self.seconds - self.validated_at >= self.recipe.validate_seconds):
                 self.record_validation()
         bar.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the recipe is over."""
+        return self._progress() >= 1
+
+    def try_steps(self) -> None:
+        """Take a step of each phase on noise, to see that the machine can; the model is spoilt by it."""
+        network = self.place.wrap(self.model)
+        for start in (0.0, *(phase.start for phase in self.settings.train.phases)):
+            self._enter_phase(self.settings.train.at(start))
+            size = (self.recipe.batch_size, self.recipe.crop_size, self.recipe.crop_size, 3)
+            noise = torch.randint(256, size, dtype=torch.uint8)
+            self._train_step(network, _as_pictures(noise, self.place.device))
 
     def record_validation(self) -> None:
         """Validate the averaged weights and append the operating points to ``validation.csv``."""

@@ -22,7 +22,7 @@ from PIL import Image as PillowImage
 from skimage import data as photographs
 
 from isorate.cli import main
-from isorate.codecs.learned.bitstream.weights import weights_path
+from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
@@ -30,8 +30,10 @@ from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE, distortion, s
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import measure
 from isorate.codecs.learned.tools.card import model_card
+from isorate.codecs.learned.tools.session import possible
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
+from isorate.codecs.learned.training.distributed import Place
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.loss import bits_per_pixel, objective
@@ -526,3 +528,56 @@ def test_soap_descends_in_orthonormal_bases(bfloat16: bool) -> None:
     for mode, size in enumerate((12, 9, 6)):
         basis = optimizer.state[weight][f"basis{mode}"]
         torch.testing.assert_close(basis.t() @ basis, torch.eye(size), atol=1e-4, rtol=0)
+
+
+def test_a_session_stops_goes_on_finishes_and_exports(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shorter = tmp_path / "train.toml"
+    shorter.write_text(config.read_text().replace("total_steps = 60", "total_steps = 8"))
+    begun = Trainer(read_settings(shorter), tmp_path / "out" / "train", compact=True)
+    begun.warm_start()
+    begun.run(steps=3)
+    words = ["learned", "session", str(shorter), str(shorter), "-o", str(tmp_path / "out"), "--cpu"]
+    assert main([*words, "--seconds", "1"]) == 0
+    assert "the time is over; the same command goes on" in capsys.readouterr().out
+    assert main([*words, "--seconds", "300"]) == 0
+    said = capsys.readouterr().out
+    assert "train: from step 3, 4 crops a step, on cpu" in said
+    assert "finish: from step 0" in said
+    weights = tmp_path / "out" / "tiny.safetensors"
+    before = load_weights(weights).digest
+    assert main([*words, "--seconds", "300"]) == 0
+    assert load_weights(weights).digest == before
+    assert "from step" not in capsys.readouterr().out
+
+
+def test_a_session_needs_a_gpu_unless_told(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["learned", "session", str(config), str(config), "-o", str(tmp_path)]) == 2
+    assert "sees no GPU here; --cpu goes on without one" in capsys.readouterr().err
+
+
+def test_a_session_halves_batches_and_does_without_a_compiler(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def steps(trainer: Trainer) -> None:
+        tried.append((trainer.recipe.batch_size, trainer.place.compiles))
+        if trainer.place.compiles:
+            raise RuntimeError("no compiler\nat all")
+        if trainer.recipe.batch_size > 1:
+            raise torch.OutOfMemoryError("8 GiB")
+
+    monkeypatch.setattr(Trainer, "try_steps", steps)
+    compiling = Place(0, 1, torch.device("cpu"), compiles=True)
+    monkeypatch.setattr("isorate.codecs.learned.training.loop.join_run", lambda: compiling)
+    said: list[str] = []
+    settings, place = possible(read_settings(config), tmp_path, said.append)
+    assert tried == [(4, True), (4, False), (2, False), (1, False)]
+    assert not place.compiles
+    assert settings.train.batch_size == settings.train.at(0.9).batch_size == 1
+    assert said[0] == "torch.compile does not work here, training goes on without: no compiler"
+    monkeypatch.setattr(Trainer, "try_steps", lambda trainer: (_ for _ in ()).throw(torch.OutOfMemoryError("8 GiB")))
+    with pytest.raises(UsageError, match="no memory for a step with one crop: 8 GiB"):
+        possible(settings, tmp_path, said.append)

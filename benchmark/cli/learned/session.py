@@ -1,0 +1,60 @@
+"""``isorate learned session``."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isorate.errors import UsageError
+
+
+def session(
+    config: Path,
+    finish: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    start_from: Path | None = None,
+    seconds: float = 560,
+    max_file_mb: int = 16,
+    cpu: bool = False,
+) -> None:
+    """Train on a GPU that is there for minutes: training, finish and weights by one command, repeated.
+
+    It checks the GPU, does without the compiler where that fails, halves batches that the memory does not hold, and
+    writes small checkpoints; the same command goes on where the last one stopped.
+
+    Examples
+    --------
+    ```
+    isorate learned session codecs/learned/configs/base.toml codecs/learned/configs/base-finish.toml \
+        -o .checkpoints/base --start-from codecs/learned/weights/small.safetensors
+    ```
+
+    Parameters
+    ----------
+    config, finish
+        The TOML configurations of the training and of its last minutes.
+    out
+        Folder of both runs and of the weights.
+    start_from
+        A weights file or checkpoint that the training begins with.
+    seconds
+        How long this session may take.
+    max_file_mb
+        Cut checkpoints into files of that many MiB.
+    cpu
+        Go on without a GPU.
+    """
+    import torch
+
+    from isorate.codecs.learned.tools.session import Session, run_session
+    from isorate.codecs.learned.training.settings import read_settings
+
+    if torch.cuda.is_available():
+        about = torch.cuda.get_device_properties(0)
+        print(f"{about.name}, {about.total_memory / 2**30:.0f} GiB, torch {torch.__version__}", flush=True)
+    elif not cpu:
+        raise UsageError(f"torch {torch.__version__} sees no GPU here; --cpu goes on without one")
+    plan = Session(read_settings(config), read_settings(finish), start_from, out, seconds, max_file_mb * 2**20)
+    run_session(plan, lambda text: print(text, flush=True))

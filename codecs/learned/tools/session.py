@@ -1,0 +1,145 @@
+"""A session on a machine that is there for minutes: train, finish and export, gone on with by the same command.
+
+::
+
+    OUT/train/             the run of the first configuration
+    OUT/finish/            the run of the second one, which starts from it
+    OUT/MODEL.safetensors  the weights
+
+Steps are tried before they count: a compiler that fails is done without, and batches that the memory does not hold are
+halved. Both are said.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from isorate.codecs.learned.tools.export import export_weights
+from isorate.codecs.learned.training.checkpoint import newest_checkpoint
+from isorate.codecs.learned.training.distributed import Place
+from isorate.codecs.learned.training.loop import Trainer
+from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
+from isorate.errors import UsageError
+
+Say = Callable[[str], None]
+RESERVE = 20.0
+"""Seconds of a session that are kept for validation and the last files."""
+PHOTOGRAPHS = 16
+"""On which the exported file's rates are measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a session does.
+
+    Attributes
+    ----------
+    train, finish
+        The runs: the training, and its last minutes.
+    start_from
+        A weights file or checkpoint that the training begins with; None to begin anew.
+    out
+        The folder; what is in it is gone on with.
+    seconds
+        How long this session may take.
+    max_file_bytes
+        The longest file of a checkpoint.
+    """
+
+    train: RunSettings
+    finish: RunSettings
+    start_from: Path | None
+    out: Path
+    seconds: float
+    max_file_bytes: int = 2**40
+
+
+def run_session(session: Session, say: Say) -> Path | None:
+    """Train until the weights are there or the time is over; return their file, None in the second case.
+
+    Raises
+    ------
+    UsageError
+        When the memory does not hold a step with one picture, or `finish` names no validation photographs.
+    """
+    validation = session.finish.validation_data
+    if validation is None:
+        raise UsageError("the last configuration's [data] must name validation photographs: rates are measured on them")
+    end = time.monotonic() + session.seconds - RESERVE
+    train, finish = session.out / "train", session.out / "finish"
+    for settings, folder, source in ((session.train, train, session.start_from), (session.finish, finish, train)):
+        if not _run(settings, folder, source, end, session.max_file_bytes, say):
+            say(f"{folder}: the time is over; the same command goes on from here")
+            return None
+    path, _ = export_weights(finish, validation, session.out / f"{session.finish.model.name}.safetensors", PHOTOGRAPHS)
+    say(f"{path}: {path.stat().st_size} bytes")
+    return path
+
+
+def _run(settings: RunSettings, folder: Path, source: Path | None, end: float, max_bytes: int, say: Say) -> bool:
+    """Go on with a run until it or the time is over; return whether the run is."""
+    if _begun(settings, folder, source, max_bytes).finished:
+        return True
+    if time.monotonic() >= end:
+        return False
+    settings, place = possible(settings, folder, say)
+    trainer = _begun(settings, folder, source, max_bytes)
+    trainer.place = place
+    say(f"{folder}: from step {trainer.step}, {settings.train.batch_size} crops a step, on {place.device}")
+    trainer.run(max(end - time.monotonic(), 0.0))
+    trainer.record_validation()
+    return trainer.finished
+
+
+def _begun(settings: RunSettings, folder: Path, source: Path | None, max_bytes: int) -> Trainer:
+    trainer = Trainer(settings, folder, max_bytes, compact=True)
+    if (newest := newest_checkpoint(folder)) is not None:
+        trainer.resume(newest)
+    elif source is not None:
+        trainer.start_from(source)
+    else:
+        trainer.warm_start()
+    return trainer
+
+
+def possible(settings: RunSettings, folder: Path, say: Say) -> tuple[RunSettings, Place]:
+    """Return the settings with batches that the memory holds, and a place that compiles only where that works.
+
+    Raises
+    ------
+    UsageError
+        When the memory does not hold a step with one picture.
+    """
+    compiles = True
+    while True:
+        trainer = Trainer(settings, folder)
+        trainer.place = place = replace(trainer.place, compiles=trainer.place.compiles and compiles)
+        try:
+            trainer.try_steps()
+        except torch.OutOfMemoryError as error:
+            if settings.train.batch_size == 1:
+                raise UsageError(f"{place.device}: no memory for a step with one crop: {error}") from None
+            settings = replace(settings, train=_halved(settings))
+            say(f"{place.device}: no memory for a step; trying {settings.train.batch_size} crops")
+        except Exception as error:
+            if not place.compiles:
+                raise
+            compiles = False
+            say(f"torch.compile does not work here, training goes on without: {str(error).splitlines()[0]}")
+        else:
+            return settings, place
+        del trainer
+        torch.cuda.empty_cache()
+
+
+def _halved(settings: RunSettings) -> TrainSettings:
+    phases = tuple(
+        replace(phase, changes={**phase.changes, "batch_size": max(1, phase.changes["batch_size"] // 2)})
+        if "batch_size" in phase.changes
+        else phase
+        for phase in settings.train.phases
+    )
+    return replace(settings.train, batch_size=max(1, settings.train.batch_size // 2), phases=phases)
