@@ -16,6 +16,8 @@ from isorate.pictures.depth import largest_value, sample_bits
 from isorate.pictures.files import FORMATS, is_transparent, open_picture
 
 LOSSY_FORMATS = {"JPEG", "MPO", "AVIF", "WEBP", "JPEG2000"}
+LOSSY_COMPRESSION = {"jpeg", "tiff_jpeg", "webp"}
+"""Of TIFF files."""
 ORIENTATION = 0x0112
 
 
@@ -81,7 +83,8 @@ def load_image(path: Path) -> LoadedImage:
             picture = open_picture(data, FORMATS)
             if (frames := getattr(picture, "n_frames", 1)) > 1:
                 raise ImageError(f"has {frames} frames; save the one that is meant")
-            lossy, colour = picture.format in LOSSY_FORMATS, colour_of(data, picture)
+            lossy = picture.format in LOSSY_FORMATS or picture.info.get("compression") in LOSSY_COMPRESSION
+            colour = colour_of(data, picture)
             turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)
             picture.load()
             if turned:

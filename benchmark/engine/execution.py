@@ -18,7 +18,7 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     """Run the cells; give what became of each one's rows as it ends.
 
     A worker that dies takes its pool along. The cells in it at that moment, one more than workers, are run again one
-    after another in a process of their own, and the others go on in a new pool; so the cell at fault costs itself alone.
+    after another in a process of their own, and the others go on in a new pool: the cell at fault costs itself alone.
 
     Parameters
     ----------

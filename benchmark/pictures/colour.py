@@ -14,9 +14,13 @@ from PIL import ExifTags, ImageCms
 from PIL import Image as PillowImage
 
 from isorate.pictures.boxes import find
+from isorate.pictures.depth import start_of_frame
 
 UNMANAGED = "colour not managed"
 """How the note begins that the samples were taken as sRGB although the file says something else."""
+
+UNUSABLE = "an ICC profile that cannot be used"
+ICC_SEGMENT = b"ICC_PROFILE\0"
 
 SAME_LEVELS = 2
 """Profiles that move no sample by more than this are sRGB: rounded tables of several makers differ by 1."""
@@ -72,6 +76,8 @@ def colour_of(data: bytes, picture: PillowImage.Image) -> Colour:
             return Colour(name=f"{HDR_TRANSFERS[transfer]} (colour primaries {primaries})", hdr=True)
     specified = [pair for pair in code_points if pair != (UNSPECIFIED, UNSPECIFIED)]
     profile = picture.info.get("icc_profile") or _bmp_profile(data)
+    if _limited_range(data):
+        return Colour(name="limited-range samples (cICP)")
     if data.startswith(PNG) and specified:  # a cICP chunk counts more than a profile
         return _of_code_points(specified)
     if profile:
@@ -109,7 +115,7 @@ def _of_profile(profile: bytes, *, grey: bool) -> Colour:
     try:
         transform, mode = _transform(profile)
     except ImageCms.PyCMSError:
-        return Colour(name="an ICC profile that cannot be used")
+        return Colour(name=UNUSABLE)
     if mode == "L" and not grey:
         return Colour(name="an ICC profile for grey pictures")
     levels = np.arange(0, 256, 15, dtype=np.uint8)
@@ -185,6 +191,12 @@ def _code_points(data: bytes) -> Iterator[tuple[int, int]]:
                 yield struct.unpack_from(">HH", content, 4)
 
 
+def _limited_range(data: bytes) -> bool:
+    """Whether the cICP chunk of a PNG says that black is not 0 and white not the largest value."""
+    cicp = _png_chunks(data).get(b"cICP", b"")
+    return len(cicp) >= 4 and cicp[3] == 0
+
+
 def _other(data: bytes, picture: PillowImage.Image) -> Iterator[str]:
     """Yield what is said in a format's own words and is not sRGB."""
     if picture.format == "PNG":
@@ -204,11 +216,16 @@ def _other(data: bytes, picture: PillowImage.Image) -> Iterator[str]:
         for content in find(data, b"jp2h", b"colr"):
             if content[:1] != b"\1" or int.from_bytes(content[3:7]) not in (16, 17, 18):
                 yield "JP2 colour specification"
+    elif picture.format == "JPEG" and ICC_SEGMENT in data[: start_of_frame(data)]:
+        yield UNUSABLE
     elif _interoperability(picture) == "R03":
         yield "Adobe RGB (Exif)"
 
 
 def _png(chunks: dict[bytes, bytes]) -> Iterator[str]:
+    if b"iCCP" in chunks:  # and Pillow found no profile in it
+        yield UNUSABLE
+        return
     if b"sRGB" in chunks:
         return
     if len(gamma := chunks.get(b"gAMA", b"")) == 4:

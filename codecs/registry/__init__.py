@@ -5,4 +5,4 @@ from isorate.codecs.registry.endings import codec_for
 from isorate.codecs.registry.listing import ListedCodec, list_codecs
 from isorate.codecs.registry.spec import CodecSpec
 
-__all__ = ["BUILT_IN", "CodecSpec", "ListedCodec", "codec_for", "configure", "list_codecs", "names"]
+__all__ = ["BUILT_IN", "CodecSpec", "ListedCodec", "at_work", "codec_for", "configure", "list_codecs", "names"]

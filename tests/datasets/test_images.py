@@ -32,6 +32,8 @@ def test_rgb_is_read_as_it_is(tmp_path: Path, picture: PillowImage.Image, photo:
 
 def test_a_lossy_source_is_told_whatever_its_name(tmp_path: Path, picture: PillowImage.Image) -> None:
     assert load_image(save(tmp_path, picture, "photo.png", format="JPEG")).lossy
+    assert load_image(save(tmp_path, picture, "photo.tif", compression="jpeg")).lossy
+    assert not load_image(save(tmp_path, picture, "photo.tif", compression="tiff_lzw")).lossy
 
 
 @pytest.mark.parametrize(("mode", "note"), [("L", "grey to RGB"), ("1", "grey to RGB"), ("P", "P to RGB")])

@@ -110,6 +110,9 @@ def _grey_profile(gamma: float) -> bytes:
 
 def test_a_useless_profile_is_named(picture: PillowImage.Image) -> None:
     assert "cannot be used" in said(saved(picture, "PNG", icc_profile=b"no profile at all")).name
+    assert "cannot be used" in said(with_chunks(saved(picture, "PNG"), (b"iCCP", b"x\0\0not compressed"))).name
+    lost = saved(picture, "JPEG", icc_profile=bytes(70000)).replace(b"ICC_PROFILE\0\2", b"ICC_PROFILE\0\3")
+    assert "cannot be used" in said(lost).name
 
 
 def test_a_large_profile_is_read(picture: PillowImage.Image) -> None:
@@ -124,6 +127,7 @@ def test_a_large_profile_is_read(picture: PillowImage.Image) -> None:
     ([(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))], "cHRM"),
     ([(b"cICP", bytes((1, 13, 0, 1)))], ""),
     ([(b"cICP", bytes((12, 13, 0, 1)))], "colour primaries 12"),
+    ([(b"cICP", bytes((1, 13, 0, 0)))], "limited-range samples"),
 ])  # fmt: skip
 def test_the_chunks_of_a_png(picture: PillowImage.Image, chunks: list[tuple[bytes, bytes]], name: str) -> None:
     found = said(with_chunks(saved(picture, "PNG"), *chunks))
