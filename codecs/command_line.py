@@ -212,15 +212,27 @@ def _program(name: str, text: str) -> str:
 def _files(text: str) -> list[Path]:
     """Return the words of a command line that are files, also behind ``--option=``, or programs on PATH.
 
-    A Python script brings the modules along that it imports from beside itself.
+    A Python script brings the modules along that it imports from beside itself, which is beside the file that a link
+    leads to; ``-m NAME`` stands for a module or package of the current folder.
     """
     found: dict[Path, None] = {}
-    for word in shlex.split(text):
-        for part in filter(None, (word, word.partition("=")[2])):
-            file = Path(part) if Path(part).is_file() else shutil.which(part)
-            if file:
-                found.update(dict.fromkeys(path for _, path in sorted(code_at([Path(file).absolute()]))))
+    words = shlex.split(text)
+    for before, word in zip(["", *words], words, strict=False):
+        places = [_module(word)] if before == "-m" else [_file(part) for part in (word, word.partition("=")[2]) if part]
+        for place in filter(None, places):
+            found.update(dict.fromkeys(path for _, path in sorted(code_at([place.absolute()]))))
     return list(found)
+
+
+def _file(word: str) -> Path | None:
+    found = word if Path(word).is_file() else shutil.which(word)
+    return Path(found) if found else None
+
+
+def _module(name: str) -> Path | None:
+    package = Path(*name.split("."))
+    module = package.with_name(f"{package.name}.py") if package.name else package
+    return next((place for place in (package, module) if place.is_file() or (place / "__main__.py").is_file()), None)
 
 
 @cache

@@ -153,8 +153,9 @@ def code_at(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         place = waiting.pop()
         for path in _files(place):
             yield path.relative_to(place.parent).as_posix(), path
-            if path.suffix == ".py" and not INSTALLED & set(place.parent.parts):
-                beside = {place.parent / form for name in _imported(path) for form in (name, f"{name}.py")} - seen
+            if _is_python(path) and not INSTALLED & set(place.parent.parts):
+                origin = place.resolve().parent  # where Python looks, not beside a link
+                beside = {origin / form for name in _imported(path) for form in (name, f"{name}.py")} - seen
                 found = [other for other in beside if other.is_file() or (other / "__init__.py").is_file()]
                 waiting += found
                 seen.update(found)
@@ -179,6 +180,14 @@ def _files(place: Path) -> Iterator[Path]:
         inside = path.relative_to(place).parts
         if not any(part.startswith(".") or part == "__pycache__" for part in inside) and path.is_file():
             yield path
+
+
+def _is_python(path: Path) -> bool:
+    """Whether a file is Python by its ending, or by its first line where it has none."""
+    if path.suffix:
+        return path.suffix == ".py"
+    with path.open("rb") as file:
+        return b"python" in file.readline(200) if file.read(2) == b"#!" else False
 
 
 def _imported(file: Path) -> set[str]:

@@ -139,6 +139,34 @@ def test_every_word_of_a_command_line_that_is_a_file_counts(tmp_path: Path) -> N
     assert len({one.programs for one in seen}) == 5
 
 
+def test_scripts_by_a_link_without_an_ending_or_as_a_module_bring_their_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    for folder in (source, tmp_path / "package"):
+        folder.mkdir()
+        (folder / "helper.py").write_text("")
+    (source / "enc.py").write_text("import helper\n")
+    (source / "dec").write_text("#!/usr/bin/env python3\nimport helper\n")
+    (tmp_path / "package" / "__main__.py").write_text("from package import helper\n")
+    (tmp_path / "single.py").write_text("import other\n")
+    (tmp_path / "other.py").write_text("")
+    (tmp_path / "link.py").symlink_to(source / "enc.py")
+    monkeypatch.chdir(tmp_path)
+
+    def files(words: str) -> list[str]:
+        line = CommandLine("cl", "Cl", ".x", Knob("q", 0, 10, integer=True, rising=True), f"sh {words}")
+        top = tmp_path.resolve()
+        found = [file for file in make(line).encoder_files if file.is_relative_to(top)]
+        return sorted(str(file.relative_to(top)) for file in found)
+
+    assert files("link.py") == ["link.py", "source/helper.py"]
+    assert files("source/dec") == ["source/dec", "source/helper.py"]
+    assert files("-m package") == ["package/__main__.py", "package/helper.py"]
+    assert files("-m single") == ["other.py", "single.py"]
+    assert files("-m nowhere.at.all") == []
+
+
 def test_a_program_that_changes_while_we_run_says_its_new_version(tmp_path: Path) -> None:
     program = tmp_path / "coder"
     knob = Knob("q", 0, 10, integer=True, rising=True)
