@@ -3,7 +3,8 @@
 Encodes, decodes and measurements have keys of their own, each with the identity of what makes it
 (:mod:`isorate.codecs.identity`, :mod:`isorate.metrics.identity`): an encode's has the image's pixels and the knobs, or
 the size and how near to come where the codec fits a file to a size; a decode's the file; a measurement's the pixels of
-both pictures. Entries are plain files; deleting any of them, or the folder, costs time only.
+both pictures. Entries are plain files with their own checksums; losing or damaging any of them, or putting one in the
+place of another, costs time only.
 """
 
 import hashlib
@@ -187,12 +188,16 @@ class Cache:
             return None
 
     def _json(self, key: str, kind: str) -> dict[str, Any] | None:
+        """Return what was kept, or None where it is not there, damaged, or another key's."""
         data = self._bytes(key, kind)
         try:
             found = json.loads(data) if data else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
-        return found if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return None
+        value = found.get("value")
+        return value if isinstance(value, dict) and found.get("check") == _check(key, kind, value) else None
 
     def _keep(self, key: str, kind: str, value: Any) -> None:
         file = self._file(key, kind)
@@ -202,7 +207,7 @@ class Cache:
             if isinstance(value, bytes):
                 write_bytes(file, value, durable=False)
             else:
-                write_json(file, value, durable=False)
+                write_json(file, {"check": _check(key, kind, value), "value": value}, durable=False)
         except RunError as error:
             # a full or read-only cache must not fail a run: its results go to the run folder
             warnings.warn(f"going on without the cache: {error}", stacklevel=2)
@@ -211,6 +216,10 @@ class Cache:
 
 def _key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _check(key: str, kind: str, value: object) -> str:
+    return _key(key, kind, json.dumps(value, sort_keys=True))
 
 
 def _match(meta: dict[str, Any]) -> Match:

@@ -88,6 +88,32 @@ def test_entries_come_back_whole_or_not_at_all(tmp_path: Path) -> None:
     assert cache.computed == 3
 
 
+@pytest.mark.parametrize("damage", ["flipped", "swapped", "emptied"])
+def test_a_damaged_or_swapped_entry_costs_time_only(
+    damage: str, two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISORATE_CACHE_DIR", str(tmp_path / "cache"))
+
+    def rows(out: str) -> list[tuple[object, ...]]:
+        run = api.run(two_photos, tmp_path / out, anchor="jpeg", codecs=["jpeg2000"], points=["quality=20"],
+                      executor=in_process)  # fmt: skip
+        return [
+            (row.key, row.status, row.stream_sha256, row.decoded_sha256, row.psnr, row.ms_ssim) for row in run.rows()
+        ]
+
+    first = rows("first")
+    kinds: dict[str, list[Path]] = {}
+    for file in sorted(path for path in (tmp_path / "cache").rglob("*") if path.is_file()):
+        kinds.setdefault(file.suffix, []).append(file)
+    assert {".encode", ".stream", ".decode", ".decoded", ".measured"} <= set(kinds)
+    for files in kinds.values():
+        contents = [file.read_bytes() for file in files]
+        for file, data, other in zip(files, contents, [*contents[1:], contents[0]], strict=True):
+            digits = data.replace(b"1", b"2") if file.suffix == ".measured" else data[:-9] + b"?" + data[-8:]
+            file.write_bytes({"flipped": digits, "swapped": other, "emptied": b"{}"}[damage])
+    assert rows("second") == first
+
+
 def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = Cache(tmp_path / "file" / "cache")
