@@ -8,6 +8,7 @@ from isorate.reports.curves import Curve, CurvePoint
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
 from isorate.runs.differences import version_differences
+from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Unfinished
 from isorate.runs.row import Row
@@ -127,8 +128,8 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
         if match is not None and cells:
             codecs.append(_change(sides, column, match, cells))
     return RunsCompared(
-        str(first.path),
-        str(second.path),
+        readable(str(first.path)),
+        readable(str(second.path)),
         tuple(codecs),
         tuple(_name(key) for key in rows[0] if key not in rows[1]),
         tuple(_name(key) for key in rows[1] if key not in rows[0]),

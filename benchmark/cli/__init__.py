@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from contextlib import suppress
+from pathlib import Path
 
 from cyclopts import CycloptsError
 
@@ -21,6 +22,9 @@ def main(words: list[str] | None = None) -> int:  # noqa: PLR0911  (one return a
     74: the system refused to read or write. 130: interrupted. For ``check``, 0, 1 and 2 are verdicts, an error is 3.
     """
     words = sys.argv[1:] if words is None else words
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (for as long as we run)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or a pipe that cannot show a sign gets its number, and the command its result.
@@ -34,10 +38,10 @@ def main(words: list[str] | None = None) -> int:  # noqa: PLR0911  (one return a
     except CycloptsError:
         return error_code  # the parser has printed what is wrong
     except IsorateError as error:
-        print(f"isorate: {error}", file=sys.stderr)
+        _say(f"isorate: {error}")
         return error_code
     except KeyboardInterrupt:
-        print("\nisorate: interrupted; finished rows are kept, the same command continues", file=sys.stderr)
+        _say("\nisorate: interrupted; finished rows are kept, the same command continues")
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output is gone (`isorate table … | head`): nothing more to say to it
@@ -45,18 +49,23 @@ def main(words: list[str] | None = None) -> int:  # noqa: PLR0911  (one return a
         return DONE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"isorate: {where}{error.strerror or error}", file=sys.stderr)
+        _say(f"isorate: {where}{error.strerror or error}")
         _drop_output()
         return INPUT_OUTPUT
     except Exception:  # not 1, which is a verdict
-        traceback.print_exc()
-        print("isorate: this is a fault of isorate; please report it with the lines above", file=sys.stderr)
+        _say(traceback.format_exc() + "isorate: this is a fault of isorate; please report it with the lines above")
         return FAULT
     return code if isinstance(code, int) else DONE
 
 
 def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"isorate: {message}", file=sys.stderr)
+    _say(f"isorate: {message}")
+
+
+def _say(text: str) -> None:
+    """Tell the user; where nothing can be told (a full disk under stderr), the exit code still is what it must be."""
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _drop_output() -> None:

@@ -23,6 +23,7 @@ from isorate.errors import CodecError, IsorateError, MatchError, RunError
 from isorate.image import Image, array_problem
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
+from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.lossless import pixels_of, to_lossless
 from isorate.runs.point import AnchorPoint
@@ -271,11 +272,11 @@ def _row(
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, IsorateError):
-        return str(error)
+        return readable(str(error))
     if isinstance(error, MemoryError):
         return "out of memory"
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"unexpected {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+    return readable(f"unexpected {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
 
 
 def _num_pixels(loaded: LoadedImage) -> int:

@@ -89,7 +89,7 @@ def _through(
 
 
 def _reason(error: BaseException) -> str:
-    return readable(str(error)) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
+    return readable(str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}")
 
 
 def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:

@@ -13,6 +13,7 @@ from isorate.engine.points import check_point, default_points, parse_point
 from isorate.errors import UsageError
 from isorate.matching.outcome import Policy
 from isorate.metrics.identity import metrics_identity
+from isorate.pictures.names import readable
 from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
@@ -118,11 +119,11 @@ def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
 def describe(plan: Plan, command: Sequence[str]) -> Manifest:
     """Return the manifest of a run of `plan`: what it compares, with what, on which machine, since now."""
     return Manifest(
-        title=plan.dataset.title or plan.dataset.name,
+        title=plan.dataset.title or readable(plan.dataset.name),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=tuple(command),
+        command=tuple(readable(word) for word in command),
         dataset=DatasetEntry(
-            name=plan.dataset.name,
+            name=readable(plan.dataset.name),
             title=plan.dataset.title,
             licence=plan.dataset.licence,
             citation=plan.dataset.citation,

@@ -9,6 +9,7 @@ from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
+from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.row import Key, Row
 
@@ -58,7 +59,12 @@ class _Check:
         findings = [*self._configuration(), *self._data(), *self._rows(), *self._new()]
         unfinished = self.run.manifest.unfinished(self.now)
         return Checked(
-            str(self.run.path), baseline_file, tuple(self.checked), tuple(findings), tuple(self.changes), unfinished
+            readable(str(self.run.path)),
+            readable(baseline_file),
+            tuple(self.checked),
+            tuple(findings),
+            tuple(self.changes),
+            unfinished,
         )
 
     def _configuration(self) -> Iterator[Finding]:

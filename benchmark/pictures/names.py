@@ -6,5 +6,10 @@ def readable(name: str) -> str:
 
     >>> readable("photo\udcff.png"), readable("Fjörd.png")
     ('photo\\xff.png', 'Fjörd.png')
+    >>> readable("\ud800")
+    '\\ud800'
     """
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte: no file name, but somebody's text
+        return name.encode("utf-8", "backslashreplace").decode()

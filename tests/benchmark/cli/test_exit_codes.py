@@ -4,25 +4,37 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image as PillowImage
 
 from isorate.cli import main
+from isorate.image import Image
 from isorate.runs.folder import Run
 
 
-@pytest.fixture
-def small(tmp_path: Path, two_photos: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, Path]:
-    """A run of two pictures and its baseline, in which another numpy made the numbers."""
-    run, baseline = tmp_path / "run", tmp_path / "baseline.json"
-    words = ["run", "--data", str(two_photos), "--anchor", "jpeg", "--codec", "jpeg2000", "--point", "quality=30"]
-    assert main([*words, "-o", str(run), "--workers", "1"]) == 0
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, coffee: Image) -> tuple[Path, Path]:
+    """A run and its baseline, in which another numpy made the numbers; in a folder whose name is no UTF-8."""
+    folder = tmp_path_factory.mktemp("small") / os.fsdecode(b"\xff")
+    try:
+        folder.mkdir()
+    except OSError:  # this file system takes UTF-8 only
+        folder = tmp_path_factory.mktemp("small")
+    run, baseline, photos = folder / "run", folder / "baseline.json", folder / "photos"
+    photos.mkdir()
+    PillowImage.fromarray(coffee[100:170, 150:250]).save(photos / "coffee.png")
+    words = ["run", "--data", str(photos), "--anchor", "jpeg", "--codec", "jpeg2000", "--point", "quality=30"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("isorate.engine.workers.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+        patch.setattr("sys.argv", ["isorate", *words])
+        assert main([*words, "-o", str(run), "--workers", "1"]) == 0
     assert main(["baseline", str(run), "-o", str(baseline), "--no-probe"]) == 0
     held = json.loads(baseline.read_text("utf-8"))
     held["versions"]["numpy"] = "1.0"
     baseline.write_text(json.dumps(held), "utf-8")
-    capsys.readouterr()
     return run, baseline
 
 
@@ -53,6 +65,33 @@ def test_a_full_disk_is_no_verdict(small: tuple[Path, Path]) -> None:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 74
     assert done.stderr.decode().strip() == "isorate: No space left on device"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize(("redirection", "code"), [(">&-", 2), ("2>&-", 2), (">&- 2>&-", 2), ("<&-", 2)])
+def test_a_closed_stream_is_no_verdict(small: tuple[Path, Path], redirection: str, code: int) -> None:
+    words = ["sh", "-c", f'"$@" {redirection}', "sh", sys.executable, "-m", "isorate", "check", *map(str, small[:1])]
+    done = subprocess.run([*words, "-b", str(small[1])], capture_output=True, check=False)
+    assert done.returncode == code, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_what_cannot_even_be_told_keeps_its_code(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        words = [sys.executable, "-m", "isorate", "check", str(tmp_path), "-b", "nowhere.json"]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert (done.returncode, done.stdout) == (3, b"")
+
+
+def test_paths_that_are_no_utf_8_are_written_as_readable_text(small: tuple[Path, Path], tmp_path: Path) -> None:
+    run, baseline = map(str, small)
+    saved = [word for name in ("c.json", "c.xml", "c.md", "c.txt") for word in ("--save", str(tmp_path / name))]
+    assert main(["check", run, "-b", baseline, *saved]) == 2
+    assert main(["report", run, "-o", str(tmp_path / "page")]) == 0
+    assert main(["compare", run, run, "--html", str(tmp_path / "compared.html")]) == 0
+    assert main(["baseline", run, "-o", str(tmp_path / os.fsdecode(b"\xff.json")), "--no-probe"]) == 0
 
 
 def test_a_fault_of_isorate_is_no_verdict_and_says_so(
