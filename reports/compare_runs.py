@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from isorate.errors import RunError
+from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.curves import Curve, CurvePoint
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
 from isorate.runs.differences import version_differences
-from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Unfinished
 from isorate.runs.row import Row
