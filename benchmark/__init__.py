@@ -14,16 +14,16 @@ True
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isorate.api import match, run
+    from isorate.api import match, open_run, run
 
     __version__: str
 
-__all__ = ["__version__", "match", "run"]
+__all__ = ["__version__", "match", "open_run", "run"]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy: `isorate --help` and every worker would pay for NumPy and the codecs otherwise.
-    if name in ("match", "run"):
+    if name in ("match", "open_run", "run"):
         from isorate import api
 
         return getattr(api, name)

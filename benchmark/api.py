@@ -1,15 +1,21 @@
 """The Python way to what ``isorate run`` and ``isorate encode --bpp`` do."""
 
+import atexit
+import shutil
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec
-from isorate.datasets.registry import open_dataset
+from isorate.datasets.base import Dataset
+from isorate.datasets.given import given
+from isorate.datasets.registry import NAMES, open_dataset
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
@@ -17,12 +23,35 @@ from isorate.engine.runner import Progress, run_plan
 from isorate.errors import MatchError
 from isorate.image import Image, frozen
 from isorate.matching.outcome import Match, Policy
+from isorate.run_results import RunResults
 from isorate.runs.folder import Run
+
+Images: TypeAlias = "str | Path | Mapping[str, Image | Path | str] | Sequence[Path | str]"
+"""``kodak``, ``samples``, a folder or a file; arrays or files by name; or a list of files."""
+
+
+def open_run(path: str | Path) -> RunResults:
+    """Return the run in the folder `path`, as :func:`run` returned it.
+
+    Raises
+    ------
+    RunError
+        When there is none, or it is damaged or of another version.
+
+    Examples
+    --------
+    >>> import isorate
+    >>> made = isorate.run("samples", "runs/kept", anchor="jpeg", codecs=[], images=["coffee"], points=["quality=9"])
+    >>> isorate.open_run("runs/kept").rows() == made.rows()
+    True
+    """
+    found = Run.open(Path(path))
+    return RunResults(found.path, found.manifest)
 
 
 def run(
-    data: str | Path,
-    out: str | Path,
+    data: Images,
+    out: str | Path | None = None,
     *,
     anchor: Codec | str = DEFAULT_ANCHOR,
     codecs: Sequence[Codec | str] = DEFAULT_CODECS,
@@ -37,20 +66,24 @@ def run(
     use_cache: bool = True,
     command: Sequence[str] = (),
     progress: Progress | None = None,
-) -> Run:
+) -> RunResults:
     """Compare codecs at the anchor's rates and keep everything in a run folder.
+
+    It works the same in a script without a ``__main__`` guard, on standard input and in a notebook.
 
     Parameters
     ----------
     data
-        ``kodak``, ``samples``, or a folder of images.
+        The images: ``kodak``, ``samples``, a folder, a file, a list of files, or names with arrays (shape
+        ``(height, width, 3)``, dtype uint8, sRGB) or files.
     out
-        The run folder. The same call on the same folder continues it.
+        The run folder. The same call on the same folder continues it. By default a temporary one, which is removed
+        when Python ends.
     anchor
         The codec whose files set the rates: an instance, or a name with options as in ``bpg:chroma=420``.
     codecs
         The codecs that are driven to those rates; the anchor may be among them. One whose class is not registered
-        travels to the workers by pickle, and ``isorate reproduce`` will not find it.
+        travels to the workers as it is, also from a script or a notebook, and ``isorate reproduce`` will not find it.
     points
         The anchor's operating points: ``qp=37``, ``bpp=0.2``, or ``paper``; its default when empty.
     curve_points
@@ -88,6 +121,13 @@ def run(
     >>> run = isorate.run("samples", "runs/jpeg", anchor=Bpg(chroma="420"), codecs=[Jpeg(mode="integer")], **one)
     >>> [(row.codec, row.status) for row in run.rows()]
     [('bpg', 'ok'), ('jpeg', 'ok')]
+
+    Arrays, and no folder to keep:
+
+    >>> from skimage.data import astronaut
+    >>> run = isorate.run({"astronaut": astronaut()}, codecs=["jpeg2000"], anchor=Jpeg(), points=["quality=20"])
+    >>> [f"{curve.name}: {len(curve.points)} point" for curve in run.curves()]
+    ['JPEG: 1 point', 'JPEG2000: 1 point']
     """
     specs = [CodecSpec.of(codec) for codec in (anchor, *codecs)]
     for spec in specs:
@@ -95,20 +135,36 @@ def run(
     cache = cache_dir()
     if use_cache and cache is None:
         warnings.warn(f"going on without a cache: no home folder; name one in {CACHE_FOLDER}", stacklevel=2)
-    dataset = open_dataset(str(data), cache)
-    if images:
-        dataset = dataset.only(list(images))
-    plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points)
-    return run_plan(
-        plan,
-        Path(out),
-        cache_path=cache / "encodes" if use_cache and cache else None,
-        command=list(command),
-        workers=workers,
-        executor=executor,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    with tempfile.TemporaryDirectory(prefix="isorate-images-") as folder:
+        dataset = _dataset(data, cache, Path(folder))
+        if images:
+            dataset = dataset.only(list(images))
+        plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points)
+        done = run_plan(
+            plan,
+            _temporary() if out is None else Path(out),
+            cache_path=cache / "encodes" if use_cache and cache else None,
+            command=list(command),
+            workers=workers,
+            executor=executor,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    return RunResults(done.path, done.manifest)
+
+
+def _dataset(data: Images, cache: Path | None, folder: Path) -> Dataset:
+    if not isinstance(data, str | Path):
+        return given(data, folder)
+    if str(data) not in NAMES and Path(data).is_file():
+        return given([data], folder)
+    return open_dataset(str(data), cache)
+
+
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="isorate-run-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def match(

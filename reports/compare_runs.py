@@ -1,6 +1,7 @@
 """Two runs side by side: what the second one changed, codec by codec."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from isorate.errors import RunError
 from isorate.pictures.names import readable
@@ -100,8 +101,8 @@ class RunsCompared:
     unfinished: tuple[Unfinished | None, Unfinished | None]
 
 
-def compare_runs(first: Run, second: Run) -> RunsCompared:
-    """Return what `second` changed against `first`.
+def compare_runs(first: Run | Path | str, second: Run | Path | str) -> RunsCompared:
+    """Return what `second` changed against `first`; both are runs, or their folders.
 
     Raises
     ------
@@ -111,6 +112,7 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
         When one of them holds no rows.
     """
     sides = Comparison(first), Comparison(second)
+    runs = tuple(side.run for side in sides)
     rows = tuple({row.key: row for row in side.rows} for side in sides)
     other = sorted(
         {key[0] for key in rows[0].keys() & rows[1] if rows[0][key].image_sha256 != rows[1][key].image_sha256}
@@ -118,7 +120,7 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
     common = [key for key in rows[0] if key in rows[1] and key[0] not in other]
     if not common:
         raise RunError(
-            f"{first.path} and {second.path} have no cell in common (image, operating point, codec); "
+            f"{runs[0].path} and {runs[1].path} have no cell in common (image, operating point, codec); "
             "compare runs over the same images at the same points"
         )
     codecs = []
@@ -128,13 +130,13 @@ def compare_runs(first: Run, second: Run) -> RunsCompared:
         if match is not None and cells:
             codecs.append(_change(sides, column, match, cells))
     return RunsCompared(
-        readable(str(first.path)),
-        readable(str(second.path)),
+        readable(str(runs[0].path)),
+        readable(str(runs[1].path)),
         tuple(codecs),
         tuple(_name(key) for key in rows[0] if key not in rows[1]),
         tuple(_name(key) for key in rows[1] if key not in rows[0]),
         tuple(other),
-        tuple(text for _, text in version_differences(first.manifest, second.manifest)),
+        tuple(text for _, text in version_differences(runs[0].manifest, runs[1].manifest)),
         (sides[0].unfinished, sides[1].unfinished),
     )
 

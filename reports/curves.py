@@ -74,6 +74,20 @@ def of_dataset(comparison: Comparison, column: Column, images: Sequence[str] | N
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))
 
 
+def of_run(comparison: Comparison, image: str | None = None) -> list[Curve]:
+    """Return every codec's curve, on one image or of the means.
+
+    Raises
+    ------
+    ReportError
+        When the run has no such image.
+    """
+    if image is None:
+        return [of_dataset(comparison, column) for column in comparison.columns]
+    comparison.check_images([image])
+    return [of_image(comparison, image, column) for column in comparison.columns]
+
+
 def _good(comparison: Comparison, image: str, point: str | None, column: Column) -> bool:
     row = comparison.cell(image, point, column.codec) if point else None
     return row is not None and row.ok

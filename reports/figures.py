@@ -1,5 +1,6 @@
 """Figures for papers: magnified crops side by side, the full images with their boxes, rate-distortion plots."""
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,13 +25,15 @@ PAGE_WIDTH = 6.75
 
 FORMATS = ("pdf", "png")
 
+RD_METRICS = ("psnr", "ms_ssim")
+
 _GAP = 0.03
 _LEGEND_INSIDE = 6
 
 
 def render(
-    run_path: Path,
-    out: Path,
+    run: Run | Path | str,
+    out: Path | str,
     *,
     images: Sequence[str] | None = None,
     width: float = PAGE_WIDTH,
@@ -41,7 +44,7 @@ def render(
 ) -> list[Path]:
     """Write a run's figures and return their paths; see :func:`draw`."""
     return draw(
-        Comparison(Run.open(run_path)), out, images=images, width=width, formats=formats, dpi=dpi, style=style,
+        Comparison(run), Path(out), images=images, width=width, formats=formats, dpi=dpi, style=style,
         published=published,
     )  # fmt: skip
 
@@ -85,8 +88,7 @@ def draw(
     """
     run_path = comparison.run.path
     known = {image.name: image for image in comparison.images}
-    if unknown := sorted(set(images or []) - set(known)):
-        raise ReportError(f"{run_path}: has no images {', '.join(unknown)}; it has {', '.join(known)}")
+    comparison.check_images(images or [])
     if not set(formats) <= set(FORMATS):
         raise ReportError(f"figures need formats among {', '.join(FORMATS)}; got {formats}")
     for name, value, (least, most) in (("width", width, paper.WIDTHS), ("dpi", dpi, paper.RESOLUTIONS)):
@@ -111,7 +113,7 @@ def draw(
             if places:
                 made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
             others = read_published(published) if published else []
-            for metric in ("psnr", "ms_ssim"):
+            for metric in RD_METRICS:
                 made += paper.save(rd_figure(comparison, metric, others, width), out / f"rd-{metric}", formats, dpi)
     except OSError as error:
         raise ReportError(f"{out}: cannot be written: {error.strerror}; choose a folder with room and rights") from None
@@ -236,9 +238,60 @@ def _justify(ratios: Sequence[float], width: float) -> list[tuple[float, int]]:
     return lines
 
 
-def rd_figure(comparison: Comparison, metric: str, published: Sequence[curves.Curve], width: float) -> Figure:
-    """Return the data set's rate-distortion plot; what others published is dashed and says so."""
-    own = [curves.of_dataset(comparison, column) for column in comparison.columns]
+class NotebookFigure(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=150)
+        return out.getvalue()
+
+
+def plot(
+    comparison: Comparison,
+    metric: str,
+    *,
+    image: str | None = None,
+    published: Path | str | None = None,
+    width: float = PAGE_WIDTH,
+) -> Figure:
+    """Return the rate-distortion plot of a comparison, in the style of the figures for paper.
+
+    Parameters
+    ----------
+    comparison
+        The run.
+    metric
+        ``psnr`` or ``ms_ssim``.
+    image
+        One image; by default the means over all.
+    published
+        Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
+    width
+        Inches.
+
+    Raises
+    ------
+    ReportError
+        When `metric` is another, or the run has no such image.
+    """
+    if metric not in RD_METRICS:
+        raise ReportError(f"metric {metric!r}: use one of {', '.join(RD_METRICS)}")
+    own = curves.of_run(comparison, image)
+    others = read_published(Path(published)) if published else []
+    with paper.style(None):
+        return rd_figure(comparison, metric, others, width, own)
+
+
+def rd_figure(
+    comparison: Comparison,
+    metric: str,
+    published: Sequence[curves.Curve],
+    width: float,
+    own: Sequence[curves.Curve] | None = None,
+) -> Figure:
+    """Return a rate-distortion plot of the data set, or of the curves `own`; what others published is dashed."""
+    own = curves.of_run(comparison) if own is None else own
     right = 1.25 * max((point.bpp for curve in own for point in curve.points), default=1.0)
     lines = [(curve, paper.own_line(at)) for at, curve in enumerate(own)]
     lines += [(_until(curve, right), paper.published_line(at)) for at, curve in enumerate(published)]
@@ -246,7 +299,7 @@ def rd_figure(comparison: Comparison, metric: str, published: Sequence[curves.Cu
     many = len(lines) > _LEGEND_INSIDE
     below = 0.107 * math.ceil(len(lines) / max(1, int(width / 2))) + 0.1 if many else 0.0
     height = width * 0.62 + below
-    figure = Figure(figsize=(width, height))
+    figure = NotebookFigure(figsize=(width, height))
     axes = figure.add_axes((0.5 / width, (0.36 + below) / height, 1 - 0.56 / width, 1 - (0.42 + below) / height))
     for curve, look in lines:
         name = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")

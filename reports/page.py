@@ -22,14 +22,18 @@ from isorate.runs.row import Row
 
 
 def render(
-    run_path: Path, out: Path | None = None, *, single_file: bool = False, published: Path | None = None
+    run: Run | Path | str,
+    out: Path | str | None = None,
+    *,
+    single_file: bool = False,
+    published: Path | str | None = None,
 ) -> Path:
     """Render a run's page and return the path of its ``index.html``.
 
     Parameters
     ----------
-    run_path
-        The run folder.
+    run
+        The run, or its folder.
     out
         The folder to write, by default ``RUN/report``.
     single_file
@@ -44,12 +48,12 @@ def render(
     RunError
         When it cannot be written.
     """
-    comparison = Comparison(Run.open(run_path))
-    folder = run_path / "report" if out is None else out
+    comparison = Comparison(run)
+    folder = comparison.run.path / "report" if out is None else Path(out)
     if out is None and folder.is_symlink():
         raise ReportError(f"{folder}: is a link that leads out of the run; remove it, or name a folder with -o")
     frames = Frames(single_file)
-    html = _html(comparison, frames, read_published(published) if published else [])
+    html = _html(comparison, frames, read_published(Path(published)) if published else [])
     frames.write(folder)
     write_bytes(folder / "index.html", html.encode())
     return folder / "index.html"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from isorate.errors import ReportError, RunError
 from isorate.image import Image
@@ -58,8 +59,15 @@ class Level:
 class Comparison:
     """The cells of a run, indexed; columns start with the anchor and keep the run's order.
 
+    Parameters
+    ----------
+    run
+        The run, or its folder.
+
     Attributes
     ----------
+    run
+        The run.
     unfinished
         How many of the run's planned rows are there, or None when all are.
     lost
@@ -71,7 +79,8 @@ class Comparison:
         When the run holds no rows at all.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run | Path | str) -> None:
+        run = Run.of(run)
         self.run = run
         self.manifest = run.manifest
         self.rows: list[Row] = run.rows()
@@ -105,6 +114,18 @@ class Comparison:
     def anchor(self) -> Column | None:
         """The column whose files set the rates; None where its rows are missing."""
         return next((column for column in self.columns if column.anchor), None)
+
+    def check_images(self, names: Sequence[str]) -> None:
+        """Raise unless the run has every one of these images.
+
+        Raises
+        ------
+        ReportError
+            When one is not among them.
+        """
+        known = [image.name for image in self.images]
+        if unknown := sorted(set(names) - set(known)):
+            raise ReportError(f"{self.run.path}: has no images {', '.join(unknown)}; it has {', '.join(known)}")
 
     def cell(self, image: str, point: str, codec: str) -> Row | None:
         """Return the row of one cell, or None where the run has none (unfinished)."""

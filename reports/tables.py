@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
@@ -30,13 +31,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in STABLE)
 
 
-def render(run: Run, fmt: Format, *, residual: bool = False, document: bool = True) -> str:
+def render(run: Run | Path | str, fmt: Format, *, residual: bool = False, document: bool = True) -> str:
     """Return a run's results in one format.
 
     Parameters
     ----------
     run
-        The run.
+        The run, or its folder.
     fmt
         ``csv`` and ``json`` hold every row as it is; ``markdown`` and ``latex`` are for readers; ``compressai`` is a
         list with one object a codec, in the layout of CompressAI's result files.

@@ -10,7 +10,10 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-OPTIONAL = {"tueplots": "figures take its styles where it is installed, and say so where it is not"}
+OPTIONAL = {
+    "pandas": "RunResults.frame asks for it, and says what to install",
+    "tueplots": "figures take its styles where it is installed, and say so where it is not",
+}
 OURS = {"isorate", "isorate_sample_codec", "isorate_test_codecs", "remembering_codec", "fancy_plugin", "package"}
 """The package, and modules that tests write for themselves."""
 

@@ -3,8 +3,10 @@
 Nothing is left out: every block in Python, every docstring with a prompt, every TOML table.
 """
 
+import ast
 import doctest
 import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -104,6 +106,29 @@ def test_the_documented_configuration_is_understood(text: str, tmp_path: Path) -
 def test_the_example_runs(file: Path) -> None:
     done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=True)
     assert "JPEG2000" in done.stdout
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda file: file.name)
+def test_the_notebook_runs(file: Path, workshop: Path) -> None:
+    """Each cell as a kernel runs it: the last expression is what the cell shows."""
+    notebook = json.loads(file.read_text(encoding="utf-8"))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell.get("outputs") for cell in notebook["cells"])
+    names: dict[str, Any] = {"__name__": "__main__"}
+    shown: list[Any] = []
+    for text in code:
+        tree = ast.parse(text)
+        last = tree.body[-1]
+        exec(compile(ast.Module(tree.body[:-1], []), file.name, "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), file.name, "eval"), names))
+        else:
+            exec(compile(ast.Module([last], []), file.name, "exec"), names)
+    assert "At the file sizes of JPEG" in shown[0]._repr_html_()
+    assert list(shown[2].columns) == ["jpeg", "jpeg2000"]
+    assert shown[3]._repr_png_()
+    assert shown[5].loc["JPEG, grey", "psnr"] < shown[5].loc["JPEG", "psnr"]
+    assert shown[-1] == "index.html"
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:

@@ -46,8 +46,15 @@ class Settings:
     tolerances: Tolerances = field(default_factory=Tolerances)
 
     def changed(self, **given: Any) -> "Settings":
-        """Return the settings with what the command line gives, None standing for nothing given."""
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        """Return the settings with what the command line gives, None standing for nothing given.
+
+        Points at a knob's values are of the anchor that they were written for: another anchor leaves them out.
+        """
+        found = {name: value for name, value in given.items() if value is not None}
+        if found.get("anchor", self.anchor).partition(":")[0] != self.anchor.partition(":")[0]:
+            for name in ("points", "curve_points"):
+                found.setdefault(name, tuple(point for point in getattr(self, name) if point.startswith("bpp=")))
+        return replace(self, **found)
 
 
 DEFAULT = Path("isorate.toml")

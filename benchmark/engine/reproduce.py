@@ -58,7 +58,7 @@ class Reproduced:
 
 
 def reproduce(
-    run: Run,
+    run: Run | Path | str,
     out: Path,
     *,
     workers: int | None = None,
@@ -74,7 +74,7 @@ def reproduce(
     Parameters
     ----------
     run
-        The run.
+        The run, or its folder.
     out
         An empty or new folder for the repetition.
     workers, executor, progress
@@ -90,6 +90,7 @@ def reproduce(
     UsageError, CodecUnavailableError
         When a codec of the manifest is not known, or the anchor cannot run here.
     """
+    run = Run.of(run)
     if out.is_dir() and any(out.iterdir()):
         raise RunError(f"{out}: not empty, and a repetition takes nothing from before; give a new folder (-o), or none")
     run.rows()  # a damaged row is refused before the repetition, not after hours of it

@@ -1,13 +1,16 @@
 """Worker processes: as many as there are cores, one thread each, none of them outliving its parent."""
 
-import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Any
 
 from isorate.codecs.program import kill_programs
 from isorate.errors import UsageError
@@ -31,6 +34,27 @@ def worker_count(asked: int | None) -> int:
     return asked
 
 
+class _Process(SpawnProcess):
+    """A process that does not import its parent's main module.
+
+    Workers need nothing of it (a codec of a class that is defined there travels by value), and a script without a
+    ``__main__`` guard would start its run once more in each of them.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802  (the name that multiprocessing calls)
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return SpawnProcess._Popen(process_obj)
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
 @contextmanager
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of fresh processes with one thread each, gone at once when an exception leaves the body.
@@ -38,7 +62,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     Every worker holds one end of a pipe whose other end is the parent's alone. It is closed when the parent gives the
     pool up or dies of whatever (kill -9 included); a worker that sees this kills the programs it started, and itself.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _Context()
     lifeline, kept_open = context.Pipe(duplex=False)
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))

@@ -85,15 +85,16 @@ def make_baseline(
 
 
 def write_baseline(
-    run: Run, path: Path, *, probe: bool = True, workers: int | None = None, allow_programs: bool = False
+    run: Run | Path | str, path: Path, *, probe: bool = True, workers: int | None = None, allow_programs: bool = False
 ) -> Baseline:
-    """Write `run` as the baseline `path` and return it; see :func:`make_baseline`.
+    """Write `run`, a run or its folder, as the baseline `path` and return it; see :func:`make_baseline`.
 
     Raises
     ------
     RunError
         When the run is not finished, has failed cells, names programs that may not run, or the file cannot be written.
     """
+    run = Run.of(run)
     try:
         before = Baseline.read(path) if path.is_file() else None
     except RunError:

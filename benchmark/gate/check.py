@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 from isorate.codecs.base import Option
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
@@ -17,7 +18,7 @@ DEFAULT_SLOPE = "default"
 
 
 def check(
-    run: Run,
+    run: Run | Path | str,
     baseline: Baseline,
     tolerances: Tolerances,
     *,
@@ -29,7 +30,7 @@ def check(
     Parameters
     ----------
     run
-        Any run, finished or not.
+        Any run, finished or not, or its folder.
     baseline
         What it is held against.
     tolerances
@@ -42,7 +43,7 @@ def check(
     RunError
         When a row of the run is damaged.
     """
-    return _Check(run, baseline, tolerances, lines or {}).result(baseline_file)
+    return _Check(Run.of(run), baseline, tolerances, lines or {}).result(baseline_file)
 
 
 class _Check:

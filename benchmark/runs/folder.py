@@ -128,6 +128,17 @@ class Run:
         return cls(path, Manifest.parse(text, str(file)))
 
     @classmethod
+    def of(cls, run: "Run | Path | str") -> "Run":
+        """Return a run that is given as it is or as its folder.
+
+        Raises
+        ------
+        RunError
+            See :meth:`open`.
+        """
+        return run if isinstance(run, Run) else cls.open(Path(run))
+
+    @classmethod
     def create(cls, path: Path, manifest: Manifest) -> "Run":
         """Write `manifest` into `path` and return the run; rows that are there stay.
 

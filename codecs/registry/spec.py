@@ -3,6 +3,9 @@
 import inspect
 import pickle
 from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
 
 from isorate.codecs.base import Codec
 from isorate.codecs.command_line import CommandLine, CommandLineCodec
@@ -24,7 +27,8 @@ class CodecSpec:
     command_line
         The definition of a codec that a configuration file describes; None for an adapter in Python.
     instance
-        A codec that name and options do not make: of a class that is not registered.
+        A codec that name and options do not make: of a class that is not registered. One that no module holds (of a
+        script, a notebook or a function) travels with its class.
     """
 
     name: str
@@ -73,13 +77,17 @@ class CodecSpec:
         if spec._makes(codec):
             return spec
         try:
-            pickle.dumps(codec)
+            cloudpickle.dumps(codec)
         except Exception as error:  # whatever the codec's attributes raise
             raise UsageError(
-                f"codec {codec.name}: it does not pickle, as worker processes need it ({error}); define its class at "
-                "the top of a module, and load heavy things on first use"
+                f"codec {codec.name}: it does not pickle, as worker processes need it ({error}); load heavy things on "
+                "first use"
             ) from None
         return cls(spec.name, spec.options, instance=codec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        held = None if self.instance is None else cloudpickle.dumps(self.instance)
+        return _arrived, (self.name, self.options, self.command_line, held)
 
     def _makes(self, codec: Codec) -> bool:
         try:
@@ -122,6 +130,12 @@ class CodecSpec:
                 raise UsageError(f"codec {self.name}: no option {key!r}{adapters.nearest(key, list(accepted))}")
         with adapters.others_code(self.name, "cannot be made"):
             return adapter(**read_arguments(adapter, self.name, dict(self.options)))
+
+
+def _arrived(
+    name: str, options: tuple[tuple[str, str], ...], command_line: CommandLine | None, held: bytes | None
+) -> CodecSpec:
+    return CodecSpec(name, options, command_line, None if held is None else pickle.loads(held))  # noqa: S301  our own bytes
 
 
 def _value(text: str) -> str:

@@ -1,11 +1,14 @@
 """``isorate.run`` from Python: codecs by name and as instances."""
 
 import importlib
+import pickle
+import threading
 from concurrent.futures import Executor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import isorate
@@ -88,7 +91,7 @@ def test_what_cannot_take_part_is_told_before_anything_runs(module: Any) -> None
     with pytest.raises(UsageError, match="codec jpeg: Taken has a registered codec's name"):
         CodecSpec.of(module.Taken())
     with pytest.raises(UsageError, match="codec local: it does not pickle"):
-        CodecSpec.of(local_codec())
+        CodecSpec.of(local_codec(threading.Lock()))
 
 
 def test_two_codecs_of_one_name_are_told(module: Any, two_photos: Path, tmp_path: Path) -> None:
@@ -100,8 +103,17 @@ def test_two_codecs_of_one_name_are_told(module: Any, two_photos: Path, tmp_path
         isorate.run(two_photos, tmp_path / "run", anchor=module.Mine(), codecs=[Mine()])
 
 
-def local_codec() -> Codec:
+def local_codec(held: object = None) -> Codec:
     class Local(Jpeg):
         name = "local"
 
-    return Local()
+    made = Local()
+    object.__setattr__(made, "held", held)
+    return made
+
+
+def test_a_class_that_no_module_holds_travels_by_value() -> None:
+    spec = pickle.loads(pickle.dumps(CodecSpec.of(local_codec("something"))))
+    assert spec.name == "local"
+    assert spec.create().held == "something"
+    assert spec.create().encode(np.zeros((16, 16, 3), np.uint8), 20)

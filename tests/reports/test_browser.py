@@ -179,7 +179,7 @@ def test_one_operating_point_at_a_time(watched: Watched, address: str) -> None:
     page = watched.open(address)
     assert page.locator("#summary .summary:visible").count() == 1
     page.select_option("#level", "2")
-    eventually(page, lambda: page.locator("#image-0 .crops:visible caption").all_inner_texts(), ["webp-quality55"])
+    eventually(page, lambda: page.locator("#image-0 .crops:visible caption").all_text_contents(), ["webp-quality55"])
     assert page.locator("#summary .summary:visible caption").inner_text().startswith("webp-quality55")
 
 

@@ -140,3 +140,11 @@ def test_a_run_without_a_folder_is_told_how_to_name_it(
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--data", "samples"]) == 2
     assert "--out FOLDER" in capsys.readouterr().err
+
+
+def test_another_anchor_leaves_out_the_points_of_the_files_own() -> None:
+    chosen = read('anchor = "bpg"\npoints = ["qp=32", "bpp=0.5"]\ncurve_points = ["qp=40"]\n')
+    other = chosen.changed(anchor="jpeg:chroma=444", points=None)
+    assert (other.points, other.curve_points) == (("bpp=0.5",), ())
+    assert chosen.changed(anchor="jpeg", points=("quality=9",)).points == ("quality=9",)
+    assert chosen.changed(anchor="bpg:chroma=420").points == ("qp=32", "bpp=0.5")

@@ -79,7 +79,7 @@ def test_points_are_data(tmp_path: Path) -> None:
     manifest = replace(Manifest.from_json(OLD), points=(point,))
     assert Run.open(Run.create(tmp_path, manifest).path).manifest.points == (point,)
     written = json.loads((tmp_path / "manifest.json").read_text())["points"]
-    assert written == [{"name": "mine-bpp0.1", "kind": "bpp", "knob": "", "value": 0.1}]
+    assert written == [{"name": "mine-bpp0.1", "kind": "bpp", "knob": "", "value": 0.1, "pictures": True}]
 
 
 @pytest.mark.parametrize(("change", "said"), [

@@ -1,0 +1,46 @@
+"""A run's rows as a pandas DataFrame."""
+
+import types
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from isorate.errors import ReportError
+from isorate.reports.tables import COLUMNS
+from isorate.runs.row import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(rows: list[Row]) -> "pd.DataFrame":
+    """Return one line a row; the columns are those of ``isorate table --format csv``, documented at the row's fields.
+
+    Numbers are ``float64`` (NaN where there is none, ``inf`` for identical pictures) or ``Int64``; ``options`` and
+    ``trace`` hold the row's own objects.
+
+    Raises
+    ------
+    ReportError
+        When pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ReportError("a data frame needs pandas; install it with: pip install 'isorate[pandas]'") from None
+    kinds = get_type_hints(Row)
+    return pd.DataFrame(
+        {name: pd.Series([getattr(row, name) for row in rows], dtype=_dtype(kinds[name])) for name in COLUMNS}
+    )
+
+
+def _dtype(kind: Any) -> str:
+    """Return the column's type for a field's: a number also where it may be missing, else any object.
+
+    >>> _dtype(float | None), _dtype(int), _dtype(str), _dtype(dict[str, int])
+    ('float64', 'Int64', 'object', 'object')
+    """
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, types.UnionType):
+        kinds = {_dtype(some) for some in get_args(kind) if some is not types.NoneType}
+        return kinds.pop() if len(kinds) == 1 else "object"
+    return {float: "float64", int: "Int64"}.get(kind, "object")
