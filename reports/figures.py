@@ -238,7 +238,7 @@ def _justify(ratios: Sequence[float], width: float) -> list[tuple[float, int]]:
     return lines
 
 
-class NotebookFigure(Figure):
+class _NotebookFigure(Figure):
     """A figure that a notebook shows without pyplot."""
 
     def _repr_png_(self) -> bytes:
@@ -299,7 +299,7 @@ def rd_figure(
     many = len(lines) > _LEGEND_INSIDE
     below = 0.107 * math.ceil(len(lines) / max(1, int(width / 2))) + 0.1 if many else 0.0
     height = width * 0.62 + below
-    figure = NotebookFigure(figsize=(width, height))
+    figure = _NotebookFigure(figsize=(width, height))
     axes = figure.add_axes((0.5 / width, (0.36 + below) / height, 1 - 0.56 / width, 1 - (0.42 + below) / height))
     for curve, look in lines:
         name = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
