@@ -8,8 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec, ListedCodec, list_codecs
-from isorate.datasets.locate import State as Located
-from isorate.datasets.locate import locate
+from isorate.datasets.locate import Presence, locate
 from isorate.datasets.registry import NAMES
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
@@ -37,7 +36,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Examined:
     """One thing that was looked at.
 
     Attributes
@@ -64,7 +63,7 @@ class Found:
         return self.needed and self.state is State.MISSING
 
 
-def examine(data: str, codecs: Sequence[str], out: Path) -> Iterator[Found]:
+def examine(data: str, codecs: Sequence[str], out: Path) -> Iterator[Examined]:
     """Look at everything, and mark what a run over `data` with `codecs` into `out` needs.
 
     Parameters
@@ -83,7 +82,7 @@ def examine(data: str, codecs: Sequence[str], out: Path) -> Iterator[Found]:
     yield from _machine(out)
 
 
-def _codecs(wanted: Sequence[str]) -> Iterator[Found]:
+def _codecs(wanted: Sequence[str]) -> Iterator[Examined]:
     specs = [CodecSpec.parse(text) for text in dict.fromkeys(wanted)]
     plain = {spec.name for spec in specs if not spec.options}
     for listed in list_codecs():
@@ -91,17 +90,17 @@ def _codecs(wanted: Sequence[str]) -> Iterator[Found]:
     for spec in specs:
         if spec.options or spec.name not in {listed.name for listed in list_codecs()}:
             try:
-                yield Found("codec", spec.text, State.OK, spec.create().backend, needed=True)
+                yield Examined("codec", spec.text, State.OK, spec.create().backend, needed=True)
             except IsorateError as error:
-                yield Found("codec", spec.text, State.MISSING, str(error), needed=True)
+                yield Examined("codec", spec.text, State.MISSING, str(error), needed=True)
 
 
-def _listed(codec: ListedCodec, *, needed: bool) -> Found:
+def _listed(codec: ListedCodec, *, needed: bool) -> Examined:
     state = State.OK if codec.available else State.MISSING
-    return Found("codec", codec.name, state, codec.backend if codec.available else codec.hint, needed)
+    return Examined("codec", codec.name, state, codec.backend if codec.available else codec.hint, needed)
 
 
-def _programs() -> Iterator[Found]:
+def _programs() -> Iterator[Examined]:
     from isorate.codecs.bpg import external
 
     for name, (variable, hint) in PROGRAMS.items():
@@ -109,22 +108,22 @@ def _programs() -> Iterator[Found]:
             path = external.find(name, variable)
             said = f"{path}, version {external.version(path)}" if path and name == "bpgenc" else path
         except CodecError as error:
-            yield Found("program", name, State.WARNING, str(error))
+            yield Examined("program", name, State.WARNING, str(error))
             continue
-        yield Found("program", name, State.OK if said else State.MISSING, said or hint)
+        yield Examined("program", name, State.OK if said else State.MISSING, said or hint)
 
 
-def _packages() -> Iterator[Found]:
+def _packages() -> Iterator[Examined]:
     found = versions()
-    yield Found("library", "python", State.OK, found.pop("python"))
+    yield Examined("library", "python", State.OK, found.pop("python"))
     for name in PACKAGES:
         if name in found:
-            yield Found("library", name, State.OK, found[name])
+            yield Examined("library", name, State.OK, found[name])
         else:
-            yield Found("library", name, State.MISSING, f"pip install {name}", needed=name not in CODECS_OWN)
+            yield Examined("library", name, State.MISSING, f"pip install {name}", needed=name not in CODECS_OWN)
 
 
-def _datasets(data: str) -> Iterator[Found]:
+def _datasets(data: str) -> Iterator[Examined]:
     for name in NAMES:
         yield _published(name, needed=data == name)
     if data not in NAMES:
@@ -132,46 +131,46 @@ def _datasets(data: str) -> Iterator[Found]:
 
         try:
             count = len(folder(Path(data)).sources)
-            yield Found("data", data, State.OK, f"{count} images", needed=True)
+            yield Examined("data", data, State.OK, f"{count} images", needed=True)
         except (DatasetError, ImageError) as error:
-            yield Found("data", data, State.MISSING, str(error), needed=True)
+            yield Examined("data", data, State.MISSING, str(error), needed=True)
 
 
-def _published(name: str, *, needed: bool) -> Found:
+def _published(name: str, *, needed: bool) -> Examined:
     found = locate(name, cache_dir())
-    state = {Located.FOUND: State.OK, Located.MISSING: State.WARNING, Located.REFUSED: State.MISSING}[found.state]
-    return Found("data", name, state, found.said, needed)
+    state = {Presence.FOUND: State.OK, Presence.MISSING: State.WARNING, Presence.REFUSED: State.MISSING}[found.state]
+    return Examined("data", name, state, found.said, needed)
 
 
-def _machine(out: Path) -> Iterator[Found]:
+def _machine(out: Path) -> Iterator[Examined]:
     cores = usable_cores()
     this = machine()
     said = f"{this['processor'] or this['machine']}; {cores} cores: as many workers, of one thread each"
-    yield Found("machine", "processor", State.OK, said)
+    yield Examined("machine", "processor", State.OK, said)
     memory = _memory()
     if memory is not None:
         tight = memory < cores * MEMORY_PER_WORKER
         said = f"{memory / (1 << 30):.1f} GiB available"
         advice = f"; use fewer processes: --workers {max(1, memory // MEMORY_PER_WORKER)}" if tight else ""
-        yield Found("machine", "memory", State.WARNING if tight else State.OK, said + advice)
+        yield Examined("machine", "memory", State.WARNING if tight else State.OK, said + advice)
     yield _disk("run folder", out, needed=True)
     cache = cache_dir()
     if cache is None:
         said = f"no home folder, thus no cache; name a folder in {CACHE_FOLDER}"
-        yield Found("machine", "cache", State.WARNING, said)
+        yield Examined("machine", "cache", State.WARNING, said)
     else:
         yield _disk("cache", cache, needed=False)
 
 
-def _disk(name: str, folder: Path, *, needed: bool) -> Found:
+def _disk(name: str, folder: Path, *, needed: bool) -> Examined:
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
-        return Found("machine", name, State.MISSING, f"{there} cannot be written; choose another folder", needed)
+        return Examined("machine", name, State.MISSING, f"{there} cannot be written; choose another folder", needed)
     free = shutil.disk_usage(there).free
     said = f"{folder}: {free / (1 << 30):.1f} GiB free"
     if free < DISK:
-        return Found("machine", name, State.WARNING, f"{said}; a run over Kodak takes up to {DISK >> 30} GiB")
-    return Found("machine", name, State.OK, said)
+        return Examined("machine", name, State.WARNING, f"{said}; a run over Kodak takes up to {DISK >> 30} GiB")
+    return Examined("machine", name, State.OK, said)
 
 
 def _memory() -> int | None:
@@ -184,6 +183,6 @@ def _memory() -> int | None:
     return None
 
 
-def stops(found: Iterable[Found]) -> list[Found]:
+def stops(found: Iterable[Examined]) -> list[Examined]:
     """Return what the given configuration lacks."""
     return [item for item in found if item.stops]

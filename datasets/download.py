@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from isorate.datasets.manifest import Manifest
+from isorate.datasets.manifest import DatasetManifest
 from isorate.errors import DatasetError
 
 TIMEOUT_S = 20
 TRIES = 2
 
 
-def download(manifest: Manifest, names: list[str], folder: Path, remedy: str) -> None:
+def download(manifest: DatasetManifest, names: list[str], folder: Path, remedy: str) -> None:
     """Fetch `names` into `folder`; a file is there whole and checked, or not at all.
 
     A mirror that failed is tried last for the next file.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from isorate.datasets.base import Dataset, Source
 from isorate.datasets.download import download
-from isorate.datasets.manifest import Manifest, load_manifest
+from isorate.datasets.manifest import DatasetManifest, load_manifest
 from isorate.errors import DatasetError
 
 ENVIRONMENT = "ISORATE_KODAK_DIR"
@@ -49,7 +49,7 @@ def kodak_folder(cache: Path | None) -> Path:
     return cache / "kodak"
 
 
-def checked(manifest: Manifest, folder: Path) -> Dataset:
+def checked(manifest: DatasetManifest, folder: Path) -> Dataset:
     """Return the manifest's images in `folder`, every file checked against its SHA-256."""
     for name in manifest.sha256:
         manifest.check(folder / name)

@@ -11,7 +11,7 @@ from isorate.datasets.samples import samples
 from isorate.errors import DatasetError
 
 
-class State(StrEnum):
+class Presence(StrEnum):
     """What there is of a data set."""
 
     FOUND = "found"
@@ -31,7 +31,7 @@ class Located:
         One line for a reader: the folder and what is there, or why it is refused and the remedy.
     """
 
-    state: State
+    state: Presence
     said: str
 
 
@@ -44,10 +44,10 @@ def locate(name: str, cache: Path | None) -> Located:
         if missing := [file for file in files if not file.is_file()]:
             said = f"{len(missing)} of {len(files)} files missing in {folder}"
             if os.environ.get(ENVIRONMENT):
-                return Located(State.REFUSED, f"{said}; put them there, or unset {ENVIRONMENT}")
-            return Located(State.MISSING, f"{said}; downloaded when needed, or name their folder in {ENVIRONMENT}")
+                return Located(Presence.REFUSED, f"{said}; put them there, or unset {ENVIRONMENT}")
+            return Located(Presence.MISSING, f"{said}; downloaded when needed, or name their folder in {ENVIRONMENT}")
         for file in files:
             manifest.check(file)
     except DatasetError as error:
-        return Located(State.REFUSED, str(error))
-    return Located(State.FOUND, f"{len(files)} files in {folder}, checksums match")
+        return Located(Presence.REFUSED, str(error))
+    return Located(Presence.FOUND, f"{len(files)} files in {folder}, checksums match")

@@ -10,7 +10,7 @@ from isorate.errors import DatasetError
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class DatasetManifest:
     """A published data set.
 
     Attributes
@@ -48,10 +48,10 @@ class Manifest:
             )
 
 
-def load_manifest(name: str) -> Manifest:
+def load_manifest(name: str) -> DatasetManifest:
     """Return the manifest `name` (``kodak``, ``samples``)."""
     text = files("isorate.datasets").joinpath(f"{name}.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
-    return Manifest(
+    return DatasetManifest(
         name, data["title"], data["licence"], data["citation"], tuple(data.get("mirrors", ())), data["sha256"]
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from isorate.cli import main
-from isorate.doctor import Found, State, examine, stops
+from isorate.doctor import Examined, State, examine, stops
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def _bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def look(data: str = "samples", codecs: Sequence[str] = ("jpeg",), out: str = "run") -> dict[tuple[str, str], Found]:
+def look(data: str = "samples", codecs: Sequence[str] = ("jpeg",), out: str = "run") -> dict[tuple[str, str], Examined]:
     return {(item.group, item.name): item for item in examine(data, codecs, Path(out))}
 
 

@@ -9,7 +9,7 @@ from PIL import Image as PillowImage
 from isorate.datasets import download
 from isorate.datasets.folder import image_names
 from isorate.datasets.kodak import ENVIRONMENT
-from isorate.datasets.locate import State, locate
+from isorate.datasets.locate import Presence, locate
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError, ImageError
@@ -87,7 +87,7 @@ def test_kodak_in_the_users_folder_is_checked(kodak_dir: Path, tmp_path: Path, m
     monkeypatch.setenv(ENVIRONMENT, str(kodak_dir))
     dataset = open_dataset("kodak", tmp_path)
     assert len(dataset.sources) == 24
-    assert locate("kodak", tmp_path).state is State.FOUND
+    assert locate("kodak", tmp_path).state is Presence.FOUND
 
     copy = shutil.copytree(kodak_dir, tmp_path / "copy")
     monkeypatch.setenv(ENVIRONMENT, str(copy))
@@ -95,13 +95,13 @@ def test_kodak_in_the_users_folder_is_checked(kodak_dir: Path, tmp_path: Path, m
     (copy / "kodim05.png").write_bytes((kodak_dir / "kodim06.png").read_bytes())
     with pytest.raises(DatasetError, match=r"kodim05\.png: not the published"):
         open_dataset("kodak", tmp_path)
-    assert locate("kodak", tmp_path).state is State.REFUSED
+    assert locate("kodak", tmp_path).state is Presence.REFUSED
     (copy / "kodim05.png").unlink()
     with pytest.raises(DatasetError, match=r"1 of 24 files missing \(kodim05\.png"):
         open_dataset("kodak", tmp_path)
     assert "1 of 24 files missing" in locate("kodak", tmp_path).said
     monkeypatch.delenv(ENVIRONMENT)
-    assert locate("kodak", tmp_path / "empty").state is State.MISSING
+    assert locate("kodak", tmp_path / "empty").state is Presence.MISSING
 
 
 def test_without_a_network_one_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
