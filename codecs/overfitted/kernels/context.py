@@ -8,6 +8,7 @@ result does not depend on their number.
 import numpy as np
 
 from isorate.codecs.overfitted.kernels.compiled import LANES, TILE, compiled, inlined
+from isorate.codecs.overfitted.kernels.features import gather_two, repeat
 from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
 from isorate.codecs.overfitted.kernels.numerics import HALF, LN2, ONE, exp, log
 from isorate.codecs.overfitted.model.context_model import (
@@ -39,12 +40,12 @@ SHIFT, LIMIT, SMALLEST = np.float32(LOG_SCALE_SHIFT), np.float32(LOG_SCALE_LIMIT
 
 
 @inlined
-def laplace(rows, grid, start, g_x):
+def laplace(rows, x, g_x):
     """Put the gradients in the place of mean and log-scale, add x's to `g_x`, and return the bits."""
     total = ZERO
     for p in range(TILE):
         inner = rows[MASK * TILE + p]
-        distance = grid[start + p] - rows[OUT * TILE + p]
+        distance = x[p] - rows[OUT * TILE + p]
         log_scale = rows[(OUT + 1) * TILE + p] - SHIFT
         inverse = exp(-min(max(log_scale, -LIMIT), LIMIT))
         size = abs(distance)
@@ -70,35 +71,39 @@ def laplace(rows, grid, start, g_x):
 @inlined
 def gather(rows, grid, start, offsets, mask, place, valid):
     for i in range(offsets.size):
-        o = start + offsets[i]
+        part = grid[start + offsets[i] : start + offsets[i] + TILE]
         for p in range(TILE):
-            rows[(X + i) * TILE + p] = grid[o + p]
+            rows[(X + i) * TILE + p] = part[p]
+    part = mask[place : place + TILE]
     for p in range(TILE):
-        rows[MASK * TILE + p] = mask[place + p] if p < valid else ZERO
+        rows[MASK * TILE + p] = part[p] if p < valid else ZERO
 
 
 @inlined
 def scatter(rows, local, g_x, place, offsets):
+    part = local[place : place + TILE]
     for p in range(TILE):
-        local[place + p] += g_x[p]
+        part[p] += g_x[p]
     for i in range(offsets.size):
-        o = place + offsets[i]
+        part = local[place + offsets[i] : place + offsets[i] + TILE]
         for p in range(TILE):
-            local[o + p] += rows[(H1 + i) * TILE + p]
+            part[p] += rows[(H1 + i) * TILE + p]
 
 
 @inlined
 def load_features(rows, fine, place, length):
     for f in range(fine.size // length):
+        part = fine[f * length + place : f * length + place + TILE]
         for p in range(TILE):
-            rows[(X + SEEN + f) * TILE + p] = fine[f * length + place + p]
+            rows[(X + SEEN + f) * TILE + p] = part[p]
 
 
 @inlined
 def store_features(rows, fine, place, length):
     for f in range(fine.size // length):
+        part = fine[f * length + place : f * length + place + TILE]
         for p in range(TILE):
-            fine[f * length + place + p] = rows[(H1 + SEEN + f) * TILE + p]
+            part[p] = rows[(H1 + SEEN + f) * TILE + p]
 
 
 @inlined
@@ -108,12 +113,7 @@ def expand(coarse, fine, length, top, count, height, width):
         for r in range(count):
             at = f * length + r * (width + LEFT) + LEFT
             c = (f * ch + (top + r) // 2) * cw
-            for q in range(width // 2):
-                v = coarse[c + q]
-                fine[at + 2 * q] = v
-                fine[at + 2 * q + 1] = v
-            if width % 2:
-                fine[at + width - 1] = coarse[c + cw - 1]
+            repeat(coarse[c : c + cw], fine[at : at + width])
 
 
 @inlined
@@ -126,32 +126,11 @@ def reduce(fine, g_coarse, length, top, count, height, width):
             a = f * length + r * pitch + LEFT
             b = a + pitch if r + 1 < count else a
             share = ONE if r + 1 < count else HALF
-            for q in range(width // 2):
-                g_coarse[c + q] = (
-                    fine[a + 2 * q] + fine[a + 2 * q + 1] + fine[b + 2 * q] + fine[b + 2 * q + 1]
-                ) * share
-            if width % 2:
-                g_coarse[c + cw - 1] = (fine[a + width - 1] + fine[b + width - 1]) * share
+            gather_two(fine[a : a + width], fine[b : b + width], share, g_coarse[c : c + cw])
 
 
 @compiled
-def arm(
-    grid,
-    width,
-    height,
-    coarse,
-    offsets,
-    w,
-    chunk_rows,
-    first_chunk,
-    last_chunk,
-    taken,
-    halo,
-    g_coarse,
-    sums,
-    bits,
-    learn,
-):
+def arm(grid, width, height, coarse, offsets, w, chunk_rows, first_chunk, last_chunk, taken, halo, g_coarse, sums, bits, learn):
     w0, w1, w2 = w[:256], w[256:512], w[512:576]
     b2, b1, b0 = w[576:608], w[608:864], w[864:1152]
     pitch = width + LEFT
@@ -179,7 +158,7 @@ def arm(
             first(w0, rows)
             second(w1, rows)
             last(w2, rows)
-            total += laplace(rows, grid, start + t, g_x)
+            total += laplace(rows, grid[start + t : start + t + TILE], g_x)
             if learn:
                 back_last(b2, rows)
                 outer_last(rows, acc)
@@ -193,9 +172,9 @@ def arm(
         if learn:
             for r in range(count):
                 at = (ABOVE + r) * pitch + LEFT
-                for q in range(width):
-                    taken[(top + r) * width + q] = local[at + q]
+                taken[(top + r) * width : (top + r + 1) * width] = local[at : at + width]
             for r in range(ABOVE):
-                for q in range(width):
-                    halo[(chunk * ABOVE + r) * width + q] = local[r * pitch + LEFT + q]
+                at = r * pitch + LEFT
+                to = (chunk * ABOVE + r) * width
+                halo[to : to + width] = local[at : at + width]
             reduce(fine, g_coarse, length, top, count, height, width)

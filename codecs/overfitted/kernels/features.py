@@ -2,10 +2,30 @@
 
 import numpy as np
 
-from isorate.codecs.overfitted.kernels.compiled import compiled
+from isorate.codecs.overfitted.kernels.compiled import compiled, inlined
 from isorate.codecs.overfitted.kernels.layers import ZERO
 from isorate.codecs.overfitted.kernels.numerics import HALF, ONE
 from isorate.codecs.overfitted.model.structure import FEATURES
+
+
+@inlined
+def repeat(few, many):
+    """Put each number of a row twice into another."""
+    for q in range(many.size // 2):
+        v = few[q]
+        many[2 * q] = v
+        many[2 * q + 1] = v
+    if many.size % 2:
+        many[many.size - 1] = few[few.size - 1]
+
+
+@inlined
+def gather_two(one, other, share, few):
+    """Put the sums of two rows' pairs, times `share`, into a row: the gradient of :func:`repeat`."""
+    for q in range(one.size // 2):
+        few[q] = (one[2 * q] + one[2 * q + 1] + other[2 * q] + other[2 * q + 1]) * share
+    if one.size % 2:
+        few[few.size - 1] = (one[one.size - 1] + other[one.size - 1]) * share
 
 
 @compiled
@@ -16,17 +36,13 @@ def say(coarser, flat, at, grids, height, width, w, out):
         for r in range(height):
             c = (f * ch + r // 2) * cw
             o = (f * height + r) * width
-            for q in range(width // 2):
-                v = coarser[c + q]
-                out[o + 2 * q] = v
-                out[o + 2 * q + 1] = v
-            if width % 2:
-                out[o + width - 1] = coarser[c + cw - 1]
+            line = out[o : o + width]
+            repeat(coarser[c : c + cw], line)
             for j in range(grids):
                 weight = w[f * grids + j]
-                y = at + (j * height + r) * width
+                y = flat[at + (j * height + r) * width : at + (j * height + r + 1) * width]
                 for q in range(width):
-                    out[o + q] += weight * flat[y + q]
+                    line[q] += weight * y[q]
 
 
 @compiled
@@ -39,11 +55,12 @@ def say_gradients(g, flat, at, grids, height, width, w, g_coarser, g_flat, g_w):
             total = 0.0
             for r in range(height):
                 o = (f * height + r) * width
-                y = at + (j * height + r) * width
+                a = at + (j * height + r) * width
+                line, y, g_y = g[o : o + width], flat[a : a + width], g_flat[a : a + width]
                 dot = ZERO
                 for q in range(width):
-                    dot += g[o + q] * flat[y + q]
-                    g_flat[y + q] += weight * g[o + q]
+                    dot += line[q] * y[q]
+                    g_y[q] += weight * line[q]
                 total += dot
             g_w[f * grids + j] = total
         for r in range(0, height, 2):
@@ -51,7 +68,4 @@ def say_gradients(g, flat, at, grids, height, width, w, g_coarser, g_flat, g_w):
             a = (f * height + r) * width
             b = a + width if r + 1 < height else a
             share = ONE if r + 1 < height else HALF
-            for q in range(width // 2):
-                g_coarser[c + q] = (g[a + 2 * q] + g[a + 2 * q + 1] + g[b + 2 * q] + g[b + 2 * q + 1]) * share
-            if width % 2:
-                g_coarser[c + cw - 1] = (g[a + width - 1] + g[b + width - 1]) * share
+            gather_two(g[a : a + width], g[b : b + width], share, g_coarser[c : c + cw])

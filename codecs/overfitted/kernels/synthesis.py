@@ -36,15 +36,17 @@ outer_windows = outer(4, WINDOWS + 1, G, WINDOW, 0)
 @inlined
 def load(rows, row, planes, plane, place, count):
     for c in range(count):
+        part = planes[c * plane + place : c * plane + place + TILE]
         for p in range(TILE):
-            rows[(row + c) * TILE + p] = planes[c * plane + place + p]
+            rows[(row + c) * TILE + p] = part[p]
 
 
 @inlined
 def store(rows, row, planes, plane, place, count):
     for c in range(count):
+        part = planes[c * plane + place : c * plane + place + TILE]
         for p in range(TILE):
-            planes[c * plane + place + p] = rows[(row + c) * TILE + p]
+            part[p] = rows[(row + c) * TILE + p]
 
 
 @compiled
@@ -88,9 +90,9 @@ def pointwise_gradients(stack, g_x, g_straight, g_stack, plane, base, tiles, chu
 @inlined
 def windows(rows, x, at, offsets):
     for i in range(offsets.size):
-        o = at + offsets[i]
+        part = x[at + offsets[i] : at + offsets[i] + TILE]
         for p in range(TILE):
-            rows[(WINDOW + i) * TILE + p] = x[o + p]
+            rows[(WINDOW + i) * TILE + p] = part[p]
 
 
 @compiled
@@ -117,8 +119,10 @@ def residual(x, out, plane, base, offsets, first_tile, last_tile, w):
         windows(rows, x, at, offsets)
         convolve(w, rows)
         for c in range(COLOURS):
+            o = c * plane + at
+            to, seen = out[o : o + TILE], x[o : o + TILE]
             for p in range(TILE):
-                out[c * plane + at + p] = max(rows[(FOUND + c) * TILE + p] + x[c * plane + at + p], ZERO)
+                to[p] = max(rows[(FOUND + c) * TILE + p] + seen[p], ZERO)
 
 
 @compiled
@@ -131,9 +135,10 @@ def picture(x, straight, out, plane, base, offsets, first_tile, last_tile, w):
         windows(rows, x, at, offsets)
         convolve(w, rows)
         for c in range(COLOURS):
+            o = c * plane + at
+            to, seen, beside = out[o : o + TILE], x[o : o + TILE], straight[o : o + TILE]
             for p in range(TILE):
-                o = c * plane + at + p
-                out[o] = rows[(FOUND + c) * TILE + p] + x[o] + straight[o]
+                to[p] = rows[(FOUND + c) * TILE + p] + seen[p] + beside[p]
 
 
 @compiled
@@ -145,11 +150,12 @@ def squares(out, image, plane, base, height, width, first_row, last_row, scale):
         for r in range(first_row, last_row):
             at = c * plane + base + r * pitch
             there = (c * height + r) * width
+            line, wanted = out[at : at + width], image[there : there + width]
             here = ZERO
             for q in range(width):
-                d = out[at + q] - image[there + q]
+                d = line[q] - wanted[q]
                 here += d * d
-                out[at + q] = d * scale
+                line[q] = d * scale
             total += here
     return total
 
@@ -209,10 +215,11 @@ def fold(whole, g, x, plane, base, height, width, first_row, last_row, relu):
                     whole[at + q] += whole[at + pitch + q]
             whole[at] += whole[at - 1]
             whole[at + width - 1] += whole[at + width]
+            line, add, seen = whole[at : at + width], g[at : at + width], x[at : at + width]
             if relu:
                 for q in range(width):
-                    v = whole[at + q] + g[at + q]
-                    whole[at + q] = v if x[at + q] > ZERO else ZERO
+                    v = line[q] + add[q]
+                    line[q] = v if seen[q] > ZERO else ZERO
             else:
                 for q in range(width):
-                    whole[at + q] += g[at + q]
+                    line[q] += add[q]

@@ -14,10 +14,12 @@ def two_lines(x, a0, a1, a2, a3, a4, n, k, lines):
     """Put the two rows between five rows of `x` into `lines`, their ends repeated."""
     k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
     m = n + 4
+    x0, x1, x2, x3, x4 = x[a0 : a0 + n], x[a1 : a1 + n], x[a2 : a2 + n], x[a3 : a3 + n], x[a4 : a4 + n]
+    even, odd = lines[2 : 2 + n], lines[m + 2 : m + 2 + n]
     for q in range(n):
-        u, v, w = x[a1 + q], x[a2 + q], x[a3 + q]
-        lines[2 + q] = k0 * x[a0 + q] + k1 * u + k2 * v + k3 * w
-        lines[m + 2 + q] = k3 * u + k2 * v + k1 * w + k0 * x[a4 + q]
+        u, v, w = x1[q], x2[q], x3[q]
+        even[q] = k0 * x0[q] + k1 * u + k2 * v + k3 * w
+        odd[q] = k3 * u + k2 * v + k1 * w + k0 * x4[q]
     for b in (0, m):
         lines[b] = lines[b + 2]
         lines[b + 1] = lines[b + 2]
@@ -38,21 +40,23 @@ def double(x, at, plane, pitch, h, w, out, out_at, out_plane, out_pitch, height,
             for phase in range(min(2, height - 2 * r)):
                 o = out_at + c * out_plane + (2 * r + phase) * out_pitch
                 v = lines[phase * (w + 4) : (phase + 1) * (w + 4)]
+                line = out[o : o + width]
                 for q in range(width // 2):
                     m1, m2, m3 = v[q + 1], v[q + 2], v[q + 3]
-                    out[o + 2 * q] = k0 * v[q] + k1 * m1 + k2 * m2 + k3 * m3
-                    out[o + 2 * q + 1] = k3 * m1 + k2 * m2 + k1 * m3 + k0 * v[q + 4]
+                    line[2 * q] = k0 * v[q] + k1 * m1 + k2 * m2 + k3 * m3
+                    line[2 * q + 1] = k3 * m1 + k2 * m2 + k1 * m3 + k0 * v[q + 4]
                 if width % 2:
                     q = width // 2
-                    out[o + 2 * q] = k0 * v[q] + k1 * v[q + 1] + k2 * v[q + 2] + k3 * v[q + 3]
+                    line[2 * q] = k0 * v[q] + k1 * v[q + 1] + k2 * v[q + 2] + k3 * v[q + 3]
 
 
 @inlined
 def add_row(g_x, x, a, g, n, weight):
+    to, seen = g_x[a : a + n], x[a : a + n]
     dot = ZERO
     for q in range(n):
-        g_x[a + q] += weight * g[q]
-        dot += g[q] * x[a + q]
+        to[q] += weight * g[q]
+        dot += g[q] * seen[q]
     return dot
 
 
@@ -74,11 +78,12 @@ def double_gradients(x, g_x, at, plane, pitch, h, w, g, g_at, g_plane, g_pitch, 
             two_lines(x, a0, a1, a2, a3, a4, w, k, lines)
             for phase in range(min(2, height - 2 * r)):
                 o = g_at + c * g_plane + (2 * r + phase) * g_pitch
+                given = g[o : o + width]
                 for q in range(width // 2):
-                    even[4 + q] = g[o + 2 * q]
-                    odd[4 + q] = g[o + 2 * q + 1]
+                    even[4 + q] = given[2 * q]
+                    odd[4 + q] = given[2 * q + 1]
                 if width % 2:
-                    even[4 + width // 2] = g[o + width - 1]
+                    even[4 + width // 2] = given[width - 1]
                 v = lines[phase * m : (phase + 1) * m]
                 d0 = d1 = d2 = d3 = ZERO
                 for q in range(w):
@@ -131,8 +136,9 @@ def tall(y, r, height, width, t, zeros, out, at):
     c, d = row_of(y, r - 2, height, width, zeros), row_of(y, r + 2, height, width, zeros)
     e, f = row_of(y, r - 1, height, width, zeros), row_of(y, r + 1, height, width, zeros)
     g = row_of(y, r, height, width, zeros)
+    to = out[at : at + width]
     for q in range(width):
-        out[at + q] = t0 * (a[q] + b[q]) + t1 * (c[q] + d[q]) + t2 * (e[q] + f[q]) + t3 * g[q]
+        to[q] = t0 * (a[q] + b[q]) + t1 * (c[q] + d[q]) + t2 * (e[q] + f[q]) + t3 * g[q]
 
 
 @compiled
@@ -144,13 +150,10 @@ def smooth(y, height, width, out, out_at, out_pitch, t, first, last):
     for r in range(first, last):
         tall(y, r, height, width, t, zeros, v, 3)
         o = out_at + r * out_pitch
+        line, here = out[o : o + width], y[r * width : (r + 1) * width]
         for q in range(width):
-            out[o + q] = (
-                y[r * width + q]
-                + t0 * (v[q] + v[q + 6])
-                + t1 * (v[q + 1] + v[q + 5])
-                + t2 * (v[q + 2] + v[q + 4])
-                + t3 * v[q + 3]
+            line[q] = (
+                here[q] + t0 * (v[q] + v[q + 6]) + t1 * (v[q + 1] + v[q + 5]) + t2 * (v[q + 2] + v[q + 4]) + t3 * v[q + 3]
             )
 
 
@@ -164,27 +167,26 @@ def smooth_gradients(y, height, width, g, g_at, g_pitch, t, g_y, sums):
     for r in range(height):
         tall(y, r, height, width, t, zeros, v, 3)
         o = g_at + r * g_pitch
+        given, across, here = g[o : o + width], wide[r * width : (r + 1) * width], y[r * width : (r + 1) * width]
         d0 = d1 = d2 = d3 = ZERO
         for q in range(width):
-            e = g[o + q]
+            e = given[q]
             u[3 + q] = e
             d0 += e * (v[q] + v[q + 6])
             d1 += e * (v[q + 1] + v[q + 5])
             d2 += e * (v[q + 2] + v[q + 4])
             d3 += e * v[q + 3]
         for q in range(width):
-            wide[r * width + q] = (
-                t0 * (u[q] + u[q + 6]) + t1 * (u[q + 1] + u[q + 5]) + t2 * (u[q + 2] + u[q + 4]) + t3 * u[q + 3]
-            )
+            across[q] = t0 * (u[q] + u[q + 6]) + t1 * (u[q + 1] + u[q + 5]) + t2 * (u[q + 2] + u[q + 4]) + t3 * u[q + 3]
         a, b = row_of(y, r - 3, height, width, zeros), row_of(y, r + 3, height, width, zeros)
         c, d = row_of(y, r - 2, height, width, zeros), row_of(y, r + 2, height, width, zeros)
         f, h = row_of(y, r - 1, height, width, zeros), row_of(y, r + 1, height, width, zeros)
         for q in range(width):
-            e = wide[r * width + q]
+            e = across[q]
             d0 += e * (a[q] + b[q])
             d1 += e * (c[q] + d[q])
             d2 += e * (f[q] + h[q])
-            d3 += e * y[r * width + q]
+            d3 += e * here[q]
         s0 += d0
         s1 += d1
         s2 += d2
@@ -192,8 +194,9 @@ def smooth_gradients(y, height, width, g, g_at, g_pitch, t, g_y, sums):
     for r in range(height):
         tall(wide, r, height, width, t, zeros, v, 0)
         o = g_at + r * g_pitch
+        given, found = g[o : o + width], g_y[r * width : (r + 1) * width]
         for q in range(width):
-            g_y[r * width + q] = g[o + q] + v[q]
+            found[q] = given[q] + v[q]
     sums[0] = s0
     sums[1] = s1
     sums[2] = s2
