@@ -68,6 +68,8 @@ def check(
     for path in save:
         if form_of(path) is None:
             raise UsageError(f"{path}: the ending chooses the format; use one of {', '.join(BY_SUFFIX)}")
+        if path.exists() and baseline.exists() and path.samefile(baseline):
+            raise UsageError(f"{path}: is the baseline itself; name another file to save to")
     opened = Run.open(run)
     before = Baseline.read(baseline)
     checked = hold(

@@ -1,30 +1,39 @@
 """Decode damaged files of one codec under 6 GB of memory and 20 s of computing each; print what happened as JSON.
 
-``python tests/codecs/fuzz.py CODEC COUNT SEED``
+``python tests/codecs/fuzz.py CODEC COUNT SEED``; the codec ``pictures`` stands for reading originals of every format.
 """
 
+import io
 import json
 import random
 import resource
 import signal
 import struct
 import sys
+import tempfile
 import time
 import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from PIL import Image as PillowImage
 from skimage.data import astronaut
 
-from isorate.codecs.base import Codec
 from isorate.codecs.bpg import Bpg
 from isorate.codecs.bpg.container import pack_ue7
+from isorate.codecs.entropy.leb128 import read_leb128, to_leb128
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.learned import LearnedCodec
-from isorate.errors import BitstreamError, CodecUnavailableError
+from isorate.codecs.overfitted import OverfittedCodec
+from isorate.codecs.overfitted.bitstream.header import FIXED, SIDE
+from isorate.datasets.images import load_image
+from isorate.errors import BitstreamError, CodecUnavailableError, ImageError
+from isorate.image import Image
 
 MEMORY = 6 * 2**30
 SECONDS = 20
@@ -33,8 +42,39 @@ SIDES = (0, 1, 2, 127, 128, 129, 4096, 16384, 16385, 65535, 2**22, 2**28, 2**31 
 PHOTO = np.ascontiguousarray(astronaut()[40:168, 130:258])
 
 
-def streams(name: str) -> tuple[Codec, list[bytes], Callable[[bytes, random.Random], bytes]]:
+class Decoder(Protocol):
+    """What is tried."""
+
+    def decode(self, data: bytes, /) -> Image: ...
+
+
+class Pictures:
+    """Originals, in files of every format that is read."""
+
+    def __init__(self) -> None:
+        self.file = Path(tempfile.mkdtemp(prefix="isorate-fuzz-")) / "picture"
+
+    def decode(self, data: bytes) -> Image:
+        self.file.write_bytes(data)
+        return load_image(self.file).pixels
+
+    @staticmethod
+    def files() -> list[bytes]:
+        picture, found = PillowImage.fromarray(PHOTO), []
+        for file_format in ("PNG", "TIFF", "WEBP", "JPEG", "BMP", "PPM", "GIF", "AVIF", "JPEG2000"):
+            out = io.BytesIO()
+            picture.save(out, file_format)
+            found.append(out.getvalue())
+        return found
+
+
+def streams(name: str) -> tuple[Decoder, list[bytes], Callable[[bytes, random.Random], bytes]]:
     """Return a codec, a few of its files, and what claims another size in one of them."""
+    if name == "pictures":
+        return Pictures(), Pictures.files(), _resized_png
+    if name == "overfitted":
+        golden = Path(__file__).parents[1] / "data" / "overfitted"
+        return OverfittedCodec(threads=1), [file.read_bytes() for file in golden.glob("*.ofi")], _resized_overfitted
     if name == "learned":
         codec = LearnedCodec(threads=1)
         return codec, [codec.encode(PHOTO, rate) for rate in (0.003, 0.0003)], _resized_learned
@@ -56,6 +96,20 @@ def _resized_learned(data: bytes, draw: random.Random) -> bytes:
 
     body = data[:12] + leb128(draw.choice(SIDES)) + leb128(draw.choice(SIDES)) + data[16:-4]
     return body + zlib.crc32(body).to_bytes(4)
+
+
+def _resized_overfitted(data: bytes, draw: random.Random) -> bytes:
+    _, at = read_leb128(data, FIXED.size, SIDE)
+    _, at = read_leb128(data, at, SIDE)
+    body = data[: FIXED.size] + to_leb128(draw.choice(SIDES)) + to_leb128(draw.choice(SIDES)) + data[at:-4]
+    return body + zlib.crc32(body).to_bytes(4)
+
+
+def _resized_png(data: bytes, draw: random.Random) -> bytes:
+    if not data.startswith(b"\x89PNG"):
+        return data
+    head = data[12:16] + struct.pack(">II", draw.choice(SIDES), draw.choice(SIDES)) + data[24:29]
+    return data[:12] + head + zlib.crc32(head).to_bytes(4) + data[33:]
 
 
 def _resized_bpg(data: bytes, draw: random.Random) -> bytes:
@@ -93,7 +147,7 @@ def mutations(data: bytes, resized: Callable[[bytes, random.Random], bytes], dra
                 damaged[place:place] = damaged[place : place + draw.randint(1, 60)]
             else:
                 damaged = damaged[: max(1, place)]
-        if draw.random() < 0.3 and data[:2] == b"\xce\xbb":
+        if draw.random() < 0.3 and data[:2] in (b"\xce\xbb", b"\xcf\x89"):
             damaged[-4:] = zlib.crc32(damaged[:-4]).to_bytes(4)
         yield bytes(damaged)
 
@@ -126,7 +180,7 @@ def main(name: str, count: int, seed: int) -> None:
         try:
             codec.decode(data)
             outcomes["a picture"] += 1
-        except (BitstreamError, CodecUnavailableError):
+        except (BitstreamError, CodecUnavailableError, ImageError):
             outcomes["refused"] += 1
         except (Exception, Late) as error:
             outcomes["foreign"] += 1

@@ -12,7 +12,7 @@ COUNT = int(os.environ.get("ISORATE_FUZZ", "100"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("codec", ["learned", "bpg", "jpeg2000", "jpeg"])
+@pytest.mark.parametrize("codec", ["learned", "overfitted", "bpg", "jpeg2000", "jpeg", "pictures"])
 def test_no_foreign_error_under_6_gb_and_20_s(codec: str) -> None:
     """ISORATE_FUZZ sets how many."""
     done = subprocess.run(

@@ -94,6 +94,15 @@ def test_paths_that_are_no_utf_8_are_written_as_readable_text(small: tuple[Path,
     assert main(["baseline", run, "-o", str(tmp_path / os.fsdecode(b"\xff.json")), "--no-probe"]) == 0
 
 
+def test_the_outcome_is_never_saved_over_the_baseline(
+    small: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = small[1].read_bytes()
+    assert main(["check", str(small[0]), "-b", str(small[1]), "--save", str(small[1])]) == 3
+    assert "is the baseline itself" in capsys.readouterr().err
+    assert small[1].read_bytes() == before
+
+
 def test_a_fault_of_isorate_is_no_verdict_and_says_so(
     small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
