@@ -71,8 +71,8 @@ def _through(
                 inside[executor.submit(run_cell, cell)] = cell
             except BrokenExecutor:
                 lost.append(cell)
-            except Exception as error:  # one that is shut down, or whose queue does not take this cell
-                yield _fail(run, cell, f"the executor refused it: {_reason(error)}")
+            except Exception as refused:  # one that is shut down, or whose queue does not take this cell
+                yield _fail(run, cell, f"the executor refused it: {_reason(refused)}")
         for future in wait(inside, return_when=FIRST_COMPLETED).done:
             cell = inside.pop(future)
             try:
