@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from PIL import Image as PillowImage
 
 from isorate.errors import ReportError
@@ -22,6 +24,9 @@ from isorate.runs.folder import Run, safe_name
 
 PAGE_WIDTH = 6.75
 """Inches: the text of a page in the usual two-column styles; a column has 3.25."""
+
+PAGE_HEIGHT = 8.0
+"""Inches: what a figure may take of a page's height beside its caption."""
 
 FORMATS = ("pdf", "png")
 
@@ -103,11 +108,14 @@ def draw(
             for image in chosen:
                 boxes: list[crops.Box] = []
                 for point in comparison.pictured(image.name):
-                    columns = _columns(comparison, image, point)
+                    columns = columns_of(comparison, image, point)
                     frames = [frame for frame in columns[1:] if frame is not None]
                     boxes = boxes or crops.boxes(comparison, image, pinned, frames)
                     figure = crop_figure(comparison, image, point, boxes, columns, width)
-                    made += paper.save(figure, out / f"crops-{safe_name(image.name)}-{safe_name(point)}", formats, dpi)
+                    place = f"{safe_name(image.name)}-{safe_name(point)}"
+                    made += paper.save(figure, out / f"crops-{place}", formats, dpi)
+                    figure = whole_figure(comparison, image, point, boxes, columns, width, dpi)
+                    made += paper.save(figure, out / f"whole-{place}", formats, dpi)
                 if comparison.original(image.name) is not None:
                     places.append((image, boxes))
             if places:
@@ -120,7 +128,7 @@ def draw(
     return made
 
 
-def _columns(comparison: Comparison, image: ImageInfo, point: str) -> list[Image | None]:
+def columns_of(comparison: Comparison, image: ImageInfo, point: str) -> list[Image | None]:
     """Return the original and every codec's pixels, None where a cell failed or its picture is lost."""
     rows = comparison.row_line(image.name, point)
     return [comparison.original(image.name), *(comparison.decoded(row) for row in rows)]
@@ -155,6 +163,9 @@ def crop_figure(
         for box, tall in zip(boxes, heights, strict=True):
             axes = figure.add_axes(((middle - cell / 2) / width, 1 - (y + tall) / height, cell / width, tall / height))
             _show(axes, columns[at], box, text.missing(rows[at - 1]) if at else "no original")
+            if at == 0:
+                lines = textwrap.wrap(printable(box.name, 60), max(3, int(left * 72 / size * 2) - 2))
+                write(0, y + tall / 2, "\n".join(lines[:4]), ha="left")
             y += tall + _GAP
         for metric, (title, _) in text.METRICS.items():
             y += line
@@ -190,20 +201,7 @@ def full_figure(
             image, boxes = next(rest)
             wide = tall * image.width / image.height
             axes = figure.add_axes((x / width, 1 - (y + tall) / height, wide / width, tall / height))
-            axes.set_axis_off()
-            # Sized as it is printed: a page of two dozen full frames would be tens of megabytes.
-            scale = min(1.0, wide * dpi / image.width)
-            picture = PillowImage.fromarray(comparison.run.original(image.name))
-            small = picture.resize(
-                (math.ceil(image.width * scale), math.ceil(image.height * scale)), PillowImage.Resampling.LANCZOS
-            )
-            axes.imshow(
-                np.asarray(small), extent=(0, image.width, image.height, 0), aspect="auto", interpolation="none"
-            )
-            for box in boxes:
-                axes.add_patch(
-                    Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=paper.ORANGE, linewidth=1)
-                )
+            _show_whole(axes, comparison.run.original(image.name), boxes, wide, dpi)
             name = printable(image.name, max(6, int(wide * 18)))
             figure.text(
                 (x + wide / 2) / width,
@@ -217,6 +215,68 @@ def full_figure(
             x += wide + _GAP
         y += tall + label + _GAP
     return figure
+
+
+def _show_whole(axes: Axes, frame: Image, boxes: Sequence[crops.Box], wide: float, dpi: int) -> None:
+    """Show a whole picture, `wide` inches wide, with an orange box around every crop and its name beside it."""
+    axes.set_axis_off()
+    height, width = frame.shape[:2]
+    # Sized as it is printed: a page of two dozen full frames would be tens of megabytes.
+    scale = min(1.0, wide * dpi / width)
+    size = math.ceil(width * scale), math.ceil(height * scale)
+    small = PillowImage.fromarray(frame).resize(size, PillowImage.Resampling.LANCZOS) if scale < 1 else frame
+    axes.imshow(np.asarray(small), extent=(0, width, height, 0), aspect="auto", interpolation="none")
+    for box in boxes:
+        axes.add_patch(
+            Rectangle((box.x, box.y), box.width, box.height, fill=False, edgecolor=paper.ORANGE, linewidth=1)
+        )
+        above = box.y > height / 12
+        name = axes.annotate(
+            printable(box.name, 20), (box.x, box.y if above else box.y + box.height), (0, 2 if above else -2),
+            textcoords="offset points", va="bottom" if above else "top", size=6, color=paper.ORANGE, weight="bold",
+            parse_math=False,
+        )  # fmt: skip
+        name.set_path_effects([withStroke(linewidth=1.2, foreground="black")])
+
+
+def whole_figure(
+    comparison: Comparison,
+    image: ImageInfo,
+    point: str,
+    boxes: Sequence[crops.Box],
+    columns: Sequence[Image | None],
+    width: float,
+    dpi: int,
+) -> Figure:
+    """Return the supplementary's other figure: the whole picture of every codec over its BPP, PSNR and MS-SSIM."""
+    labels = [GROUND_TRUTH, *(column.label for column in comparison.columns)]
+    rows = comparison.row_line(image.name, point)
+    across, label = _across(len(labels), image.height / image.width, width), 0.33
+    wide = (width - _GAP * (across - 1)) / across
+    tall = wide * image.height / image.width
+    height = math.ceil(len(labels) / across) * (tall + label)
+    figure = Figure(figsize=(width, height))
+    for at, (name, frame) in enumerate(zip(labels, columns, strict=True)):
+        down, right = divmod(at, across)
+        x, y = right * (wide + _GAP), down * (tall + label)
+        axes = figure.add_axes((x / width, 1 - (y + tall) / height, wide / width, tall / height))
+        if frame is None:
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, text.missing(rows[at - 1]) if at else "no original", ha="center", color="0.4")
+        else:
+            _show_whole(axes, frame, boxes, wide, dpi)
+        lines = [(printable(name, max(6, int(wide * 16))), 0.09, "bold")]
+        if at:
+            lines.append((text.figures(rows[at - 1]), 0.22, "normal"))
+        for words, below, weight in lines:
+            place = (x + wide / 2) / width, 1 - (y + tall + below) / height
+            figure.text(*place, words, ha="center", va="center", size=7, weight=weight, parse_math=False)
+    return figure
+
+
+def _across(count: int, ratio: float, width: float) -> int:
+    """Return how many pictures of this height to width stand side by side: the fewest that fit a page's height."""
+    return next((n for n in range(2, count) if math.ceil(count / n) * (width / n * ratio + 0.33) <= PAGE_HEIGHT), count)
 
 
 def _justify(ratios: Sequence[float], width: float) -> list[tuple[float, int]]:
@@ -300,7 +360,7 @@ def rd_figure(
     below = 0.107 * math.ceil(len(lines) / max(1, int(width / 2))) + 0.1 if many else 0.0
     height = width * 0.62 + below
     figure = _NotebookFigure(figsize=(width, height))
-    axes = figure.add_axes((0.5 / width, (0.36 + below) / height, 1 - 0.56 / width, 1 - (0.42 + below) / height))
+    axes = figure.add_axes((0.5 / width, (0.42 + below) / height, 1 - 0.56 / width, 1 - (0.48 + below) / height))
     for curve, look in lines:
         name = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
         axes.plot(*zip(*_values(curve, metric), strict=True), label=name, **look)

@@ -1,8 +1,11 @@
-"""Booktabs tables: for each image as in the paper's supplementary, and the data set's means."""
+"""Tables for LaTeX: images by codecs as in the paper's supplementary, numbers aligned by siunitx."""
 
-from isorate.reports.results import Comparison
-from isorate.reports.summary import AVERAGING, CodecSummary, exclusions, summarize
-from isorate.reports.text import METRICS, metric, number, rank, ranks
+from collections.abc import Sequence
+
+from isorate.errors import ReportError
+from isorate.reports.results import Comparison, Level
+from isorate.reports.summary import CodecSummary, exclusions, summarize
+from isorate.reports.text import METRICS, MINUS, metric, number, rank, ranks
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -11,12 +14,6 @@ _SPECIAL = {
 }  # fmt: skip
 _LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŁłŒœŠšŽžČčŘř"
 """Letters that TeX's oldest fonts have: the tables need no font package."""
-
-_PREAMBLE = r"""\documentclass{article}
-\usepackage[margin=2cm]{geometry}
-\usepackage{booktabs}
-\begin{document}
-"""
 
 
 def escape(text: str) -> str:
@@ -35,61 +32,194 @@ def _plain(char: str) -> str:
     return char if char in _LETTERS else f"[U+{ord(char):04X}]"
 
 
-def render(comparison: Comparison, *, residual: bool = False, document: bool = True) -> str:
-    """Return the tables; `document` makes a file that compiles as it is, otherwise one to input (needs booktabs).
+def render(comparison: Comparison, *, residual: bool = False, document: bool = True, columns: int = 2) -> str:
+    """Return one table for each operating point with pictures: the images down, the codecs across, the means last.
 
-    Best bold, second underlined, compared as printed. `residual` adds a line with the rate residual in percent.
+    Best bold, second underlined, compared as printed.
+
+    Parameters
+    ----------
+    comparison
+        The run.
+    residual
+        Whether the rate residual in percent is there, too.
+    document
+        Whether it is a file that compiles as it is, or tables to input (they need booktabs, graphicx and siunitx).
+    columns
+        How many columns of the paper a table may take, 1 or 2. It is set smaller where it would be wider.
+
+    Raises
+    ------
+    ReportError
+        When `columns` is another number.
     """
-    tables = [_means(comparison, level.label, summarize(comparison, level)) for level in comparison.levels()]
-    tables += [_image(comparison, image.name, point, residual) for image, point in comparison.figures()]
-    body = "\n\n".join(tables)
-    # One float a line of a long run would exceed TeX's store of pending floats.
-    body = body.replace("\\end{table}\n\n", "\\end{table}\n\\clearpage\n\n") if document else body
-    return f"{_PREAMBLE}{body}\n\\end{{document}}\n" if document else body + "\n"
+    if columns not in (1, 2):
+        raise ReportError(f"a table takes 1 or 2 columns of a page, not {columns}")
+    levels = [level for level in comparison.levels() if level.pictures] or comparison.levels()
+    body = "\n\n".join(table for level in levels for table in _tables(comparison, level, residual, columns))
+    if not document:
+        return body + "\n"
+    # One float a level of a long run would exceed TeX's store of pending floats.
+    body = body.replace("\n\n\\begin", "\n\\clearpage\n\n\\begin")
+    return f"{_CLASS[columns]}{PACKAGES}\\begin{{document}}\n{body}\n\\end{{document}}\n"
 
 
-def _ranked(text: str, rank: int) -> str:
-    return rf"\textbf{{{text}}}" if rank == 1 else rf"\underline{{{text}}}" if rank == 2 else text
+_CLASS = {
+    1: "\\documentclass[twocolumn]{article}\n\\usepackage[margin=2cm,columnsep=8mm]{geometry}\n",
+    2: "\\documentclass{article}\n\\usepackage[margin=2cm]{geometry}\n",
+}
+PACKAGES = "\\usepackage{booktabs,graphicx,siunitx}\n"
+WIDE = 16
+"""Columns of numbers that a page holds side by side; more codecs than that get a line for each measure."""
+MOST = {True: 40, False: 16}
+"""Images in one table, beside each other's measures and with a line for each; more are continued in another one."""
+MEAN = "mean"
 
 
-def _table(caption: str, spec: str, head: list[str], lines: list[list[str]]) -> str:
-    rows = "\n".join(" & ".join(line) + r" \\" for line in lines)
-    return (
-        f"\\begin{{table}}[htbp]\n\\centering\n\\caption{{{caption}}}\n\\begin{{tabular}}{{{spec}}}\n\\toprule\n"
-        f"{' & '.join(head)} \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
-    )
+def _tables(comparison: Comparison, level: Level, residual: bool, columns: int) -> list[str]:
+    measures = [*METRICS, *(["residual_pct"] if residual else [])]
+    wide = columns == 2 and len(measures) * len(comparison.columns) <= WIDE
+    names = list(level.point_of)
+    parts = [names[at : at + MOST[wide]] for at in range(0, len(names), MOST[wide])]
+    lines = {name: _values(comparison, level, name, measures) for name in names}
+    lines[MEAN] = _mean_values(summarize(comparison, level), measures)
+    cells = {measure: [cell for line in lines.values() for cell in line[measure]] for measure in measures}
+    # A column holds one measure where they stand side by side, else all of them.
+    formats = {m: _format(cells[m] if wide else [cell for some in cells.values() for cell in some]) for m in measures}
+    made = []
+    for at, part in enumerate(parts):
+        blocks = [(escape(name), lines[name]) for name in part]
+        last = at == len(parts) - 1
+        means = [(MEAN, lines[MEAN])] if last and len(names) > 1 else []
+        caption = _caption(comparison, level, measures) if at == 0 else "Continued from the page before."
+        made.append(
+            _float(_rows(blocks, means, formats, wide), _spec(formats, len(comparison.columns), wide),
+                   _head(comparison, measures, wide), caption, star=columns == 2, continued=at > 0)
+        )  # fmt: skip
+    return made
 
 
-def _image(comparison: Comparison, image: str, point: str, residual: bool) -> str:
-    cells = comparison.row_line(image, point)
-    lines = []
-    for name, (title, _) in METRICS.items():
-        values = [escape(metric(row, name)) for row in cells]
-        lines.append([title, *(_ranked(*pair) for pair in zip(values, ranks(cells, name), strict=True))])
-    if residual:
-        values = [number(row.residual_pct, 2, sign=True) if row is not None and row.ok else "–" for row in cells]
-        lines.append([r"Residual (\%)", *map(escape, values)])
-    head = ["", *(escape(column.label) for column in comparison.columns)]
-    return _table(f"{escape(image)} ({escape(point)})", "l" + "r" * len(cells), head, lines)
+_Cells = dict[str, list[tuple[str, int]]]
+"""For each measure the codecs' values as printed, with their ranks: 1 for the best, 2 for the second, 0 for others."""
 
 
-def _means(comparison: Comparison, label: str, summaries: list[CodecSummary]) -> str:
-    psnr, ms_ssim = (
-        rank([getattr(s, name) for s in summaries], digits) for name, digits in (("psnr", 2), ("ms_ssim", 4))
-    )
-    lines = []
-    for some, rank_psnr, rank_ms in zip(summaries, psnr, ms_ssim, strict=True):
-        gap = some.difference_psnr
-        lines.append([
-            escape(some.column.label),
-            escape(number(some.bpp, 4)),
-            escape(number(some.residual_pct, 2)),
-            _ranked(escape(number(some.psnr, 2)), rank_psnr),
-            _ranked(escape(number(some.ms_ssim, 4)), rank_ms),
-            escape(number(gap.mean, 2, sign=True) if gap else "–"),
-            str(some.cells - some.failed),
-        ])  # fmt: skip
-    head = ["", "BPP", r"$|$residual$|$ (\%)", "PSNR (dB)", "MS-SSIM", r"$\Delta$PSNR", "$n$"]
-    notes = " ".join(["", *exclusions(summaries)])
-    caption = f"{escape(comparison.dataset)}, {escape(label)}. {escape(AVERAGING)}{escape(notes)}"
-    return _table(caption, "lrrrrrr", head, lines)
+def _values(comparison: Comparison, level: Level, image: str, measures: Sequence[str]) -> _Cells:
+    cells = comparison.row_line(image, level.point_of[image])
+    found = {}
+    for measure in measures:
+        if measure in METRICS:
+            found[measure] = list(zip([metric(row, measure) for row in cells], ranks(cells, measure), strict=True))
+        else:
+            found[measure] = [(number(row.residual_pct if row and row.ok else None, 2, sign=True), 0) for row in cells]
+    return found
+
+
+def _mean_values(summaries: Sequence[CodecSummary], measures: Sequence[str]) -> _Cells:
+    found = {}
+    for measure in measures:
+        digits = METRICS[measure][1] if measure in METRICS else 2
+        values: list[float | None] = [getattr(some, measure) for some in summaries]
+        places = rank(values, digits) if measure in ("psnr", "ms_ssim") else [0] * len(values)
+        found[measure] = [(number(value, digits), place) for value, place in zip(values, places, strict=True)]
+    return found
+
+
+def _format(cells: Sequence[tuple[str, int]]) -> str:
+    """Return siunitx's format for a measure's numbers: a sign where there is one, digits before and after the point."""
+    numbers = [text for text, _ in cells if _is_number(text)]
+    before = max((len(text.lstrip(f"+{MINUS}").partition(".")[0]) for text in numbers), default=1)
+    after = max((len(text.partition(".")[2]) for text in numbers), default=0)
+    return f"{'+' if any(text[0] in f'+{MINUS}' for text in numbers) else ''}{before}.{after}"
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip(f"+{MINUS}").replace(".", "", 1).isdigit()
+
+
+def _cell(text: str, place: int, form: str) -> str:
+    if not _is_number(text):
+        return f"{{{escape(text)}}}"
+    if place == 2:
+        # siunitx underlines nothing: the number is set as text, as wide as the column's
+        missing = int(form.lstrip("+").partition(".")[0]) - len(text.partition(".")[0])
+        pad = rf"\phantom{{{'0' * missing}}}" if missing > 0 else ""
+        return rf"{{{pad}\underline{{{text}}}}}"
+    plain = text.replace(MINUS, "-")
+    return rf"\bfseries {plain}" if place == 1 else plain
+
+
+def _rows(
+    blocks: Sequence[tuple[str, _Cells]], means: Sequence[tuple[str, _Cells]], formats: dict[str, str], wide: bool
+) -> list[str]:
+    found = []
+    for group in (blocks, means):
+        if group is means and means:
+            found.append(r"\midrule")
+        for at, (name, line) in enumerate(group):
+            cells = {m: " & ".join(_cell(*cell, formats[m]) for cell in line[m]) for m in formats}
+            if wide:
+                found.append(rf"{name} & {' & '.join(cells.values())} \\")
+                continue
+            found += [r"\addlinespace"] if at else []
+            for first, measure in zip([name, *[""] * len(cells)], cells, strict=False):
+                found.append(rf"{first} & {_title(measure)} & {cells[measure]} \\")
+    return found
+
+
+def _title(measure: str) -> str:
+    return METRICS[measure][0] if measure in METRICS else r"Residual (\%)"
+
+
+def _spec(formats: dict[str, str], codecs: int, wide: bool) -> str:
+    columns = [f"*{{{codecs}}}{{S[table-format={form}]}}" for form in formats.values()]
+    return "l" + r"@{\hspace{9pt}}".join(columns) if wide else f"ll{columns[0]}"
+
+
+def _head(comparison: Comparison, measures: Sequence[str], wide: bool) -> list[str]:
+    labels = [f"{{{escape(column.label)}}}" for column in comparison.columns]
+    if not wide:
+        return [rf"& & {' & '.join(labels)} \\"]
+    count = len(labels)
+    groups = " & ".join(rf"\multicolumn{{{count}}}{{c}}{{{_title(measure)}}}" for measure in measures)
+    rules = "".join(rf"\cmidrule(lr){{{2 + at * count}-{1 + (at + 1) * count}}}" for at in range(len(measures)))
+    return [rf"& {groups} \\", rules, rf"& {' & '.join(labels * len(measures))} \\"]
+
+
+def _caption(comparison: Comparison, level: Level, measures: Sequence[str]) -> str:
+    anchor = comparison.anchor
+    sizes = f", every codec at the file size of {anchor.label} on the same image" if anchor else ""
+    parts = [
+        f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), PSNR in dB and MS-SSIM.",
+        "Residual: how far the rate is from what was asked for, in percent; its mean is of absolute values."
+        if "residual_pct" in measures
+        else "",
+        "Best bold, second underlined, compared as printed; rates are not ranked.",
+        "Last: means of the images' values (for PSNR, of the dB values)." if len(level.point_of) > 1 else "",
+        *exclusions(summarize(comparison, level)),
+    ]
+    return escape(" ".join(part for part in parts if part))
+
+
+def _float(rows: list[str], spec: str, head: list[str], caption: str, *, star: bool, continued: bool) -> str:
+    name = "table*" if star else "table"
+    lines = [
+        rf"\begin{{{name}}}[tp]",
+        *([r"\addtocounter{table}{-1}"] if continued else []),
+        r"\centering",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{2.5pt}",
+        r"\sisetup{detect-weight=true,mode=text,group-minimum-digits=9}",
+        r"\setlength{\belowcaptionskip}{4pt}",
+        rf"\caption{{{caption}}}",
+        # smaller only where it is wider than the page or column
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{spec}}}",
+        r"\toprule",
+        *head,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        rf"\end{{{name}}}",
+    ]
+    return "\n".join(lines)

@@ -153,6 +153,7 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
         columns = [original, *decoded]
         yield {
             "point": point,
+            "words": comparison.point_words(point),
             "pictures": point in pictured,
             "level": level_of[point],
             "cells": cells,

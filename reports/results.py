@@ -8,6 +8,7 @@ from isorate.errors import ReportError, RunError
 from isorate.image import Image
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
+from isorate.runs.point import AnchorPoint
 from isorate.runs.row import ANCHOR, Row
 
 GROUND_TRUTH = "Ground truth"
@@ -49,11 +50,14 @@ class Level:
         The point of each image at this level.
     pictures
         Whether the run keeps decoded pictures there.
+    words
+        The same in a sentence: ``at quality 20 of JPEG``.
     """
 
     label: str
     point_of: dict[str, str]
     pictures: bool = True
+    words: str = ""
 
 
 class Comparison:
@@ -161,6 +165,19 @@ class Comparison:
         """Return the operating points of an image whose pictures the run keeps, from the lowest rate to the highest."""
         return [point for point in self.points(image) if self.manifest.keeps_pictures(point)]
 
+    def point_words(self, name: str) -> str:
+        """Return an operating point as a reader understands it; the name of an older manifest's."""
+        points = (point for point in self.manifest.points if isinstance(point, AnchorPoint))
+        point = next((some for some in points if some.name == name), None)
+        if point is None:
+            return name
+        anchor = self.anchor.label if self.anchor else self.manifest.anchor
+        if point.kind == "bpp":
+            return f"{anchor} at {point.value:g} bits per pixel"
+        if point.kind == "paper":
+            return f"{anchor} at the rates of the paper's supplementary"
+        return f"{anchor} at {'λ' if point.knob == 'lmbda' else point.knob} {point.value:g}"
+
     def figures(self) -> Iterator[tuple[ImageInfo, str]]:
         """Iterate over every image and operating point."""
         for image in self.images:
@@ -183,14 +200,17 @@ class Comparison:
             count = len(lists[0])
             label = "every image at its own point" if count == 1 else "rate {} of {}"
             return [
-                Level(label.format(rank + 1, count), {image: some[rank] for image, some in points.items()})
+                Level(
+                    label.format(rank + 1, count), {image: some[rank] for image, some in points.items()},
+                    words=label.format(rank + 1, count),
+                )
                 for rank in range(count)
-            ]
+            ]  # fmt: skip
         names = list(dict.fromkeys(point for some in lists for point in some))
         levels = [
             Level(
                 name, {image: name for image, some in points.items() if name in some},
-                self.manifest.keeps_pictures(name),
+                self.manifest.keeps_pictures(name), self.point_words(name),
             )
             for name in names
         ]  # fmt: skip

@@ -31,7 +31,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in STABLE)
 
 
-def render(run: Run | Path | str, fmt: Format, *, residual: bool = False, document: bool = True) -> str:
+def render(
+    run: Run | Path | str, fmt: Format, *, residual: bool = False, document: bool = True, columns: int = 2
+) -> str:
     """Return a run's results in one format.
 
     Parameters
@@ -42,9 +44,11 @@ def render(run: Run | Path | str, fmt: Format, *, residual: bool = False, docume
         ``csv`` and ``json`` hold every row as it is; ``markdown`` and ``latex`` are for readers; ``compressai`` is a
         list with one object a codec, in the layout of CompressAI's result files.
     residual
-        Whether the LaTeX tables have a line with the rate residual.
+        Whether the LaTeX tables have the rate residual.
     document
         Whether the LaTeX is a whole document or tables to input.
+    columns
+        How many columns of a page a LaTeX table may take, 1 or 2.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def render(run: Run | Path | str, fmt: Format, *, residual: bool = False, docume
     if fmt == "markdown":
         return _markdown(comparison)
     if fmt == "latex":
-        return latex.render(comparison, residual=residual, document=document)
+        return latex.render(comparison, residual=residual, document=document, columns=columns)
     data = _compressai(comparison) if fmt == "compressai" else [row.to_json() for row in comparison.rows]
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

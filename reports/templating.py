@@ -27,6 +27,7 @@ def environment() -> jinja2.Environment:
         percent=text.percent,
         seconds=text.seconds,
         knob=text.knob,
+        figures=text.figures,
         missing=text.missing,
     )
     return made

@@ -52,6 +52,11 @@ def metric(row: Row | None, name: str) -> str:
     return number(value, METRICS[name][1])
 
 
+def figures(row: Row | None) -> str:
+    """Return a cell's :data:`METRICS` in one line, as under a whole picture."""
+    return ", ".join(metric(row, name) for name in METRICS)
+
+
 def missing(row: Row | None) -> str:
     """Return why a cell has no picture."""
     if row is None:
@@ -95,5 +100,5 @@ def seconds(value: float | None) -> str:
 def knob(row: Row) -> str:
     """Return the knob's setting as ``quality 13`` or ``λ 0.01, Δ 1``."""
     if row.lmbda is not None and row.bin_size is not None:
-        return f"λ {row.lmbda:g}, Δ {row.bin_size:g}"
-    return f"{row.knob_name} {row.knob:g}" if row.knob is not None else DASH
+        return f"λ {row.lmbda:.4g}, Δ {row.bin_size:.4g}"
+    return f"{row.knob_name} {row.knob:.4g}" if row.knob is not None else DASH

@@ -10,6 +10,7 @@ COMMANDS = {
     "report": "Render a run as an HTML page.",
     "table": "Print a run's rows as CSV, Markdown, LaTeX or JSON.",
     "figures": "Write a run's figures for a paper: crops, whole images with boxes, curves.",
+    "supplement": "Write a run as LaTeX: whole pictures, crops and the table, as in the supplementary.",
     "baseline": "Write a run's rows as a small file that later runs are held against.",
     "check": "Hold a run against a baseline; the exit code is the verdict.",
     "compare": "Compare two runs: differences, win rate, BD-rate.",

@@ -16,6 +16,7 @@ def table(
     ] = "markdown",
     residual: bool = False,
     fragment: bool = False,
+    columns: Literal[1, 2] = 2,
 ) -> None:
     """Print a run's rows.
 
@@ -31,18 +32,22 @@ def table(
     run
         The run folder.
     format
-        `csv` and `json`: every row with every column. `markdown` and `latex`: BPP, PSNR and MS-SSIM as in a paper.
+        `csv` and `json`: every row with every column. `markdown` and `latex`: BPP, PSNR and MS-SSIM as in a paper;
+        `latex` is one table of images by codecs for each operating point with pictures.
         `compressai`: the curves in the layout of CompressAI's result files.
     residual
-        With `latex`: a line with the rate residual.
+        With `latex`: the rate residual, too.
     fragment
-        With `latex`: tables to input, in place of a document that compiles as it is.
+        With `latex`: tables to input, in place of a document that compiles as it is; they need booktabs, graphicx and
+        siunitx.
+    columns
+        With `latex`: how many columns of a page a table may take.
     """
     from isorate.reports.tables import render
     from isorate.runs.folder import Run
 
     opened = Run.open(run)
-    print(render(opened, format, residual=residual, document=not fragment), end="")
+    print(render(opened, format, residual=residual, document=not fragment, columns=columns), end="")
     unfinished = opened.manifest.unfinished(row.key for row in opened.rows())
     if unfinished and format != "markdown":  # which says so itself
         print(f"{run}: {unfinished}", file=sys.stderr)

@@ -25,7 +25,8 @@ def pixels(path: Path) -> NDArray[np.int64]:
 
 
 def test_crops_full_image_and_curves_in_both_formats(made: list[Path]) -> None:
-    stems = {f"crops-astronaut-webp-quality{q}" for q in (10, 30, 55, 80)} | {"full", "rd-psnr", "rd-ms_ssim"}
+    stems = {f"{kind}-astronaut-webp-quality{q}" for kind in ("crops", "whole") for q in (10, 30, 55, 80)}
+    stems |= {"full", "rd-psnr", "rd-ms_ssim"}
     assert {path.name for path in made} == {f"{stem}.{suffix}" for stem in stems for suffix in ("pdf", "png")}
 
 
@@ -53,11 +54,26 @@ def test_boxes_are_orange_on_the_full_image(made: list[Path]) -> None:
     assert orange > 100
 
 
+def test_every_codecs_whole_picture_has_the_boxes_in_orange(made: list[Path]) -> None:
+    whole = pixels(next(path for path in made if path.name == "whole-astronaut-webp-quality10.png"))
+    orange = abs(whole - [0xF0, 0x7C, 0x10]).sum(axis=2) < 60
+    quarters = [part for half in np.array_split(orange, 2) for part in np.array_split(half, 2, axis=1)]
+    assert all(part.sum() > 30 for part in quarters)
+
+
+def test_no_label_is_cut_at_the_edge(made: list[Path]) -> None:
+    for path in made:
+        if path.name in ("rd-psnr.png", "rd-ms_ssim.png"):
+            picture = pixels(path)
+            assert (picture[-2:] == 255).all()
+            assert (picture[:, :1] == 255).all()
+
+
 def test_hostile_names_failures_and_one_point_with_the_same_bytes_in_another_process(
     hostile_run: Run, tmp_path: Path
 ) -> None:
     made = figures.render(hostile_run.path, tmp_path / "one", dpi=72)
-    assert len(made) == 8
+    assert len(made) == 10
     assert all(path.parent == tmp_path / "one" for path in made)
     code = (
         "import sys; from pathlib import Path; from isorate.reports import figures;"

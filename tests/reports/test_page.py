@@ -168,11 +168,12 @@ def test_points_without_pictures_have_their_figures_and_nothing_lost(curve_run: 
     assert len(list((tmp_path / "frames").iterdir())) == 12
     assert "Pictures missing" not in html
     assert html.count("a point for the curves, whose pictures the run does not keep") == 12
-    assert '<option value="1" selected>webp-quality30' in html
+    assert re.search(r'<option value="1" selected>0\.\d{3} bpp: WebP at quality 30<', html)
     for row in curve_run.rows():
         assert f"{row.psnr:.4f}" in html
     made = figures.render(curve_run.path, tmp_path / "figures", images=["chelsea"], formats=["png"], dpi=50)
-    assert [path.name for path in made][:2] == ["crops-chelsea-webp-quality30.png", "full.png"]
+    names = [path.name for path in made]
+    assert names[:3] == ["crops-chelsea-webp-quality30.png", "whole-chelsea-webp-quality30.png", "full.png"]
 
 
 def test_a_run_of_one_point_has_no_curves(run: Run, tmp_path: Path) -> None:

@@ -75,14 +75,52 @@ def test_unknown_format_is_refused(run: Run) -> None:
         tables.render(run, "xlsx")  # type: ignore[arg-type]
 
 
-def test_latex_marks_best_and_second(run: Run) -> None:
-    text = tables.render(run, "latex", residual=True)
-    table = text[text.index(r"\caption{astronaut (webp-quality10)}") :]
-    cells = {line.split(" & ")[0]: line for line in table.splitlines() if " & " in line}
-    assert cells["PSNR"].count(r"\textbf") == 1
-    assert cells["PSNR"].count(r"\underline") == 1
-    assert r"\textbf" not in cells["BPP"]
-    assert r"Residual (\%)" in cells
+def lines_of(text: str) -> dict[str, list[str]]:
+    """Return the last table's lines by their first cell."""
+    table = text[text.rindex(r"\toprule") :]
+    cells = [line.removesuffix(r" \\").split(" & ") for line in table.splitlines() if " & " in line]
+    return {first: rest for first, *rest in cells}
+
+
+def test_latex_is_one_table_of_images_by_codecs_with_means(curve_run: Run) -> None:
+    text = tables.render(curve_run, "latex")
+    assert text.count(r"\begin{table*}") == 1
+    assert "WebP at quality 30, every codec at the file size of WebP on the same image" in text
+    assert "times" not in text
+    lines = lines_of(text)
+    assert list(lines)[-5:] == ["astronaut", "chelsea", "camera", "rocket", "mean"]
+    rows = [row for row in curve_run.rows() if row.point == "webp-quality30" and row.image == "astronaut"]
+    best, second, _ = sorted((f"{row.psnr:.4f}" for row in rows), reverse=True)
+    assert rf"\bfseries {best}" in lines["astronaut"][3:6]
+    assert rf"{{\underline{{{second}}}}}" in lines["astronaut"][3:6]
+    assert lines["astronaut"][:3] == [f"{row.bpp:.4f}" for row in rows]
+    assert lines["rocket"][6:] == ["{n/d}"] * 3
+    assert "S[table-format=2.4]" in text
+
+
+def test_latex_in_one_column_has_a_line_for_each_measure(curve_run: Run) -> None:
+    text = tables.render(curve_run, "latex", residual=True, columns=1)
+    assert text.startswith(r"\documentclass[twocolumn]")
+    assert text.count(r"\begin{table}") == 1
+    for title in ("BPP", "PSNR", "MS-SSIM", r"Residual (\%)"):
+        assert text.count(f" & {title} & ") == 5
+    with pytest.raises(ReportError, match="1 or 2 columns"):
+        tables.render(curve_run, "latex", columns=3)
+
+
+def test_latex_underlines_a_shorter_number_as_wide_as_the_others() -> None:
+    assert latex._cell("9.5", 2, "2.1") == r"{\phantom{0}\underline{9.5}}"
+    assert latex._cell("−9.5", 0, "+2.1") == "-9.5"
+    assert latex._cell("∞", 1, "2.1") == r"{$\infty$}"
+    assert latex._format([("−0.25", 0), ("10.5", 0), ("–", 0)]) == "+2.2"
+
+
+def test_latex_continues_a_long_table(curve_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latex, "MOST", {True: 3, False: 1})
+    text = tables.render(curve_run, "latex")
+    assert text.count(r"\begin{table*}") == 2
+    assert text.count("Continued from the page before.") == text.count(r"\addtocounter{table}{-1}") == 1
+    assert text.count("\nmean & ") == 1
 
 
 def test_latex_fragment_has_no_preamble(run: Run) -> None:
@@ -98,8 +136,12 @@ def test_latex_escapes_what_tex_reads() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
 @pytest.mark.parametrize("which", ["run", "hostile_run"])
 def test_latex_compiles_as_it_is(which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    (tmp_path / "t.tex").write_text(tables.render(request.getfixturevalue(which), "latex", residual=True), "utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
-    assert b"Overfull" not in done.stdout or which == "hostile_run"
+    for columns in (1, 2):
+        text = tables.render(request.getfixturevalue(which), "latex", residual=True, columns=columns)
+        (tmp_path / "t.tex").write_text(text, "utf-8")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        if b"siunitx.sty' not found" in done.stdout:
+            pytest.skip("no siunitx; install texlive-science")
+        assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+        assert b"Overfull" not in done.stdout or which == "hostile_run"

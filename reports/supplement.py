@@ -1,0 +1,138 @@
+"""A run as a paper's supplementary shows it: LaTeX with whole pictures, magnified crops, and the table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isorate.errors import ReportError
+from isorate.files.atomic import write_bytes
+from isorate.reports import crops, figures, latex, paper
+from isorate.reports.results import Comparison, ImageInfo
+from isorate.runs.folder import Run, inside
+
+NAME = "supplement.tex"
+WIDTH = 6.5
+"""Inches of text on the page that is set here."""
+
+_HEAD = r"""% Compile with: pdflatex supplement.tex (twice, for the references)
+\documentclass{article}
+\usepackage[margin=1in]{geometry}
+"""
+_BODY = r"""\begin{document}
+\appendix
+\setcounter{section}{1}
+\section{More examples}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The two figures of an image at one operating point, by their files' name."""
+
+    stem: str
+    image: ImageInfo
+    words: str
+    boxes: Sequence[crops.Box]
+
+
+def write(
+    run: Run | Path | str, out: Path | str | None = None, *, images: Sequence[str] | None = None, dpi: int = 200
+) -> Path:
+    """Write the LaTeX of a run's supplementary with its figures, and return its path.
+
+    Each image has its whole pictures, of the original and of every codec, over BPP, PSNR and MS-SSIM, and the crops of
+    the boxes in them; then comes the table of every image.
+
+    Parameters
+    ----------
+    run
+        The run, or its folder.
+    out
+        The folder to write; ``RUN/supplement`` by default.
+    images
+        Which images have figures; by default those with pinned boxes, as the six of the supplementary have on Kodak,
+        or all where none has.
+    dpi
+        Resolution of the whole pictures.
+
+    Raises
+    ------
+    ReportError
+        When the run has no rows, no such image or no pictures, the resolution is outside its limits, or the folder
+        cannot be written.
+    RunError
+        When the default folder is a link that leads out of the run.
+    """
+    comparison = Comparison(run)
+    comparison.check_images(images or [])
+    least, most = paper.RESOLUTIONS
+    if not least <= dpi <= most:
+        raise ReportError(f"figures need a dpi from {least:g} to {most:g}; got {dpi}")
+    folder = inside(comparison.run.path, "supplement") if out is None else Path(out)
+    pinned = crops.pins(comparison.run.path)
+    try:
+        with paper.style(None):
+            pairs = [
+                pair
+                for image in _chosen(comparison, images, pinned)
+                for pair in _draw(comparison, image, pinned, folder, dpi)
+            ]
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}; choose a folder with room and rights"
+        raise ReportError(f"{folder}: {reason}") from None
+    if not pairs:
+        raise ReportError(f"{comparison.run.path}: keeps no pictures of these images, so there are no figures")
+    tables = latex.render(comparison, document=False)
+    text = f"{_HEAD}{latex.PACKAGES}{_BODY}{''.join(map(_figures, pairs))}\\clearpage\n{tables}\\end{{document}}\n"
+    write_bytes(folder / NAME, text.encode())
+    return folder / NAME
+
+
+def _chosen(comparison: Comparison, names: Sequence[str] | None, pinned: Sequence[crops.Box]) -> list[ImageInfo]:
+    if names:
+        return [image for image in comparison.images if image.name in names]
+    with_pins = {box.image for box in pinned}
+    return [image for image in comparison.images if image.name in with_pins] or comparison.images
+
+
+def _draw(comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box], folder: Path, dpi: int) -> list[_Pair]:
+    words = {level.point_of.get(image.name): level.words for level in comparison.levels()}
+    made: list[_Pair] = []
+    boxes: list[crops.Box] = []
+    for point in comparison.pictured(image.name):
+        columns = figures.columns_of(comparison, image, point)
+        boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in columns[1:] if frame is not None])
+        stem = f"{comparison.images.index(image) + 1:04}-{len(made) + 1}"
+        whole = figures.whole_figure(comparison, image, point, boxes, columns, WIDTH, dpi)
+        paper.save(whole, folder / f"{stem}-whole", ["pdf"], dpi)
+        if boxes:
+            cut = figures.crop_figure(comparison, image, point, boxes, columns, WIDTH)
+            paper.save(cut, folder / f"{stem}-crops", ["pdf"], dpi)
+        made.append(_Pair(stem, image, words[point], boxes))
+    return made
+
+
+def _figures(pair: _Pair) -> str:
+    name = latex.escape(pair.image.name)
+    size = f"${pair.image.width} \\times {pair.image.height}$"
+    whole = (
+        f"{name} ({size}; {latex.escape(pair.words)}): the original, and what every codec's file decodes to; "
+        "under each BPP, PSNR in dB, and MS-SSIM."
+    )
+    if not pair.boxes:
+        return _figure(pair.stem, "whole", whole)
+    zooms = sorted({box.zoom for box in pair.boxes})
+    zoom = f", magnified {' and '.join(map(str, zooms))} times" if zooms != [1] else ""
+    cut = f"The boxes of Figure~\\ref{{{pair.stem}-whole}} ({name}){zoom}. Best value bold, compared as printed."
+    return (
+        _figure(pair.stem, "whole", f"{whole} The boxes are magnified in Figure~\\ref{{{pair.stem}-crops}}.")
+        + _figure(pair.stem, "crops", cut)
+        + "\\clearpage\n"
+    )
+
+
+def _figure(stem: str, kind: str, caption: str) -> str:
+    return (
+        f"\\begin{{figure}}[!htbp]\n\\centering\n\\includegraphics[width=\\textwidth]{{{stem}-{kind}.pdf}}\n"
+        f"\\caption{{{caption}}}\n\\label{{{stem}-{kind}}}\n\\end{{figure}}\n"
+    )
