@@ -66,6 +66,11 @@ def test_the_docstrings_examples_give_what_they_show(name: str, workshop: Path) 
     assert found.failed == 0
 
 
+@pytest.mark.parametrize("text", [*shown("py")])
+def test_what_is_only_shown_of_python_is_python(text: str) -> None:
+    ast.parse(text)  # it takes a Slurm or Kubernetes cluster to run
+
+
 def test_no_example_is_skipped() -> None:
     for folder in FOLDERS:
         for file in (ROOT / folder).rglob("*.py"):
@@ -127,7 +132,7 @@ def test_the_notebook_runs(file: Path, workshop: Path) -> None:
     assert "At the file sizes of JPEG" in shown[0]._repr_html_()
     assert list(shown[2].columns) == ["jpeg", "jpeg2000"]
     assert shown[3]._repr_png_()
-    assert shown[5].loc["JPEG, grey", "psnr"] < shown[5].loc["JPEG", "psnr"]
+    assert shown[4].loc["JPEG, grey", "psnr"] < shown[4].loc["JPEG", "psnr"]
     assert shown[-1] == "index.html"
 
 

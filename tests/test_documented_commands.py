@@ -18,6 +18,7 @@ FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "exam
 ONLY_UNDERSTOOD = {
     "run --data kodak": "takes a download and most of an hour",
     "run --data samples --anchor bpg": "encodes three whole photographs with three codecs, half a minute",
+    "run --data shared/photos --scheduler": "needs a cluster; tests/benchmark/engine/test_cluster.py starts one",
     "verify --data": "takes Kodak's photographs; tests/benchmark/verification/test_verify.py recomputes two of them",
     "train": "trains for hours; tests/codecs/learned/training/test_training.py trains a tiny model",
     "learned": "takes packs, checkpoints or minutes; the same test file goes from photographs to weights",

@@ -61,7 +61,7 @@ def cluster(address: str, workers: int | None = None) -> Iterator[Executor]:
         raise UsageError(f"--workers {workers}: the scheduler at {address} has its own; start more of them there")
     try:
         client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever else listens there may send anything
         raise UsageError(f"--scheduler {address}: no dask scheduler answers there: {error}") from None
     with client:
         if wide := [name for name, threads in client.nthreads().items() if threads > 1]:
