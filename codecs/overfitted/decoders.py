@@ -10,7 +10,7 @@ from isorate.codecs.overfitted.model.structure import Grid
 
 
 class Decoder(Protocol):
-    """The decoder of pictures of one size. Latents are flat, grid after grid; gradients pass to them and to the nets."""
+    """The decoder of pictures of one size. Latents are flat, grid after grid; gradients pass to them and the nets."""
 
     def bits(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
         """Return the bits of each grid, (grids,)."""

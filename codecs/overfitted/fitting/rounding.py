@@ -36,9 +36,9 @@ class _SoftRound(torch.autograd.Function):
 
 def _on_cpu(y: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     found, slope = torch.empty_like(y), torch.empty_like(y)
-    values = (y.detach().numpy(), noise.numpy(), found.numpy(), slope.numpy())
+    a, b, c, d = y.detach().numpy(), noise.numpy(), found.numpy(), slope.numpy()
     inverse, size = np.float32(1 / temperature), np.float32(1 / (2 * math.tanh(1 / (2 * temperature))))
-    spread(lambda first, end: kernel(*(part[first:end] for part in values), inverse, size), y.numel())
+    spread(lambda i, j: kernel(a[i:j], b[i:j], c[i:j], d[i:j], inverse, size), y.numel())
     return found, slope
 
 

@@ -1,13 +1,13 @@
 """The context model on a grid: its bits, and their gradients along with them.
 
 The grid is flat, with LEFT zeros before each row and ABOVE rows of zeros above, so that a neighbour is a constant
-distance away and tiles run across rows. Rows are cut into chunks that several threads can take; sums are kept for each chunk, so that the
-result does not depend on their number.
+distance away and tiles run across rows. Rows are cut into chunks that several threads can take; sums are kept for each
+chunk, so that the result does not depend on their number.
 """
 
 import numpy as np
 
-from isorate.codecs.overfitted.kernels.compiled import LANES, TILE, compiled, inlined
+from isorate.codecs.overfitted.kernels.compiled import TILE, Array, Offsets, Sums, compiled, inlined
 from isorate.codecs.overfitted.kernels.features import gather_two, repeat
 from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
 from isorate.codecs.overfitted.kernels.numerics import HALF, LN2, ONE, exp, log
@@ -40,7 +40,7 @@ SHIFT, LIMIT, SMALLEST = np.float32(LOG_SCALE_SHIFT), np.float32(LOG_SCALE_LIMIT
 
 
 @inlined
-def laplace(rows, x, g_x):
+def laplace(rows: Array, x: Array, g_x: Array) -> np.float32:
     """Put the gradients in the place of mean and log-scale, add x's to `g_x`, and return the bits."""
     total = ZERO
     for p in range(TILE):
@@ -69,7 +69,7 @@ def laplace(rows, x, g_x):
 
 
 @inlined
-def gather(rows, grid, start, offsets, mask, place, valid):
+def gather(rows: Array, grid: Array, start: int, offsets: Offsets, mask: Array, place: int, valid: int) -> None:
     for i in range(offsets.size):
         part = grid[start + offsets[i] : start + offsets[i] + TILE]
         for p in range(TILE):
@@ -80,7 +80,7 @@ def gather(rows, grid, start, offsets, mask, place, valid):
 
 
 @inlined
-def scatter(rows, local, g_x, place, offsets):
+def scatter(rows: Array, local: Array, g_x: Array, place: int, offsets: Offsets) -> None:
     part = local[place : place + TILE]
     for p in range(TILE):
         part[p] += g_x[p]
@@ -91,7 +91,7 @@ def scatter(rows, local, g_x, place, offsets):
 
 
 @inlined
-def load_features(rows, fine, place, length):
+def load_features(rows: Array, fine: Array, place: int, length: int) -> None:
     for f in range(fine.size // length):
         part = fine[f * length + place : f * length + place + TILE]
         for p in range(TILE):
@@ -99,7 +99,7 @@ def load_features(rows, fine, place, length):
 
 
 @inlined
-def store_features(rows, fine, place, length):
+def store_features(rows: Array, fine: Array, place: int, length: int) -> None:
     for f in range(fine.size // length):
         part = fine[f * length + place : f * length + place + TILE]
         for p in range(TILE):
@@ -107,7 +107,7 @@ def store_features(rows, fine, place, length):
 
 
 @inlined
-def expand(coarse, fine, length, top, count, height, width):
+def expand(coarse: Array, fine: Array, length: int, top: int, count: int, height: int, width: int) -> None:
     cw, ch = (width + 1) // 2, (height + 1) // 2
     for f in range(fine.size // length):
         for r in range(count):
@@ -117,7 +117,7 @@ def expand(coarse, fine, length, top, count, height, width):
 
 
 @inlined
-def reduce(fine, g_coarse, length, top, count, height, width):
+def reduce(fine: Array, g_coarse: Array, length: int, top: int, count: int, height: int, width: int) -> None:
     cw, ch = (width + 1) // 2, (height + 1) // 2
     pitch = width + LEFT
     for f in range(fine.size // length):
@@ -130,7 +130,23 @@ def reduce(fine, g_coarse, length, top, count, height, width):
 
 
 @compiled
-def arm(grid, width, height, coarse, offsets, w, chunk_rows, first_chunk, last_chunk, taken, halo, g_coarse, sums, bits, learn):
+def arm(
+    grid: Array,
+    width: int,
+    height: int,
+    coarse: Array,
+    offsets: Offsets,
+    w: Array,
+    chunk_rows: int,
+    first_chunk: int,
+    last_chunk: int,
+    taken: Array,
+    halo: Array,
+    g_coarse: Array,
+    sums: Array,
+    bits: Sums,
+    learn: bool,
+) -> None:
     w0, w1, w2 = w[:256], w[256:512], w[512:576]
     b2, b1, b0 = w[576:608], w[608:864], w[864:1152]
     pitch = width + LEFT
@@ -151,14 +167,14 @@ def arm(grid, width, height, coarse, offsets, w, chunk_rows, first_chunk, last_c
         local[:] = ZERO
         expand(coarse, fine, length, top, count, height, width)
         acc = sums[chunk]
-        total = 0.0
+        total = np.float64(0)
         for t in range(0, n, TILE):
             gather(rows, grid, start + t, offsets, mask, t, n - t)
             load_features(rows, fine, t, length)
             first(w0, rows)
             second(w1, rows)
             last(w2, rows)
-            total += laplace(rows, grid[start + t : start + t + TILE], g_x)
+            total += np.float64(laplace(rows, grid[start + t : start + t + TILE], g_x))
             if learn:
                 back_last(b2, rows)
                 outer_last(rows, acc)

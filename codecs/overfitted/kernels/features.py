@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from isorate.codecs.overfitted.kernels.compiled import compiled, inlined
+from isorate.codecs.overfitted.kernels.compiled import Array, compiled, inlined
 from isorate.codecs.overfitted.kernels.layers import ZERO
 from isorate.codecs.overfitted.kernels.numerics import HALF, ONE
 from isorate.codecs.overfitted.model.structure import FEATURES
 
 
 @inlined
-def repeat(few, many):
+def repeat(few: Array, many: Array) -> None:
     """Put each number of a row twice into another."""
     for q in range(many.size // 2):
         v = few[q]
@@ -20,7 +20,7 @@ def repeat(few, many):
 
 
 @inlined
-def gather_two(one, other, share, few):
+def gather_two(one: Array, other: Array, share: np.float32, few: Array) -> None:
     """Put the sums of two rows' pairs, times `share`, into a row: the gradient of :func:`repeat`."""
     for q in range(one.size // 2):
         few[q] = (one[2 * q] + one[2 * q + 1] + other[2 * q] + other[2 * q + 1]) * share
@@ -29,7 +29,7 @@ def gather_two(one, other, share, few):
 
 
 @compiled
-def say(coarser, flat, at, grids, height, width, w, out):
+def say(coarser: Array, flat: Array, at: int, grids: int, height: int, width: int, w: Array, out: Array) -> None:
     """Put the features of the level above, repeated, plus w · (this level's `grids` from `at`) into `out`."""
     ch, cw = (height + 1) // 2, (width + 1) // 2
     for f in range(FEATURES):
@@ -46,13 +46,24 @@ def say(coarser, flat, at, grids, height, width, w, out):
 
 
 @compiled
-def say_gradients(g, flat, at, grids, height, width, w, g_coarser, g_flat, g_w):
-    """Put the gradients of :func:`say`'s `coarser` and `w` into `g_coarser` and `g_w`, add that of `flat` to `g_flat`."""
+def say_gradients(
+    g: Array,
+    flat: Array,
+    at: int,
+    grids: int,
+    height: int,
+    width: int,
+    w: Array,
+    g_coarser: Array,
+    g_flat: Array,
+    g_w: Array,
+) -> None:
+    """Put the gradients of `coarser` and `w` into `g_coarser` and `g_w`, add that of `flat` to `g_flat`."""
     ch, cw = (height + 1) // 2, (width + 1) // 2
     for f in range(FEATURES):
         for j in range(grids):
             weight = w[f * grids + j]
-            total = 0.0
+            total = np.float64(0)
             for r in range(height):
                 o = (f * height + r) * width
                 a = at + (j * height + r) * width
@@ -61,7 +72,7 @@ def say_gradients(g, flat, at, grids, height, width, w, g_coarser, g_flat, g_w):
                 for q in range(width):
                     dot += line[q] * y[q]
                     g_y[q] += weight * line[q]
-                total += dot
+                total += np.float64(dot)
             g_w[f * grids + j] = total
         for r in range(0, height, 2):
             c = (f * ch + r // 2) * cw

@@ -3,21 +3,23 @@
 Sizes and places are constants of the compiled code: loops over channels are unrolled, those over positions vectorized.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
-from isorate.codecs.overfitted.kernels.compiled import LANES, TILE, inlined
+from isorate.codecs.overfitted.kernels.compiled import LANES, TILE, Array, inlined
 
+Kernel: TypeAlias = Callable[[Array, Array], None]
 ZERO = np.float32(0)
 
 
-def layer(outs: int, ins: int, source: int, target: int) -> Any:
+def layer(outs: int, ins: int, source: int, target: int) -> Kernel:
     """Return f(w, rows): rows[target + o] = Σ w[o, i] rows[source + i]; `outs` is even."""
     s, t = source * TILE, target * TILE
 
     @inlined
-    def run(w, rows):  # type: ignore[no-untyped-def]
+    def run(w: Array, rows: Array) -> None:
         for o in range(0, outs, 2):
             for p in range(TILE):
                 a = ZERO
@@ -32,12 +34,12 @@ def layer(outs: int, ins: int, source: int, target: int) -> Any:
     return run
 
 
-def relu_layer(outs: int, ins: int, source: int, target: int) -> Any:
+def relu_layer(outs: int, ins: int, source: int, target: int) -> Kernel:
     """Return f(w, rows): rows[target + o] = max(0, Σ w[o, i] rows[source + i])."""
     s, t = source * TILE, target * TILE
 
     @inlined
-    def run(w, rows):  # type: ignore[no-untyped-def]
+    def run(w: Array, rows: Array) -> None:
         for o in range(0, outs, 2):
             for p in range(TILE):
                 a = ZERO
@@ -52,12 +54,12 @@ def relu_layer(outs: int, ins: int, source: int, target: int) -> Any:
     return run
 
 
-def masked_layer(outs: int, ins: int, source: int, target: int, mask: int) -> Any:
+def masked_layer(outs: int, ins: int, source: int, target: int, mask: int) -> Kernel:
     """Return f(w, rows): rows[target + o] = Σ w[o, i] rows[source + i] where rows[mask + o] > 0, else 0."""
     s, t, m = source * TILE, target * TILE, mask * TILE
 
     @inlined
-    def run(w, rows):  # type: ignore[no-untyped-def]
+    def run(w: Array, rows: Array) -> None:
         for o in range(0, outs, 2):
             for p in range(TILE):
                 a = ZERO
@@ -72,12 +74,12 @@ def masked_layer(outs: int, ins: int, source: int, target: int, mask: int) -> An
     return run
 
 
-def outer(outs: int, ins: int, grads: int, source: int, at: int) -> Any:
+def outer(outs: int, ins: int, grads: int, source: int, at: int) -> Kernel:
     """Return f(rows, sums): sums[at + (o · ins + i), lane] += Σ rows[grads + o] rows[source + i]; even numbers."""
     g, s, steps = grads * TILE, source * TILE, TILE // LANES
 
     @inlined
-    def run(rows, sums):  # type: ignore[no-untyped-def]
+    def run(rows: Array, sums: Array) -> None:
         for o in range(0, outs, 2):
             for i in range(0, ins, 2):
                 k = (at + o * ins + i) * LANES

@@ -35,7 +35,8 @@ def exp(x: np.float32) -> np.float32:
     r = x - n * LN2_HIGH - n * LN2_LOW
     y = ((((E0 * r + E1) * r + E2) * r + E3) * r + E4) * r + E5
     y = y * r * r + r + ONE
-    return y * np.int32((np.int32(n) + EXPONENT_BIAS) << np.int32(23)).view(np.float32)
+    power: np.float32 = np.int32((np.int32(n) + EXPONENT_BIAS) << np.int32(23)).view(np.float32)
+    return np.float32(y * power)
 
 
 @inlined

@@ -1,13 +1,13 @@
 """The synthesis: 1×1 layers, and 3×3 layers as windows of shifted slices.
 
-Everything lies in planes: rows of the picture with two more numbers each, so that a position's neighbours are constant distances away and
-tiles run across rows; what stands between the rows is the repeated edge, or zeros for gradients. A plane begins and ends with room for what the windows of the
-first and last position reach.
+Everything lies in planes: rows of the picture with two more numbers each, so that a position's neighbours are constant
+distances away and tiles run across rows; what stands between the rows is the repeated edge, or zeros for gradients. A
+plane begins at `base` and has room around it for what the windows of the first and last position reach.
 """
 
 import numpy as np
 
-from isorate.codecs.overfitted.kernels.compiled import TILE, compiled, inlined
+from isorate.codecs.overfitted.kernels.compiled import TILE, Array, Offsets, compiled, inlined
 from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
 from isorate.codecs.overfitted.kernels.numerics import ONE
 from isorate.codecs.overfitted.model.structure import HIDDEN, LEVELS
@@ -34,7 +34,7 @@ outer_windows = outer(4, WINDOWS + 1, G, WINDOW, 0)
 
 
 @inlined
-def load(rows, row, planes, plane, place, count):
+def load(rows: Array, row: int, planes: Array, plane: int, place: int, count: int) -> None:
     for c in range(count):
         part = planes[c * plane + place : c * plane + place + TILE]
         for p in range(TILE):
@@ -42,7 +42,7 @@ def load(rows, row, planes, plane, place, count):
 
 
 @inlined
-def store(rows, row, planes, plane, place, count):
+def store(rows: Array, row: int, planes: Array, plane: int, place: int, count: int) -> None:
     for c in range(count):
         part = planes[c * plane + place : c * plane + place + TILE]
         for p in range(TILE):
@@ -50,7 +50,9 @@ def store(rows, row, planes, plane, place, count):
 
 
 @compiled
-def pointwise(stack, x, straight, plane, base, first_tile, last_tile, w):
+def pointwise(
+    stack: Array, x: Array, straight: Array, plane: int, base: int, first_tile: int, last_tile: int, w: Array
+) -> None:
     """Put leave(relu(enter(stack))) into `x` and linear(stack) into `straight`."""
     rows = np.zeros(POINT_ROWS * TILE, np.float32)
     rows[(S + LEVELS) * TILE : (S + LEVELS + 1) * TILE] = ONE
@@ -67,7 +69,20 @@ def pointwise(stack, x, straight, plane, base, first_tile, last_tile, w):
 
 
 @compiled
-def pointwise_gradients(stack, g_x, g_straight, g_stack, plane, base, tiles, chunk, first_chunk, last_chunk, w, sums):
+def pointwise_gradients(
+    stack: Array,
+    g_x: Array,
+    g_straight: Array,
+    g_stack: Array,
+    plane: int,
+    base: int,
+    tiles: int,
+    chunk: int,
+    first_chunk: int,
+    last_chunk: int,
+    w: Array,
+    sums: Array,
+) -> None:
     rows = np.zeros(POINT_ROWS * TILE, np.float32)
     rows[(S + LEVELS) * TILE : (S + LEVELS + 1) * TILE] = ONE
     rows[ONES * TILE : (ONES + 1) * TILE] = ONE
@@ -88,7 +103,7 @@ def pointwise_gradients(stack, g_x, g_straight, g_stack, plane, base, tiles, chu
 
 
 @inlined
-def windows(rows, x, at, offsets):
+def windows(rows: Array, x: Array, at: int, offsets: Offsets) -> None:
     for i in range(offsets.size):
         part = x[at + offsets[i] : at + offsets[i] + TILE]
         for p in range(TILE):
@@ -96,7 +111,7 @@ def windows(rows, x, at, offsets):
 
 
 @compiled
-def edges(x, plane, base, height, width):
+def edges(x: Array, plane: int, base: int, height: int, width: int) -> None:
     """Repeat the edges of planes around them."""
     pitch = width + 2
     for c in range(COLOURS):
@@ -110,7 +125,9 @@ def edges(x, plane, base, height, width):
 
 
 @compiled
-def residual(x, out, plane, base, offsets, first_tile, last_tile, w):
+def residual(
+    x: Array, out: Array, plane: int, base: int, offsets: Offsets, first_tile: int, last_tile: int, w: Array
+) -> None:
     """Put relu(x + conv(x)) into `out`."""
     rows = np.zeros(CONV_ROWS * TILE, np.float32)
     rows[(WINDOW + WINDOWS) * TILE : (WINDOW + WINDOWS + 1) * TILE] = ONE
@@ -126,8 +143,10 @@ def residual(x, out, plane, base, offsets, first_tile, last_tile, w):
 
 
 @compiled
-def picture(x, straight, out, plane, base, offsets, first_tile, last_tile, w):
-    """Put x + conv(x) + straight into `out`."""
+def picture(
+    x: Array, straight: Array, plane: int, base: int, offsets: Offsets, first_tile: int, last_tile: int, w: Array
+) -> None:
+    """Add x + conv(x) to `straight`."""
     rows = np.zeros(CONV_ROWS * TILE, np.float32)
     rows[(WINDOW + WINDOWS) * TILE : (WINDOW + WINDOWS + 1) * TILE] = ONE
     for tile in range(first_tile, last_tile):
@@ -136,18 +155,26 @@ def picture(x, straight, out, plane, base, offsets, first_tile, last_tile, w):
         convolve(w, rows)
         for c in range(COLOURS):
             o = c * plane + at
-            to, seen, beside = out[o : o + TILE], x[o : o + TILE], straight[o : o + TILE]
+            to, seen = straight[o : o + TILE], x[o : o + TILE]
             for p in range(TILE):
-                to[p] = rows[(FOUND + c) * TILE + p] + seen[p] + beside[p]
+                to[p] += rows[(FOUND + c) * TILE + p] + seen[p]
 
 
 @compiled
-def squares(out, image, plane, base, height, width, first_row, last_row, scale):
+def squares(
+    out: Array,
+    image: Array,
+    plane: int,
+    base: int,
+    height: int,
+    width: int,
+    scale: np.float32,
+) -> float:
     """Turn `out` into scale · (out - image) and return the sum of squares before scaling; `image` is (3, H, W)."""
     pitch = width + 2
-    total = 0.0
+    total = np.float64(0)
     for c in range(COLOURS):
-        for r in range(first_row, last_row):
+        for r in range(height):
             at = c * plane + base + r * pitch
             there = (c * height + r) * width
             line, wanted = out[at : at + width], image[there : there + width]
@@ -156,12 +183,12 @@ def squares(out, image, plane, base, height, width, first_row, last_row, scale):
                 d = line[q] - wanted[q]
                 here += d * d
                 line[q] = d * scale
-            total += here
+            total += np.float64(here)
     return total
 
 
 @compiled
-def clear(g, plane, base, height, width):
+def clear(g: Array, plane: int, base: int, height: int, width: int) -> None:
     """Put zeros around the rows of planes."""
     pitch = width + 2
     for c in range(COLOURS):
@@ -175,7 +202,18 @@ def clear(g, plane, base, height, width):
 
 
 @compiled
-def kernel_gradients(x, g, plane, base, offsets, tiles, chunk, first_chunk, last_chunk, sums):
+def kernel_gradients(
+    x: Array,
+    g: Array,
+    plane: int,
+    base: int,
+    offsets: Offsets,
+    tiles: int,
+    chunk: int,
+    first_chunk: int,
+    last_chunk: int,
+    sums: Array,
+) -> None:
     """Add the gradients of a 3×3 layer's kernel and bias to `sums`."""
     rows = np.zeros(CONV_ROWS * TILE, np.float32)
     rows[(WINDOW + WINDOWS) * TILE : (WINDOW + WINDOWS + 1) * TILE] = ONE
@@ -189,7 +227,9 @@ def kernel_gradients(x, g, plane, base, offsets, tiles, chunk, first_chunk, last
 
 
 @compiled
-def mirrored(g, out, plane, start, offsets, first_tile, last_tile, w):
+def mirrored(
+    g: Array, out: Array, plane: int, start: int, offsets: Offsets, first_tile: int, last_tile: int, w: Array
+) -> None:
     """Put the convolution of `g` with the mirrored kernel into `out`, which begins at `start`."""
     rows = np.zeros(CONV_ROWS * TILE, np.float32)
     for tile in range(first_tile, last_tile):
@@ -200,12 +240,21 @@ def mirrored(g, out, plane, start, offsets, first_tile, last_tile, w):
 
 
 @compiled
-def fold(whole, g, x, plane, base, height, width, first_row, last_row, relu):
+def fold(
+    whole: Array,
+    g: Array,
+    x: Array,
+    plane: int,
+    base: int,
+    height: int,
+    width: int,
+    relu: bool,
+) -> None:
     """Add the gradients of repeated edges to those of the edges, and g; with `relu`, only where x > 0."""
     pitch = width + 2
     for c in range(COLOURS):
         b = c * plane + base
-        for r in range(first_row, last_row):
+        for r in range(height):
             at = b + r * pitch
             if r == 0:
                 for q in range(-1, width + 1):

@@ -5,12 +5,12 @@ Channels lie in planes; `at` is where the first begins, `plane` and `pitch` the 
 
 import numpy as np
 
-from isorate.codecs.overfitted.kernels.compiled import compiled, inlined
+from isorate.codecs.overfitted.kernels.compiled import Array, Sums, compiled, inlined
 from isorate.codecs.overfitted.kernels.layers import ZERO
 
 
 @inlined
-def two_lines(x, a0, a1, a2, a3, a4, n, k, lines):
+def two_lines(x: Array, a0: int, a1: int, a2: int, a3: int, a4: int, n: int, k: Array, lines: Array) -> None:
     """Put the two rows between five rows of `x` into `lines`, their ends repeated."""
     k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
     m = n + 4
@@ -28,7 +28,23 @@ def two_lines(x, a0, a1, a2, a3, a4, n, k, lines):
 
 
 @compiled
-def double(x, at, plane, pitch, h, w, out, out_at, out_plane, out_pitch, height, width, k, first, last):
+def double(
+    x: Array,
+    at: int,
+    plane: int,
+    pitch: int,
+    h: int,
+    w: int,
+    out: Array,
+    out_at: int,
+    out_plane: int,
+    out_pitch: int,
+    height: int,
+    width: int,
+    k: Array,
+    first: int,
+    last: int,
+) -> None:
     k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
     lines = np.empty(2 * (w + 4), np.float32)
     for c in range(first, last):
@@ -51,7 +67,7 @@ def double(x, at, plane, pitch, h, w, out, out_at, out_plane, out_pitch, height,
 
 
 @inlined
-def add_row(g_x, x, a, g, n, weight):
+def add_row(g_x: Array, x: Array, a: int, g: Array, n: int, weight: np.float32) -> np.float32:
     to, seen = g_x[a : a + n], x[a : a + n]
     dot = ZERO
     for q in range(n):
@@ -61,7 +77,25 @@ def add_row(g_x, x, a, g, n, weight):
 
 
 @compiled
-def double_gradients(x, g_x, at, plane, pitch, h, w, g, g_at, g_plane, g_pitch, height, width, k, first, last, sums):
+def double_gradients(
+    x: Array,
+    g_x: Array,
+    at: int,
+    plane: int,
+    pitch: int,
+    h: int,
+    w: int,
+    g: Array,
+    g_at: int,
+    g_plane: int,
+    g_pitch: int,
+    height: int,
+    width: int,
+    k: Array,
+    first: int,
+    last: int,
+    sums: Sums,
+) -> None:
     k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
     m = w + 4
     lines = np.empty(2 * m, np.float32)
@@ -69,7 +103,7 @@ def double_gradients(x, g_x, at, plane, pitch, h, w, g, g_at, g_plane, g_pitch, 
     wide, line = np.empty(m, np.float32), np.empty(w, np.float32)
     for c in range(first, last):
         b = at + c * plane
-        s0 = s1 = s2 = s3 = 0.0
+        sums[c, :] = 0
         for r in range(h):
             g_x[b + r * pitch : b + r * pitch + w] = ZERO
         for r in range(h):
@@ -113,23 +147,19 @@ def double_gradients(x, g_x, at, plane, pitch, h, w, g, g_at, g_plane, g_pitch, 
                     d2 += add_row(g_x, x, a2, line, w, k2)
                     d1 += add_row(g_x, x, a3, line, w, k1)
                     d0 += add_row(g_x, x, a4, line, w, k0)
-                s0 += d0
-                s1 += d1
-                s2 += d2
-                s3 += d3
-        sums[c, 0] = s0
-        sums[c, 1] = s1
-        sums[c, 2] = s2
-        sums[c, 3] = s3
+                sums[c, 0] += d0
+                sums[c, 1] += d1
+                sums[c, 2] += d2
+                sums[c, 3] += d3
 
 
 @inlined
-def row_of(y, row, height, width, zeros):
+def row_of(y: Array, row: int, height: int, width: int, zeros: Array) -> Array:
     return y[row * width : (row + 1) * width] if 0 <= row < height else zeros
 
 
 @inlined
-def tall(y, r, height, width, t, zeros, out, at):
+def tall(y: Array, r: int, height: int, width: int, t: Array, zeros: Array, out: Array, at: int) -> None:
     """Put row r of `y` under the vertical kernel into `out`."""
     t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
     a, b = row_of(y, r - 3, height, width, zeros), row_of(y, r + 3, height, width, zeros)
@@ -142,28 +172,34 @@ def tall(y, r, height, width, t, zeros, out, at):
 
 
 @compiled
-def smooth(y, height, width, out, out_at, out_pitch, t, first, last):
+def smooth(y: Array, height: int, width: int, out: Array, out_at: int, out_pitch: int, t: Array) -> None:
     """Put y plus itself under the separable kernel into rows of `out`."""
     t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
     zeros = np.zeros(width, np.float32)
     v = np.zeros(width + 6, np.float32)
-    for r in range(first, last):
+    for r in range(height):
         tall(y, r, height, width, t, zeros, v, 3)
         o = out_at + r * out_pitch
         line, here = out[o : o + width], y[r * width : (r + 1) * width]
         for q in range(width):
             line[q] = (
-                here[q] + t0 * (v[q] + v[q + 6]) + t1 * (v[q + 1] + v[q + 5]) + t2 * (v[q + 2] + v[q + 4]) + t3 * v[q + 3]
+                here[q]
+                + t0 * (v[q] + v[q + 6])
+                + t1 * (v[q + 1] + v[q + 5])
+                + t2 * (v[q + 2] + v[q + 4])
+                + t3 * v[q + 3]
             )
 
 
 @compiled
-def smooth_gradients(y, height, width, g, g_at, g_pitch, t, g_y, sums):
+def smooth_gradients(
+    y: Array, height: int, width: int, g: Array, g_at: int, g_pitch: int, t: Array, g_y: Array, sums: Sums
+) -> None:
     t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
     zeros = np.zeros(width, np.float32)
     v, u = np.zeros(width + 6, np.float32), np.zeros(width + 6, np.float32)
     wide = np.empty(height * width, np.float32)
-    s0 = s1 = s2 = s3 = 0.0
+    sums[:] = 0
     for r in range(height):
         tall(y, r, height, width, t, zeros, v, 3)
         o = g_at + r * g_pitch
@@ -187,17 +223,13 @@ def smooth_gradients(y, height, width, g, g_at, g_pitch, t, g_y, sums):
             d1 += e * (c[q] + d[q])
             d2 += e * (f[q] + h[q])
             d3 += e * here[q]
-        s0 += d0
-        s1 += d1
-        s2 += d2
-        s3 += d3
+        sums[0] += d0
+        sums[1] += d1
+        sums[2] += d2
+        sums[3] += d3
     for r in range(height):
         tall(wide, r, height, width, t, zeros, v, 0)
         o = g_at + r * g_pitch
         given, found = g[o : o + width], g_y[r * width : (r + 1) * width]
         for q in range(width):
             found[q] = given[q] + v[q]
-    sums[0] = s0
-    sums[1] = s1
-    sums[2] = s2
-    sums[3] = s3
