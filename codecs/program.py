@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from isorate.errors import CodecError, CodecUnavailableError
+from isorate.errors import CodecError, CodecUnavailableError, UsageError
 
 SHOWN = 400
 """How many characters of what a program printed an error shows: the last ones say why it failed."""
@@ -74,6 +74,26 @@ def run_program(
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
         raise CodecError(f"{codec}: {name} {how}{quoted(printed)}")
     return printed
+
+
+def time_limit(codec: str, variable: str, default: float) -> float:
+    """Return the seconds that one run may take: what the environment's `variable` says, else `default`.
+
+    Raises
+    ------
+    UsageError
+        When `variable` is no number above 0.
+    """
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise UsageError(f"{codec}: {variable}={text} is no number of seconds above 0")
+    return limit
 
 
 def quoted(printed: str) -> str:

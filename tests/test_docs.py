@@ -97,7 +97,9 @@ def test_the_documented_codec_keeps_the_contract_as_documented(
 
 def test_the_documented_entry_point_is_of_the_group_that_the_registry_reads() -> None:
     (text,) = blocks(A_CODEC, "toml")
-    assert tomllib.loads(text) == {"project": {"entry-points": {ENTRY_POINT_GROUP: {"webp": "my_package.webp:WebP"}}}}
+    assert tomllib.loads(text) == {
+        "project": {"entry-points": {ENTRY_POINT_GROUP: {"my-webp": "my_package.webp:WebP"}}}
+    }
 
 
 @pytest.mark.parametrize("text", [*shown("toml")])

@@ -65,7 +65,7 @@ def test_it_conforms(environment: dict[str, str], tmp_path: Path) -> None:
 
 def test_it_encodes_and_decodes_by_the_ending(environment: dict[str, str], photo: Image, tmp_path: Path) -> None:
     PillowImage.fromarray(photo).save(tmp_path / "photo.png")
-    for words in (["encode", "photo.png", "photo.webp", "--bpp", "0.8"], ["decode", "photo.webp", "again.png"]):
+    for words in (["encode", "photo.png", "photo.swebp", "--bpp", "0.8"], ["decode", "photo.swebp", "again.png"]):
         assert "libwebp" in said([sys.executable, "-m", "isorate", *words], environment, tmp_path)
     assert np.asarray(PillowImage.open(tmp_path / "again.png")).shape == photo.shape
 

@@ -4,13 +4,16 @@ Colour conversion is exact to the sample: a stream decodes to the pixels that ``
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isorate.codecs.bpg.container import GRAY, RGB, YCBCR, YCBCR_BT709, YCBCR_BT2020, YCGCO, Header
 from isorate.image import Image
+
+if TYPE_CHECKING:
+    from av.video.plane import VideoPlane
 
 Plane: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Samples of one component: shape ``(height, width)``, uint8 at 8 bits, else uint16."""
@@ -37,6 +40,12 @@ def bands(height: int, width: int) -> Iterator[slice]:
 def sample_type(bit_depth: int) -> np.dtype[np.unsignedinteger[Any]]:
     """Return the dtype of a plane."""
     return np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
+
+
+def samples(plane: "VideoPlane", bit_depth: int) -> Plane:
+    """Return a view of the memory of PyAV's plane without the padding of its lines."""
+    lines = np.frombuffer(memoryview(plane), sample_type(bit_depth)).reshape(plane.height, -1)
+    return lines[:, : plane.width]
 
 
 def to_ycbcr(image: Image, bit_depth: int) -> list[Plane]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from isorate.codecs.identity import file_digest
-from isorate.codecs.program import quoted, run_program
-from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, ImageError, UsageError
+from isorate.codecs.program import quoted, run_program, time_limit
+from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, ImageError
 from isorate.image import Image
 from isorate.pictures.files import open_picture, save_picture
 
@@ -118,13 +118,4 @@ def _run(command: list[str], pixels: int = 0) -> str:
 
 
 def _time_limit(pixels: int) -> float:
-    text = os.environ.get(TIME_LIMIT_VARIABLE)
-    if not text:
-        return TIME_LIMIT + TIME_LIMIT_PER_MEGAPIXEL * pixels / 1e6
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = 0.0
-    if not 0 < limit < float("inf"):
-        raise UsageError(f"bpg: {TIME_LIMIT_VARIABLE}={text} is no number of seconds above 0")
-    return limit
+    return time_limit("bpg", TIME_LIMIT_VARIABLE, TIME_LIMIT + TIME_LIMIT_PER_MEGAPIXEL * pixels / 1e6)

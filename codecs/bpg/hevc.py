@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isorate.codecs.bpg.bits import START_CODE, split_nal_units, unit_type
-from isorate.codecs.bpg.colour import Plane, sample_type
+from isorate.codecs.bpg.colour import Plane, samples
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
 
 if TYPE_CHECKING:
     from av import VideoFrame
-    from av.video.plane import VideoPlane
 
 PRESETS = ("superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 """x265's presets for bpgenc's compression levels 1 to 9."""
@@ -128,8 +127,8 @@ def encode(
         settings += [f"tu-intra-depth={DEEPEST_TRANSFORM_TREE}", f"tu-inter-depth={DEEPEST_TRANSFORM_TREE}"]
     context.options = {"preset": preset, "tune": "ssim", "x265-params": ":".join(settings)}
     frame = av.VideoFrame(width, height, context.pix_fmt)
-    for target, samples in zip(frame.planes, planes, strict=True):
-        _samples(target, bit_depth)[:] = samples
+    for target, part in zip(frame.planes, planes, strict=True):
+        samples(target, bit_depth)[:] = part
     try:
         packets = [*context.encode(frame), *context.encode(None)]
     except av.FFmpegError as error:
@@ -169,7 +168,7 @@ def decode(units: Sequence[bytes], size: tuple[int, int], chroma_format_idc: int
     expected = (*size, _pixel_format(chroma_format_idc, bit_depth))
     if (frame.width, frame.height, frame.format.name) != expected:
         raise BitstreamError(f"HEVC picture of {frame.width}×{frame.height}, {frame.format.name}: not {expected}")
-    planes, others = ([_samples(plane, bit_depth) for plane in f.planes] for f in (frame, again))
+    planes, others = ([samples(plane, bit_depth) for plane in f.planes] for f in (frame, again))
     if not all(np.array_equal(a, b) for a, b in zip(planes, others, strict=True)):
         raise BitstreamError("HEVC slice data end before the picture does: the file is truncated or damaged")
     return planes
@@ -192,9 +191,3 @@ def _decode_once(units: Sequence[bytes]) -> "VideoFrame":
 
 def _pixel_format(chroma_format_idc: int, bit_depth: int) -> str:
     return PIXEL_FORMATS[chroma_format_idc] + ("" if bit_depth == 8 else f"{bit_depth}le")
-
-
-def _samples(plane: "VideoPlane", bit_depth: int) -> Plane:
-    """Return a view of a plane's memory without the padding of its lines."""
-    lines = np.frombuffer(memoryview(plane), sample_type(bit_depth)).reshape(plane.height, -1)
-    return lines[:, : plane.width]

@@ -20,6 +20,13 @@ BUILT_IN = {
     "bpg": "isorate.codecs.bpg:Bpg",
     "jpeg2000": "isorate.codecs.jpeg2000:Jpeg2000",
     "jpeg": "isorate.codecs.jpeg:Jpeg",
+    "webp": "isorate.codecs.webp:WebP",
+    "avif": "isorate.codecs.avif:Avif",
+    "svtav1": "isorate.codecs.svtav1:SvtAv1",
+    "av1": "isorate.codecs.av1:Av1",
+    "vvc": "isorate.codecs.vvc:Vvc",
+    "heif": "isorate.codecs.heif:Heif",
+    "jxl": "isorate.codecs.jxl:Jxl",
     "overfitted": "isorate.codecs.overfitted:OverfittedCodec",
     "compressai": "isorate.codecs.compressai:CompressAI",
 }

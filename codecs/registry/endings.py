@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from isorate.codecs.base import Codec
-from isorate.codecs.registry.adapters import adapter, names
+from isorate.codecs.registry.adapters import BUILT_IN, adapter, names
 from isorate.codecs.registry.spec import CodecSpec
 from isorate.errors import CodecUnavailableError, UsageError
 
@@ -32,14 +32,16 @@ def codec_for(path: Path, chosen: str | None = None) -> Codec:
 
 
 def _by_ending() -> dict[str, list[str]]:
-    """Return the specs that each ending stands for."""
+    """Return the specs that each ending stands for: of built-in codecs the first of the table alone."""
     found = defaultdict(list)
     for name in names():
         try:
             kind = adapter(name)
         except CodecUnavailableError:
             continue  # its package cannot be imported: it has no ending to offer
-        found[kind.suffix.lower()].append(name)
+        ending = kind.suffix.lower()
+        if not (name in BUILT_IN and found[ending]):
+            found[ending].append(name)
         for ending, options in kind.other_suffixes.items():
             found[ending].append(f"{name}:{options}" if options else name)
     return found

@@ -31,10 +31,16 @@ from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.overfitted import OverfittedCodec
 from isorate.codecs.overfitted.bitstream.header import FIXED, SIDE
+from isorate.codecs.registry import CodecSpec
 from isorate.datasets.images import load_image
 from isorate.errors import BitstreamError, CodecUnavailableError, ImageError
 from isorate.image import Image
 
+OTHERS = {
+    "webp": "webp", "avif": "avif:speed=9", "svtav1": "svtav1:preset=8", "vvc": "vvc:preset=faster",
+    "heif": "heif:preset=veryfast", "jxl": "jxl",
+}  # fmt: skip
+"""Codecs whose sizes stand where the mutations of a header reach them."""
 MEMORY = 6 * 2**30
 SECONDS = 20
 SIDES = (0, 1, 2, 127, 128, 129, 4096, 16384, 16385, 65535, 2**22, 2**28, 2**31 - 1)
@@ -85,6 +91,10 @@ def streams(name: str) -> tuple[Decoder, list[bytes], Callable[[bytes, random.Ra
     if name == "jpeg2000":
         j2k, jp2 = Jpeg2000(), Jpeg2000("jp2")
         return j2k, [j2k.encode(PHOTO, 30), j2k.encode(PHOTO, 200), jp2.encode(PHOTO, 60)], _resized_jpeg2000
+    if name in OTHERS:
+        other = CodecSpec.parse(OTHERS[name]).create()
+        sizes = PHOTO, np.ascontiguousarray(PHOTO[:97, :131])
+        return other, [other.encode(picture, other.knob.default or 0) for picture in sizes], lambda data, _: data
     jpeg, scans = Jpeg(chroma="444"), Jpeg(progressive=True)
     return jpeg, [jpeg.encode(PHOTO, 10), jpeg.encode(PHOTO, 90), scans.encode(PHOTO, 40)], _resized_jpeg
 

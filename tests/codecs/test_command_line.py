@@ -141,7 +141,7 @@ def test_encode_decode_and_codecs_know_the_configuration(
     configure([])
     assert main(["decode", "photo.prog", "again.png"]) == 2
     assert (
-        "no codec has the ending '.prog' (there are .bpg, .cai, .iso, .j2k, .jp2, .jpeg, .jpg"
+        "no codec has the ending '.prog' (there are .266, .avif, .bpg, .cai, .heic, .iso, .j2k"
         in capsys.readouterr().err
     )
     assert main(["decode", "photo.prog", "again.png", "--config", "other.toml"]) == 0

@@ -13,7 +13,7 @@ from isorate.codecs.pillow_decode import decode_with_pillow
 class WebP(Codec):
     """WebP; the chroma is always 4:2:0."""
 
-    name, label, suffix = "sample-webp", "WebP", ".webp"
+    name, label, suffix = "sample-webp", "WebP", ".swebp"
 
     def __init__(self, method: int = 6) -> None:
         self.method = method

@@ -1,0 +1,109 @@
+"""One picture through the FFmpeg program that imageio-ffmpeg brings: vvenc and libaom, which PyAV's wheel lacks."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from isorate.codecs.bpg.colour import Plane
+from isorate.codecs.identity import file_digest
+from isorate.codecs.program import quoted, run_program, time_limit
+from isorate.errors import CodecError, CodecUnavailableError
+
+TIME_LIMIT_VARIABLE = "ISORATE_FFMPEG_TIMEOUT"
+TIME_LIMIT, TIME_LIMIT_PER_MEGAPIXEL = 120.0, 300.0
+"""Seconds that one encode may take, unless :data:`TIME_LIMIT_VARIABLE` says otherwise."""
+
+QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
+COLOUR = ("-color_range", "pc", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1")
+"""FFmpeg's names of the code points in :mod:`isorate.codecs.video.ycbcr`; full range."""
+_VERSIONS = {"libvvenc": rb"libvvenc version: (\S+)", "libaom-av1": rb"\[libaom-av1 @ \w+\] v?(\d\S*)"}
+"""How FFmpeg, told to be verbose, says the version of an encoder."""
+
+
+def program(codec: str) -> Path:
+    """Return the path of FFmpeg: imageio-ffmpeg's own, or what its variable ``IMAGEIO_FFMPEG_EXE`` names.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When there is none.
+    """
+    try:
+        import imageio_ffmpeg
+
+        return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError) as error:
+        raise CodecUnavailableError(f"{codec}: {error}; pip install 'isorate[ffmpeg]'") from None
+
+
+def version(codec: str, encoder: str) -> str:
+    """Return the versions of an encoder and of the FFmpeg that holds it.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When FFmpeg is missing, or was built without this encoder.
+    """
+    path = program(codec)
+    return _version(codec, encoder, path, file_digest(path))
+
+
+@cache
+def _version(codec: str, encoder: str, path: Path, _content: str) -> str:
+    said = run_program([str(path), "-version"], codec, TIME_LIMIT, TIME_LIMIT_VARIABLE)
+    ffmpeg = re.search(r"ffmpeg version (\S+)", said)
+    flat = "color=size=64x64:rate=25,format=yuv420p10le"
+    words = ["-hide_banner", "-nostdin", "-loglevel", "verbose", "-f", "lavfi", "-i", flat, "-frames:v", "1"]
+    command = [str(path), *words, "-c:v", encoder, "-f", "null", "-"]
+    try:
+        printed = run_program(command, codec, TIME_LIMIT, TIME_LIMIT_VARIABLE)
+    except CodecError as error:
+        raise CodecUnavailableError(
+            f"{codec}: {path} has no working {encoder} ({error}); unset IMAGEIO_FFMPEG_EXE, or "
+            "pip install --upgrade 'isorate[ffmpeg]'"
+        ) from None
+    found = re.search(_VERSIONS[encoder], printed.encode())
+    library = found[1].decode() if found else "of unknown version"
+    name = {"libvvenc": "vvenc", "libaom-av1": "libaom"}[encoder]
+    return f"{name} {library} via FFmpeg {ffmpeg[1] if ffmpeg else 'of unknown version'}"
+
+
+def encode(codec: str, planes: Sequence[Plane], pixel_format: str, words: Sequence[str], suffix: str) -> bytes:
+    """Return the file that FFmpeg writes for one picture, coded on one thread.
+
+    Parameters
+    ----------
+    codec
+        Who asks, for the messages.
+    planes
+        Y, Cb and Cr in full-range BT.601.
+    pixel_format
+        FFmpeg's name of their format.
+    words
+        The encoder, its options and the container, as FFmpeg's arguments.
+    suffix
+        The file's ending.
+
+    Raises
+    ------
+    CodecError
+        When FFmpeg fails, writes nothing, or runs past the time limit.
+    """
+    height, width = planes[0].shape
+    with tempfile.TemporaryDirectory(prefix="isorate-ffmpeg-") as folder:
+        source, target = Path(folder) / "picture.yuv", Path(folder) / f"picture{suffix}"
+        source.write_bytes(b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes))
+        raw = ["-f", "rawvideo", "-pixel_format", pixel_format, "-video_size", f"{width}x{height}"]
+        command = [
+            str(program(codec)), *QUIET, "-threads", "1", *raw, *COLOUR, "-i", str(source),
+            "-frames:v", "1", "-threads", "1", *COLOUR, *words, str(target),
+        ]  # fmt: skip
+        limit = time_limit(codec, TIME_LIMIT_VARIABLE, TIME_LIMIT + TIME_LIMIT_PER_MEGAPIXEL * height * width / 1e6)
+        said = run_program(command, codec, limit, TIME_LIMIT_VARIABLE)
+        if not target.is_file() or not target.stat().st_size:
+            raise CodecError(f"{codec}: FFmpeg wrote nothing for a picture of {width}×{height}{quoted(said)}")
+        return target.read_bytes()
