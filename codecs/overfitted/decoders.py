@@ -1,4 +1,4 @@
-"""The implementations of the decoder: kernels on a CPU, PyTorch elsewhere."""
+"""The implementations of the decoder that fits run: kernels on a CPU, PyTorch elsewhere."""
 
 from typing import Protocol
 
