@@ -117,7 +117,7 @@ class SvtAv1(Codec):
 @cache
 def _version() -> str:
     """Return what the library in PyAV's wheel says of itself."""
-    package = Path(load_av("svtav1", ENCODER).__file__).parent
+    package = Path(load_av("svtav1", ENCODER).__file__ or "").parent
     found = [
         file for folder in (package.parent / "av.libs", package / ".dylibs") for file in folder.glob("*SvtAv1Enc*")
     ]

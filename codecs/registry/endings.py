@@ -33,7 +33,7 @@ def codec_for(path: Path, chosen: str | None = None) -> Codec:
 
 def _by_ending() -> dict[str, list[str]]:
     """Return the specs that each ending stands for: of built-in codecs the first of the table alone."""
-    found = defaultdict(list)
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for name in names():
         try:
             kind = adapter(name)

@@ -25,9 +25,10 @@ def load_av(codec: str, encoder: str = "", decoder: str = "") -> ModuleType:
     try:
         import av
 
-        for name, mode in ((encoder, "w"), (decoder, "r")):
-            if name:
-                av.codec.Codec(name, mode)
+        if encoder:
+            av.codec.Codec(encoder, "w")
+        if decoder:
+            av.codec.Codec(decoder, "r")
     except (ImportError, ValueError) as error:
         needed = " and ".join(filter(None, (encoder, decoder)))
         raise CodecUnavailableError(

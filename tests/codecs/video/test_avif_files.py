@@ -19,7 +19,8 @@ FILES = ["av1.avif", "svtav1.avif"]
 
 @pytest.fixture(params=FILES)
 def data(request: pytest.FixtureRequest) -> bytes:
-    return (FOLDER / request.param).read_bytes()
+    name: str = request.param
+    return (FOLDER / name).read_bytes()
 
 
 def changed(data: bytes, kind: bytes, offset: int, new: bytes) -> bytes:
