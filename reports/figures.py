@@ -353,7 +353,7 @@ def rd_figure(
     """Return a rate-distortion plot of the data set, or of the curves `own`; what others published is dashed."""
     own = curves.of_run(comparison) if own is None else own
     right = 1.25 * max((point.bpp for curve in own for point in curve.points), default=1.0)
-    lines = [(curve, paper.own_line(at)) for at, curve in enumerate(own)]
+    lines = [(curve, paper.own_line(column.colour)) for column, curve in zip(comparison.columns, own, strict=True)]
     lines += [(_until(curve, right), paper.published_line(at)) for at, curve in enumerate(published)]
     lines = [(curve, look) for curve, look in lines if _values(curve, metric)]
     many = len(lines) > _LEGEND_INSIDE

@@ -63,6 +63,14 @@ class Frames:
         self._files[f"crops/{name}.webp"] = data
         return f"crops/{quote(name)}.webp"
 
+    def add_text(self, name: str, text: str, kind: str) -> str:
+        """Take a text file (`kind` is its media type) and return its address, inside the page in a single file."""
+        data = text.encode()
+        if self.single_file:
+            return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+        self._files[name] = data
+        return name
+
     def write(self, folder: Path) -> None:
         """Write the files that lie beside the page into `folder`.
 

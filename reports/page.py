@@ -9,7 +9,7 @@ from typing import Any
 
 from isorate.errors import ReportError
 from isorate.files.atomic import write_bytes
-from isorate.reports import assets, bdrate, crops, curves, text
+from isorate.reports import assets, bdrate, crops, curves, tables, text
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import Frames
@@ -87,6 +87,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         ground_truth=GROUND_TRUTH,
         crops_width=_crops_width(comparison, images),
         data=_data(comparison, images, published, frames),
+        rows_csv=frames.add_text("rows.csv", tables.render(comparison.run, "csv"), "text/csv"),
         command=shlex.join(comparison.manifest.command),
         vendored=assets.vendored(),
     )
@@ -206,7 +207,7 @@ def _data(
         "truth": GROUND_TRUTH,
         "tolerance": comparison.tolerance_pct,
         "unfinished": comparison.unfinished and asdict(comparison.unfinished),
-        "columns": [{"codec": c.codec, "label": c.label, "anchor": c.anchor} for c in comparison.columns],
+        "columns": [asdict(column) for column in comparison.columns],
         "levels": [level.label for level in comparison.levels()],
         "images": [_image_data(image) for image in images],
         "dataset": [_curve_data(curves.of_dataset(comparison, column)) for column in comparison.columns],

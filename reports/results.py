@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isorate.errors import ReportError, RunError
 from isorate.image import Image
+from isorate.reports import colours
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.point import AnchorPoint
@@ -16,11 +17,12 @@ GROUND_TRUTH = "Ground truth"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One codec of the comparison."""
+    """One codec of the comparison; `colour` is its number in :mod:`isorate.reports.colours`."""
 
     codec: str
     label: str
     anchor: bool
+    colour: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +236,8 @@ def _columns(rows: Sequence[Row], manifest: Manifest) -> list[Column]:
     codecs = sorted(labels, key=lambda name: (name not in anchors, order.index(name) if name in order else len(order)))
     twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
     return [
-        Column(name, f"{labels[name]} ({name})" if labels[name] in twice else labels[name], name in anchors)
-        for name in codecs
+        Column(name, f"{labels[name]} ({name})" if labels[name] in twice else labels[name], name in anchors, colour)
+        for name, colour in zip(codecs, colours.numbers(codecs), strict=True)
     ]
 
 

@@ -16,6 +16,7 @@ from isorate.files.atomic import write_bytes
 from isorate.matching.outcome import Policy
 from isorate.reports.crops import PINS_IN_RUN
 from isorate.runs.manifest import Manifest
+from isorate.runs.row import Row
 
 
 def run(
@@ -35,6 +36,7 @@ def run(
     overwrite: bool = False,
     cache: bool = True,
     json: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Compare codecs at the anchor's file sizes, image by image, into a run folder.
 
@@ -81,6 +83,8 @@ def run(
         Reuse encodes, decodes and measurements of earlier runs, where the same code, programs and versions made them.
     json
         Print the counts of rows as JSON for scripts; the rows are `isorate table --format json`.
+    quiet
+        Say nothing but what failed; no bar.
     """
     import json as json_module
 
@@ -97,7 +101,7 @@ def run(
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
     tally: Counter[str] = Counter()
     elsewhere = nullcontext() if chosen.scheduler is None else cluster(chosen.scheduler, chosen.workers)
-    bar = tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=None)
+    bar = tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=quiet or None)
     with elsewhere as executor, bar:
 
         def show(counts: Counter[str], done: int, total: int) -> None:
@@ -114,7 +118,7 @@ def run(
             tolerance_pct=chosen.tolerance, workers=chosen.workers, executor=executor, overwrite=overwrite,
             use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
-    for note, names in _notes(done.manifest).items():
+    for note, names in ({} if quiet else _notes(done.manifest)).items():
         print(
             f"{', '.join(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}: {note}", file=sys.stderr
         )
@@ -130,10 +134,17 @@ def run(
     }  # fmt: skip
     if json:
         print(json_module.dumps({"run": str(done.path), **counts}))
-    else:
-        said = "{rows} rows, {failed} failed, {noted} with a note, {cached} from the cache".format(**counts)
-        print(f"{done.path}: {said}; next: isorate report {done.path}")
+    elif not quiet:
+        parts = [f"{counts['rows']} rows", f"{counts['failed']} failed", *_remarks(rows)]
+        parts.append(f"{counts['cached']} from the cache")
+        print(f"{done.path}: {', '.join(parts)}; next: isorate report {done.path}")
     return FAILED_CELLS if failed else 0
+
+
+def _remarks(rows: list[Row]) -> list[str]:
+    """Return how many rows there are with each thing that a reader must know of the match."""
+    found = Counter(part.partition(":")[0] for row in rows if row.ok for part in row.note.split("; ") if part)
+    return [f"{count} {remark}" for remark, count in found.most_common()]
 
 
 def _notes(manifest: Manifest) -> dict[str, list[str]]:

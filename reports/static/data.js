@@ -19,9 +19,7 @@ function make(tag, attributes = {}, ...children) {
 }
 
 const color = (column) =>
-  getComputedStyle(document.documentElement)
-    .getPropertyValue(`--c${column % 8}`)
-    .trim();
+  getComputedStyle(document.documentElement).getPropertyValue(`--c${DATA.columns[column].colour}`).trim();
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /** The address of a full frame: beside the page, or held by it. */

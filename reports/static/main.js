@@ -8,7 +8,9 @@ function showLevel(level) {
   });
 }
 
-$$(".swatch").forEach((node) => node.style.setProperty("--swatch", `var(--c${node.dataset.column % 8})`));
+$$(".swatch").forEach((node) =>
+  node.style.setProperty("--swatch", `var(--c${DATA.columns[node.dataset.column].colour})`),
+);
 $("#level")?.addEventListener("change", (event) => showLevel(+event.target.value));
 showLevel(+($("#level")?.value ?? 0));
 

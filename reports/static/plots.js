@@ -11,7 +11,7 @@ const METRICS = [
 const plots = {
   image: null, // index of the image, or null for the mean of all
   log: false,
-  published: new Set(),
+  published: new Set(DATA.published.keys()), // whoever asked for them wants to see them
   printing: false,
   charts: [],
 
@@ -45,6 +45,10 @@ function strokeOf(curve) {
   return curve.column === null ? ink("soft") : color(curve.column);
 }
 
+function markOf(curve) {
+  return MARKS[DATA.columns[curve.column].colour % MARKS.length];
+}
+
 function dashOf(curve) {
   return curve.column === null
     ? [
@@ -60,7 +64,7 @@ function legendItem(curve) {
   if (curve.column === null) line.setAttribute("stroke-dasharray", dashOf(curve).join(" "));
   const picture = make("svg", { viewBox: "0 0 32 12", "aria-hidden": "true" }, line);
   if (curve.column !== null)
-    picture.append(make("path", { d: markPath(MARKS[curve.column % 4], 16, 6, 4.5), fill: strokeOf(curve) }));
+    picture.append(make("path", { d: markPath(markOf(curve), 16, 6, 4.5), fill: strokeOf(curve) }));
   return make(
     "li",
     curve.source ? { title: curve.source } : {},
@@ -150,7 +154,7 @@ function drawMarks(chart, [x, y], curve) {
   x.forEach((value, at) => {
     const left = chart.valToPos(value, "x", true),
       top = chart.valToPos(y[at], "y", true);
-    chart.ctx.fill(new Path2D(markPath(MARKS[curve.column % 4], left, top, 4.5 * ratio)));
+    chart.ctx.fill(new Path2D(markPath(markOf(curve), left, top, 4.5 * ratio)));
   });
   chart.ctx.restore();
   return false;

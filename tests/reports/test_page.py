@@ -176,6 +176,12 @@ def test_points_without_pictures_have_their_figures_and_nothing_lost(curve_run: 
     assert names[:3] == ["crops-chelsea-webp-quality30.png", "whole-chelsea-webp-quality30.png", "full.png"]
 
 
+def test_every_row_can_be_had_as_csv(run: Run, rendered: Path, tmp_path: Path) -> None:
+    assert (rendered.parent / "rows.csv").read_text("utf-8") == tables.render(run, "csv")
+    html = page.render(run.path, tmp_path, single_file=True).read_text("utf-8")
+    assert re.search(r'href="data:text/csv;base64,[A-Za-z0-9+/=]+" download="rows.csv"', html)
+
+
 def test_a_run_of_one_point_has_no_curves(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     for file in (tmp_path / "run" / "rows").glob("*.json"):

@@ -42,7 +42,12 @@ def test_decode(printed: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_run(
-    printed: Callable[..., Any], tmp_path: Path, two_photos: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+    printed: Callable[..., Any],
+    tmp_path: Path,
+    two_photos: Path,
+    in_process: Executor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("isorate.engine.execution.worker_pool", lambda workers: nullcontext(in_process))
     words = [
@@ -61,6 +66,10 @@ def test_run(
     assert printed(*words, "--json") == counts
     words[-1] = str(tmp_path / "from-the-cache")
     assert printed(*words, "--json") == {**counts, "run": words[-1], "cached": 4}
+    assert main([*words, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(words) == 0
+    assert "4 rows, 0 failed, 0 from the cache; next: isorate report" in capsys.readouterr().out
 
 
 def test_datasets(printed: Callable[..., Any]) -> None:
