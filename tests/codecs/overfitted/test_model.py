@@ -148,7 +148,7 @@ def test_soft_rounding(latents: Tensor) -> None:
     torch.testing.assert_close(hard, torch.round(y))
     single = y.float().requires_grad_()
     by_kernel = soft_round(single, noise.float(), 0.3)
-    by_kernel.sum().backward()
+    by_kernel.sum().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(by_kernel.double(), found, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(single.grad, slope.float(), rtol=1e-3, atol=1e-3)
 
