@@ -24,7 +24,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections|concurrent|msgspec|numpy|pathlib|torch|matplotlib|pandas|pd|typing|Any|ndarray|dtype|uint8|Categorical).*",
+        r"(collections|concurrent|msgspec|numpy|pathlib|torch|types|matplotlib|pandas|pd|typing|Any|ndarray|dtype|uint8|Categorical|VideoFrame).*",
     ),
     (r"py:class", r".*\.T|[0-9.]+"),
 ]

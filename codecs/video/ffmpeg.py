@@ -14,8 +14,10 @@ from isorate.codecs.program import quoted, run_program, time_limit
 from isorate.errors import CodecError, CodecUnavailableError
 
 TIME_LIMIT_VARIABLE = "ISORATE_FFMPEG_TIMEOUT"
+"""The environment variable that sets another limit, in seconds."""
 TIME_LIMIT, TIME_LIMIT_PER_MEGAPIXEL = 120.0, 300.0
-"""Seconds that one encode may take, unless :data:`TIME_LIMIT_VARIABLE` says otherwise."""
+"""Seconds that one encode may take at first and for each megapixel;
+:data:`~isorate.codecs.video.ffmpeg.TIME_LIMIT_VARIABLE` sets another limit."""
 
 QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 COLOUR = ("-color_range", "pc", "-colorspace", "smpte170m", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1")
