@@ -1,7 +1,7 @@
 """What the nets' parameters are differences to, by the number that a stream gives it.
 
 0 is plain: bicubic upsampling, zero for the rest. Others are nets fitted to many photographs together, which come with
-the package (``tools/starting_weights.py``); the context model's are multiples of 2^-10.
+the package (``tools/starting_weights.py``); the context model's are multiples of 2^-10. Fits use 2.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ from isorate.codecs.overfitted.model.structure import BICUBIC, parameters
 Params = dict[str, NDArray[np.float64]]
 PLAIN = 0
 FOLDER = Path(__file__).parent / "starts"
-NUMBERS = (PLAIN, 1)
+NUMBERS = (PLAIN, 1, 2)
 
 
 @cache

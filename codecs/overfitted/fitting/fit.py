@@ -1,10 +1,12 @@
 """The fit of a picture: latents and nets by gradient descent on D + λR, then the file.
 
-1. Latents with soft rounding and noise, nets beside them; the rates fall by a cosine, noise and temperature linearly.
+1. Warm-up: several starts are tried for a few steps at full rates, the best is kept, and its optimizers begin anew.
+   What a grid becomes, brightness or colour, is decided in the first steps and hardly changes later.
+2. Latents with soft rounding and noise, nets beside them; the rates fall by a cosine, noise and temperature linearly.
    Where a size is asked for, λ follows it.
-2. The nets alone, on rounded latents; the best state seen is kept.
-3. The nets' parameters are quantized.
-4. Where a size is asked for, λ is pushed and the latents follow until the file has passed it; then halving between the
+3. The nets alone, on rounded latents; the best state seen is kept.
+4. The nets' parameters are quantized.
+5. Where a size is asked for, λ is pushed and the latents follow until the file has passed it; then halving between the
    last two states finds it.
 """
 
@@ -16,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isorate.codecs.learned.training.soap import Soap
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
 from isorate.codecs.overfitted.bitstream.stream import Content
 from isorate.codecs.overfitted.bitstream.symbols import LIMIT
 from isorate.codecs.overfitted.fitting.goal import Goal
+from isorate.codecs.overfitted.fitting.optimizers import Optimizers
 from isorate.codecs.overfitted.fitting.quantize import quantize
 from isorate.codecs.overfitted.fitting.rounding import soft_round
 from isorate.codecs.overfitted.fitting.settings import Settings
@@ -34,21 +36,24 @@ NOISE_BANK = 3
 LOWEST_RATE = 1e-3
 """The cosine ends at this share of a rate."""
 END_RATE = 0.1
-"""Share of the nets' rate with which the end phase begins."""
+"""Share of the nets' rate with which phase 3 begins."""
+LEAST_WARM_UP, MOST_WARM_UP = 15, 400
+"""Steps of the warm-up for each start; fewer say little about it."""
 TOLERANCE = 0.003
 MOST_ROUNDS = 12
-MOST_SHARE = 0.4
-"""Of the steps before, that phase 4 may take."""
 MOST_HALVINGS = 10
-ROUND_STEPS = 10
-ROUND_RATE = 0.15
+ROUND_STEPS = 15
+ROUND_RATE = 0.6
 """Share of the latents' rates."""
-ROUND_AT = 0.8
-"""Where in phase 1 noise and temperature are as in phase 4."""
-PUSH = 0.3
-"""First change of log λ; each further one is half as large."""
-LARGEST_GAP = 0.5
+ROUND_AT = 0.5
+"""Where in phase 2 noise and temperature are as in phase 5."""
+PUSH, LARGEST_PUSH = 1.5, 0.5
+"""Change of log λ for a gap in log size of 1, and the largest."""
+LARGEST_GAP = 0.7
 """Of the log size, while λ is led."""
+EXCESS, EXCESS_POWER, SHORTFALL = 0.9, 2.6, 0.1
+"""At a fixed λ the latents' bits, in the log, stand this much above those of the file while a share d of phase 2 is
+over: EXCESS · (1 - d)^EXCESS_POWER - SHORTFALL. Without it λ would answer a fall that comes by itself."""
 
 Progress = Callable[[int], None]
 
@@ -92,28 +97,48 @@ class Fit:
             self.state.set_params(start(settings.start))
         count = sum(len(latents) for latents in self.state.latents)
         self.bank = torch.randn(NOISE_BANK * count, generator=self.generator).to(image.device)
-        growth = settings.latent_rate_growth
-        self._latent_rates = [settings.latent_rate * 2 ** (growth * grid.level) for grid in self.state.grids]
-        self._latents = torch.optim.Adam(
-            [{"params": [y], "lr": rate} for y, rate in zip(self.state.latents, self._latent_rates, strict=True)],
-            betas=settings.latent_betas,
-            fused=image.device.type == "cpu",
-        )
-        kernels = [value for value in self.state.params.values() if value.dim() == 4]
-        others = [value for value in self.state.params.values() if value.dim() == 1]
-        self._nets: list[torch.optim.Optimizer] = [
-            Soap(kernels, lr=settings.rate, betas=settings.net_betas, precondition_every=10, follow_every=1),
-            torch.optim.Adam(others, lr=settings.rate, betas=settings.net_betas),
-        ]
+        self.optimizers = Optimizers(self.state, settings, settings.latent_betas)
 
     def run(self, progress: Progress = lambda step: None) -> Fitted:
         """Fit and return the file; `progress` is called with the number of steps done."""
-        main = max(1, round(self.settings.steps * (1 - self.settings.end)))
-        for step in self._descend(main):
-            progress(step)
-        for step in self._train_nets(self.settings.steps - main):
-            progress(main + step)
+        self.train(progress)
         return self.finish()
+
+    def train(self, progress: Progress = lambda step: None) -> None:
+        """Phases 1 to 3."""
+        settings, done = self.settings, 0
+        for _ in self._warm_up():
+            done += 1
+            progress(done)
+        end = round(settings.steps * settings.end)
+        for _ in self._descend(max(1, settings.steps - end - done)):
+            done += 1
+            progress(done)
+        for _ in self._train_nets(end):
+            done += 1
+            progress(done)
+
+    def _warm_up(self) -> Iterator[None]:
+        """Phase 1."""
+        settings, state = self.settings, self.state
+        total = int(settings.steps * settings.warm_up)
+        tries = min(settings.tries, max(1, total // LEAST_WARM_UP)) if settings.start == PLAIN else 1
+        steps = min(MOST_WARM_UP, total // tries)
+        best: tuple[float, list[Tensor]] | None = None
+        for number in range(tries):
+            if number:
+                state.begin_anew(self.generator)
+            self.optimizers = Optimizers(state, settings, settings.warm_up_betas)
+            for _ in range(steps):
+                self.descend_once(0.0, 1.0, self)
+                yield
+            measured = state.measure()
+            cost = measured.error + self.goal.lmbda * measured.bits / state.num_pixels
+            if best is None or cost < best[0]:
+                best = cost, state.copy()
+        assert best is not None
+        state.restore(best[1])
+        self.optimizers = Optimizers(state, settings, settings.latent_betas)
 
     def finish(self) -> Fitted:
         """Quantize the nets, settle the latents, and return the file."""
@@ -130,16 +155,16 @@ class Fit:
         return Fitted(self._settled(file_of), goal.lmbda)
 
     def _settled(self, file_of: Callable[[Tensor], bytes]) -> bytes:
-        """Phase 4: return a file of the wanted size, or the nearest one met."""
+        """Phase 5: return a file of the wanted size, or the nearest one met."""
         goal = self.goal
         best = file = file_of(self._whole())
-        push = math.copysign(PUSH, goal.file_gap(file))
-        for _ in range(min(MOST_ROUNDS, int(MOST_SHARE * self.settings.steps) // ROUND_STEPS)):
+        # The squares that Adam remembers from phase 2 would hold the latents still.
+        self.optimizers = Optimizers(self.state, self.settings, self.settings.warm_up_betas)
+        for _ in range(min(MOST_ROUNDS, self.settings.steps // ROUND_STEPS)):
             if abs(goal.file_gap(best)) <= TOLERANCE:
                 break
-            goal.move(push)
-            push /= 2
             before, earlier = goal.file_gap(file), [y.detach().clone() for y in self.state.latents]
+            goal.move(min(max(PUSH * before, -LARGEST_PUSH), LARGEST_PUSH))
             for step in range(ROUND_STEPS):
                 self.descend_once(ROUND_AT, ROUND_RATE * (1 - step / ROUND_STEPS), None)
             file = file_of(self._whole())
@@ -170,80 +195,57 @@ class Fit:
     def _whole(self) -> Tensor:
         return self.state.rounded().clamp_(-LIMIT, LIMIT)
 
-    def _descend(self, steps: int) -> Iterator[int]:
-        """Phase 1."""
+    def _descend(self, steps: int) -> Iterator[None]:
+        """Phase 2."""
         for step in range(steps):
             done = step / steps
-            late = max(0.0, done - self.settings.hold) / (1 - self.settings.hold)
-            self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * late)), LOWEST_RATE), self)
-            yield step + 1
+            self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * done)), LOWEST_RATE), self)
+            yield
 
     def descend_once(self, done: float, fall: float, nets: "Fit | None") -> float:
-        """Take one step of phase 1 and return the loss.
+        """Take one step of phases 1 and 2 and return the loss.
 
         Parameters
         ----------
         done
-            Share of the phase that is over.
+            Share of phase 2 that is over.
         fall
             What learning rates are multiplied by.
         nets
             The fit whose optimizers hold the nets; None to leave them.
         """
         settings, goal, state = self.settings, self.goal, self.state
-        for group, rate in zip(self._latents.param_groups, self._latent_rates, strict=True):
-            group["lr"] = rate * fall
         temperature, noise = (first + (last - first) * done for first, last in (settings.temperature, settings.noise))
         flat = torch.cat(state.latents)
         at = int(torch.randint(len(self.bank) - len(flat), (), generator=self.generator))
         error, bits = state.cost(soft_round(flat, self.bank[at : at + len(flat)] * noise, temperature))
         if nets is not None and done >= settings.lead_from:
-            gap = min(max(goal.gap(bits.item()), -LARGEST_GAP), LARGEST_GAP)
-            goal.move(settings.lead / settings.steps * gap)
-        self._clear()
+            gap = goal.gap(bits.item()) - EXCESS * (1 - done) ** EXCESS_POWER + SHORTFALL
+            goal.move(2 * (1 - done) * settings.lead / settings.steps * min(max(gap, -LARGEST_GAP), LARGEST_GAP))
+        state.clear_gradients()
         loss = error + goal.lmbda * bits / state.num_pixels
         loss.backward()  # type: ignore[no-untyped-call]
         if nets is not None:
-            nets.set_net_rates(fall)
-            nets.step_nets()
-        self._latents.step()
+            nets.optimizers.step_nets(fall)
+        self.optimizers.step_latents(fall)
         return loss.item()
 
-    def _train_nets(self, steps: int) -> Iterator[int]:
-        """Phase 2."""
+    def _train_nets(self, steps: int) -> Iterator[None]:
+        """Phase 3."""
         state = self.state
         rounded = state.rounded()
         best: tuple[float, list[Tensor]] | None = None
         for step in range(steps):
-            self.set_net_rates(max(END_RATE * 0.5 * (1 + math.cos(math.pi * step / steps)), LOWEST_RATE))
             error, bits = state.cost(rounded)
             loss = error + self.goal.lmbda * bits / state.num_pixels
             if best is None or loss.item() < best[0]:
-                best = loss.item(), [value.detach().clone() for value in state.params.values()]
-            self._clear()
+                best = loss.item(), state.copy()
+            state.clear_gradients()
             loss.backward()  # type: ignore[no-untyped-call]
-            self.step_nets()
-            yield step + 1
+            self.optimizers.step_nets(max(END_RATE * 0.5 * (1 + math.cos(math.pi * step / steps)), LOWEST_RATE))
+            yield
         if best is not None:
-            with torch.no_grad():
-                for value, kept in zip(state.params.values(), best[1], strict=True):
-                    value.copy_(kept)
-
-    def set_net_rates(self, share: float) -> None:
-        """Set the nets' learning rates to a share of the settings'."""
-        for optimizer in self._nets:
-            for group in optimizer.param_groups:
-                group["lr"] = self.settings.rate * share
-
-    def _clear(self) -> None:
-        for value in (*self.state.latents, *self.state.params.values()):
-            value.grad = None
-
-    def step_nets(self) -> None:
-        """Move the nets by their gradients."""
-        torch.nn.utils.clip_grad_norm_(list(self.state.params.values()), self.settings.clip)
-        for optimizer in self._nets:
-            optimizer.step()
+            state.restore(best[1])
 
 
 def image_tensor(image: Image, device: torch.device) -> Tensor:

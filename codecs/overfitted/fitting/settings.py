@@ -16,16 +16,18 @@ class Settings:
         Steps in all.
     start
         What the nets begin as, and are coded as differences to; 0: drawn at random, coded as they are.
+    tries
+        Starts that the warm-up tries, where nets are drawn at random.
+    warm_up
+        Share of the steps that the warm-up takes.
     end
         Share of the steps that only train the nets, on rounded latents.
     rate
-        Learning rate of the nets.
-    hold
-        Share of phase 1 at full learning rates; after it they fall to 0 by a cosine.
+        Learning rate of the nets; it falls to 0 by a cosine, as the latents' do.
     latent_rate, latent_rate_growth
         Learning rate of the latents of grid k, in their own units: latent_rate · 2^(k · latent_rate_growth).
-    latent_betas, net_betas
-        Adam's for latents, SOAP's for nets.
+    warm_up_betas, latent_betas, net_betas
+        Adam's for latents in the warm-up and after it, SOAP's for nets.
     temperature, noise
         Of the soft rounding: first and last value.
     clip
@@ -33,21 +35,24 @@ class Settings:
     lead_from
         Share of the steps after which λ follows the measured size, where a size is asked for.
     lead
-        How strongly: change of log λ over the whole of phase 1 for a gap in log size of 1. λ works with a delay of some
-        fifty steps, and latents that a λ far too high has emptied do not come back.
+        How strongly: change of log λ over the whole of phase 2 for a gap in log size of 1, the gap measured against
+        what is ordinary at that time; twice that in the beginning, nothing at the end. Latents that a λ far too high
+        has emptied do not come back.
     """
 
     steps: int = STEPS[0]
-    start: int = 1
-    end: float = 0.1
+    start: int = 2
+    tries: int = 5
+    warm_up: float = 0.08
+    end: float = 0.05
     rate: float = 1e-2
-    hold: float = 0.5
     latent_rate: float = 0.09
     latent_rate_growth: float = 0.5
-    latent_betas: tuple[float, float] = (0.8, 0.98)
+    warm_up_betas: tuple[float, float] = (0.725, 0.97)
+    latent_betas: tuple[float, float] = (0.9, 0.999)
     net_betas: tuple[float, float] = (0.95, 0.95)
-    temperature: tuple[float, float] = (0.35, 0.15)
+    temperature: tuple[float, float] = (0.35, 0.08)
     noise: tuple[float, float] = (0.22, 0.15)
     clip: float = 0.1
-    lead_from: float = 0.2
-    lead: float = 8.0
+    lead_from: float = 0.15
+    lead: float = 10.0

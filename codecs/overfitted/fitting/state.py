@@ -59,6 +59,14 @@ class State:
         start = decoder.starting_parameters(image, generator)
         self.params = {name: _as_kernel(value).requires_grad_() for name, value in start.items()}
 
+    @torch.no_grad()
+    def begin_anew(self, generator: torch.Generator) -> None:
+        """Draw other starting values."""
+        for value in self.latents:
+            value.zero_()
+        for name, value in decoder.starting_parameters(self.image, generator).items():
+            self.params[name].copy_(_as_kernel(value))
+
     @property
     def num_pixels(self) -> int:
         """Pixels of the picture."""
@@ -89,6 +97,24 @@ class State:
         """Return the mean squared error of the 8-bit picture."""
         picture = self.decoder.picture(flat, params).clamp_(0, 1).mul_(255).round_().div_(255)
         return float((picture - self.image).square().mean())
+
+    def copy(self) -> list[Tensor]:
+        """Return copies of the latents and nets."""
+        return [value.detach().clone() for value in self._all()]
+
+    @torch.no_grad()
+    def restore(self, copies: list[Tensor]) -> None:
+        """Take the latents and nets that :meth:`copy` returned."""
+        for value, kept in zip(self._all(), copies, strict=True):
+            value.copy_(kept)
+
+    def clear_gradients(self) -> None:
+        """Forget all gradients."""
+        for value in self._all():
+            value.grad = None
+
+    def _all(self) -> list[Tensor]:
+        return [*self.latents, *self.params.values()]
 
     def save(self, path: Path) -> None:
         """Write the state to a file, from which :meth:`load` goes on."""

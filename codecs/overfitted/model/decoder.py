@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from isorate.codecs.overfitted.model import context_model, synthesis, upsampling
-from isorate.codecs.overfitted.model.structure import BICUBIC, FEATURE_LEVELS, Grid, parameters
+from isorate.codecs.overfitted.model.structure import BICUBIC, FEATURE_LEVELS, PULSE, Grid, parameters
 
 
 def starting_parameters(image: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
     """Return the nets' parameters before a fit to `image` (3, H, W).
 
-    Residual layers start at zero, the others small (as in Cool-chic), upsampling as bicubic, the output as the mean
-    colour.
+    Residual layers start at zero, the others small (as in Cool-chic), upsampling as bicubic, filters as a pulse, the
+    output as the mean colour. A filter that starts at zero stays there: it is applied along both axes, and each pass
+    multiplies the gradient of the other.
     """
     params = {}
     for name, shape in parameters().items():
@@ -25,6 +26,8 @@ def starting_parameters(image: Tensor, generator: torch.Generator) -> dict[str, 
             value = (torch.rand(shape, generator=generator) * 2 - 1) * reach
         elif name.startswith("upsampling"):
             value = torch.tensor(BICUBIC)
+        elif name.startswith("filter"):
+            value = torch.tensor(PULSE)
         elif name == "synthesis.linear.bias":
             value = image.mean((1, 2)).cpu()
         params[name] = value.to(image.device)

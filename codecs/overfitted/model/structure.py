@@ -21,6 +21,8 @@ HIDDEN = 16
 """Width of the synthesis."""
 UPSAMPLING_TAPS = 4
 """Half of a symmetric kernel of 8."""
+PULSE = (0.0, 0.0, 0.0, 1.0)
+"""The first half of a kernel of 7 that passes its input on."""
 BICUBIC = (-0.0351562, 0.2617187, 0.8789063, -0.1054687)
 """Weights of the four elements around an output that lies a quarter before the third: ×2 with a = -0.75."""
 FILTER_TAPS = 4

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from isorate.codecs.overfitted.model.structure import LEVELS
 
-PULSE = (0.0, 0.0, 0.0, 1.0)
 REACH = 3
 
 

@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         "  rounding": lambda: soft_round(given_latents, latents * 0.2, 0.3).sum().backward(),  # type: ignore[no-untyped-call]
         "  context model": bits,
         "  picture": error,
-        "  nets' optimizers": fit.step_nets,
+        "  nets' optimizers": lambda: fit.optimizers.step_nets(1.0),
     }
     for name, function in work.items():
         print(f"{name:18} {seconds(function):.3f} s")
