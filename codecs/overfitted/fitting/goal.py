@@ -8,7 +8,7 @@ LOWEST_START, HIGHEST_START = 1e-4, 0.03
 ORDINARY_LMBDA, ORDINARY_BPP, ORDINARY_SLOPE = 0.003, 0.2, 1.5
 FIXED_BITS = 8 * 26 + 8
 """Header, checksum and half of the coder's last word."""
-EXPECTED_PARAMETER_BITS = 6000.0
+EXPECTED_PARAMETER_BITS = 7000.0
 """Bits of the nets' parameters until they are known."""
 
 
