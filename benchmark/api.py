@@ -58,6 +58,7 @@ def run(
     points: Sequence[str] = (),
     curve_points: Sequence[str] = (),
     images: Sequence[str] = (),
+    metrics: Sequence[str] = (),
     policy: Policy | str = Policy.NEAREST,
     tolerance_pct: float = 0.5,
     workers: int | None = None,
@@ -90,6 +91,8 @@ def run(
         Further points, written the same way, for curves only: their decoded pictures are not kept.
     images
         Names of the images to use; all when empty.
+    metrics
+        Metrics beside PSNR and MS-SSIM, by the names of ``isorate metrics``: ``ssimulacra2``.
     policy
         ``nearest``, ``at-most`` or ``strict``.
     tolerance_pct
@@ -139,7 +142,7 @@ def run(
         dataset = _dataset(data, cache, Path(folder))
         if images:
             dataset = dataset.only(list(images))
-        plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points)
+        plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points, metrics)
         done = run_plan(
             plan,
             _temporary() if out is None else Path(out),

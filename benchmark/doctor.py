@@ -13,6 +13,7 @@ from isorate.datasets.registry import NAMES
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.errors import CodecError, DatasetError, ImageError, IsorateError
+from isorate.metrics.registry import list_metrics
 from isorate.runs.provenance import PACKAGES, machine, usable_cores, versions
 
 PROGRAMS = {
@@ -78,6 +79,7 @@ def examine(data: str, codecs: Sequence[str], out: Path) -> Iterator[Examined]:
     yield from _codecs(codecs)
     yield from _programs()
     yield from _packages()
+    yield from _metrics()
     yield from _datasets(data)
     yield from _machine(out)
 
@@ -121,6 +123,12 @@ def _packages() -> Iterator[Examined]:
             yield Examined("library", name, State.OK, found[name])
         else:
             yield Examined("library", name, State.MISSING, f"pip install {name}", needed=name not in CODECS_OWN)
+
+
+def _metrics() -> Iterator[Examined]:
+    for entry in list_metrics():
+        state = State.OK if entry["available"] else State.WARNING
+        yield Examined("metric", entry["name"], state, entry["implementation"] if entry["available"] else entry["hint"])
 
 
 def _datasets(data: str) -> Iterator[Examined]:

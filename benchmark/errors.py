@@ -28,6 +28,10 @@ class BitstreamError(CodecError):
     """A stream is damaged, truncated, foreign or made by another version."""
 
 
+class MetricUnavailableError(IsorateError):
+    """A metric cannot run here; the message says what to install."""
+
+
 class MatchError(IsorateError):
     """A rate could not be matched as the policy demands."""
 

@@ -1,4 +1,4 @@
-"""The conformance kit: whether a codec keeps the contract that a comparison relies on.
+"""The conformance kit: whether a codec, or a metric, keeps the contract that a comparison relies on.
 
 >>> from isorate.codecs.jpeg import Jpeg
 >>> check_codec(Jpeg())
@@ -14,12 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from isorate.codecs.base import Codec, Knob, TwoKnobCodec
-from isorate.errors import BitstreamError, CodecError, IsorateError
-from isorate.image import Image
+from isorate.errors import BitstreamError, CodecError, ImageError, IsorateError
+from isorate.image import Image, frozen
+from isorate.metrics.base import Metric, Scale, quality
+from isorate.runs.row import Row
 
 SIZES = ((64, 96), (97, 131), (8, 8), (1, 1), (1, 40), (40, 1))
 """Heights and widths; a codec may refuse those with a side below :data:`SMALLEST` by a CodecError."""
@@ -294,3 +297,87 @@ def _steps(knob: Knob) -> list[float]:
     else:
         values = [knob.clip(knob.low + share * (knob.high - knob.low)) for share in shares]
     return list(dict.fromkeys(values))
+
+
+def check_metric(metric: Metric, image: Image | None = None) -> None:
+    """Check a metric against the contract of docs/metrics.md.
+
+    Identical pictures have the best value, a worse picture a worse one; equal input gives equal values; both pictures
+    stay as they were; other shapes are refused; small pictures give a value or None; it pickles, and says what it is.
+
+    Parameters
+    ----------
+    metric
+        An instance; its class must be importable by name.
+    image
+        A picture for the checks; a photograph of 256×256 pixels by default.
+
+    Raises
+    ------
+    ConformanceError
+        When a check does not hold; the message names all of them.
+    MetricUnavailableError
+        When the metric cannot run here.
+    """
+    reference = frozen(_photograph() if image is None else image)
+    _ = metric.implementation  # raises where it cannot run
+    broken = []
+    checks = (
+        _metric_says_what_it_is, _metric_orders_pictures, _metric_repeats, _metric_refuses_shapes, _metric_of_small,
+    )  # fmt: skip
+    for check in checks:
+        try:
+            check(metric, reference)
+        except _BrokenError as error:
+            broken.append(str(error))
+        except Exception as error:  # a metric may fail in any way, and the other checks go on
+            broken.append(f"{check.__name__.strip('_')}: {type(error).__name__}: {error}")
+    if broken:
+        listed = "".join(f"\n  {text}" for text in broken)
+        raise ConformanceError(f"metric {metric.name} breaks {len(broken)} of {len(checks)} checks:{listed}")
+
+
+def _noisy(reference: Image, amount: int) -> Image:
+    noise = np.random.default_rng(1).integers(-amount, amount + 1, reference.shape)
+    return frozen(np.clip(reference + noise, 0, 255).astype(np.uint8))
+
+
+def _metric_says_what_it_is(metric: Metric, _: Image) -> None:
+    for key in ("name", "label", "measured_on", "implementation"):
+        value = getattr(metric, key)
+        _require(isinstance(value, str) and value.strip(), f"{key} is {value!r}; a text is needed")
+    _require(metric.name.isidentifier(), f"name {metric.name!r} is no identifier; it is a column's name")
+    _require(metric.name not in Row.__dataclass_fields__, f"name {metric.name!r} is a column of every run already")
+    _require(any(c.isdigit() for c in metric.implementation), f"{metric.implementation!r} names no version")
+    _require(metric.scale in get_args(Scale), f"scale {metric.scale!r} is none of {', '.join(get_args(Scale))}")
+
+
+def _metric_orders_pictures(metric: Metric, reference: Image) -> None:
+    pictures = [reference, _noisy(reference, 3), _noisy(reference, 30)]
+    values = [metric.measure(reference, frozen(picture)) for picture in pictures]
+    numbers = [value for value in values if value is not None and not math.isnan(value)]
+    _require(len(numbers) == len(values), f"a photograph of {reference.shape} gives {values}")
+    good, fair, bad = (quality(v, metric.scale, larger_is_better=metric.larger_is_better) for v in numbers)
+    _require(good > fair > bad, f"identical, slightly and heavily disturbed pictures give {numbers}: not in this order")
+
+
+def _metric_repeats(metric: Metric, reference: Image) -> None:
+    copy = pickle.loads(pickle.dumps(metric))  # noqa: S301  our own bytes
+    decoded = _noisy(reference, 8)
+    values = [some.measure(reference, decoded) for some in (metric, metric, copy)]
+    _require(values[0] == values[1] == values[2], f"the same pictures give {values}, the last by a pickled copy")
+
+
+def _metric_refuses_shapes(metric: Metric, reference: Image) -> None:
+    try:
+        found = metric.measure(reference, frozen(reference[:-1]))
+    except ImageError:
+        return
+    raise _BrokenError(f"a picture of another shape gives {found}, not an ImageError")
+
+
+def _metric_of_small(metric: Metric, reference: Image) -> None:
+    for height, width in SIZES:
+        picture = frozen(reference[:height, :width])
+        value = metric.measure(picture, _noisy(picture, 8))
+        _require(value is None or isinstance(value, float), f"{width}×{height} pixels give {value!r}")

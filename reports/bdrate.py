@@ -6,13 +6,14 @@ points that another point of the same codec dominates each give numbers that loo
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TypeAlias
 
 from isorate.reports.curves import Curve, complete_images, of_dataset, of_image
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference
 
-Metric = Literal["psnr", "ms_ssim"]
+Metric: TypeAlias = str
+"""``psnr``, ``ms_ssim``, or a further metric of the run."""
 
 MIN_POINTS = 4
 MIN_OVERLAP = 1 / 3
@@ -33,7 +34,7 @@ class BDRate:
     percent
         Mean rate difference at equal quality; negative means smaller files than the anchor's.
     low, high
-        The quality range that was compared, in dB.
+        The quality range that was compared, in dB but for further metrics without that scale.
     overlap
         The share of the narrower curve's range that this is.
     reason
@@ -42,6 +43,8 @@ class BDRate:
         Images that are in neither curve: a codec failed on them, or decoded one without any error (infinite PSNR).
     images
         The same over single images: mean and interval, where at least two images allow it.
+    unit
+        Of `low` and `high`, as it is printed behind them.
     """
 
     percent: float | None
@@ -51,6 +54,7 @@ class BDRate:
     reason: str = ""
     left_out: tuple[str, ...] = ()
     images: Interval | None = None
+    unit: str = " dB"
 
 
 def decibel(ms_ssim: float) -> float:
@@ -62,7 +66,7 @@ def frontier(curve: Curve, metric: Metric) -> list[tuple[float, float]]:
     """Return the (rate, quality) points that no other point beats at a rate as low, finite and rising."""
     found: list[tuple[float, float]] = []
     for point in curve.points:
-        value = getattr(point, metric)
+        value = getattr(point, metric) if metric in ("psnr", "ms_ssim") else point.qualities.get(metric)
         if value is None:
             continue
         quality = decibel(value) if metric == "ms_ssim" else float(value)
@@ -102,6 +106,8 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
     anchor = of_dataset(comparison, comparison.anchor, images)
     whole = bd_rate(anchor, of_dataset(comparison, column, images), metric)
     left_out = tuple(image.name for image in comparison.images if image.name not in images)
+    entry = next((entry for entry in comparison.manifest.more_metrics if entry.name == metric), None)
+    whole = replace(whole, unit="" if entry and entry.scale == "as it is" and entry.unit != "dB" else " dB")
     if whole.percent is None:
         return replace(whole, left_out=left_out)
     each = []

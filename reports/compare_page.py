@@ -26,7 +26,17 @@ CELL_HEAD = ("image", "point", "bytes A", "B", "size %", "PSNR A", "B", "ΔPSNR 
 PSNR_CHANGE = CELL_HEAD.index("ΔPSNR dB")
 
 
+def _head(compared: RunsCompared) -> list[str]:
+    """Return the table's head: three columns more for each further metric."""
+    more = next((change.metrics for change in compared.codecs), {}).values()
+    extra = ((f"Δ{some.label} (95 %)", "wins", f"BD-rate {some.label}") for some in more)
+    return [*HEAD, *(title for titles in extra for title in titles)]
+
+
 def _cells(change: CodecChange) -> list[str]:
+    more = [
+        (_interval(some.difference, some.digits), _share(some.wins), _rate(some.bd)) for some in change.metrics.values()
+    ]
     return [
         change.label,
         str(len(change.pairs)),
@@ -37,6 +47,7 @@ def _cells(change: CodecChange) -> list[str]:
         _share(change.wins_ms_ssim),
         _rate(change.bd_psnr),
         _rate(change.bd_ms_ssim),
+        *(cell for cells in more for cell in cells),
     ]
 
 
@@ -85,8 +96,8 @@ def notes(compared: RunsCompared) -> list[str]:
 
 def text(compared: RunsCompared) -> str:
     """Return the comparison for a terminal."""
-    rows = [list(HEAD), *(_cells(change) for change in compared.codecs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    rows = [_head(compared), *(_cells(change) for change in compared.codecs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
         for first, *cells in rows
@@ -99,7 +110,7 @@ def html(compared: RunsCompared) -> str:
     template = environment().get_template("compare.html.j2")
     return template.render(
         title=f"{compared.second} against {compared.first}",
-        head=HEAD,
+        head=_head(compared),
         means=[_cells(change) for change in compared.codecs],
         notes=notes(compared),
         cell_head=CELL_HEAD,

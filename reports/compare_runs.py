@@ -1,17 +1,18 @@
 """Two runs side by side: what the second one changed, codec by codec."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from isorate.errors import RunError
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
-from isorate.reports.curves import Curve, CurvePoint
+from isorate.reports.curves import Curve, point_of
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
 from isorate.runs.differences import version_differences
 from isorate.runs.folder import Run
-from isorate.runs.manifest import Unfinished
+from isorate.runs.manifest import MetricEntry, Unfinished
 from isorate.runs.row import Row
 
 RATE_STEP_PCT = 0.5
@@ -34,6 +35,17 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricChange:
+    """What changed in a further metric: the mean of second minus first, the share of cells that got better, BD-rate."""
+
+    label: str
+    digits: int
+    difference: Interval | None
+    wins: float | None
+    bd: BDRate
+
+
+@dataclass(frozen=True, slots=True)
 class CodecChange:
     """What changed for one codec.
 
@@ -53,6 +65,8 @@ class CodecChange:
         How many pairs differ in rate by more than :data:`RATE_STEP_PCT`.
     bd_psnr, bd_ms_ssim
         The second run's BD-rate against the first's, or why there is none.
+    metrics
+        Further metrics that both runs measured the same way, by name.
     failed
         Cells that failed in the first and in the second run.
     """
@@ -68,6 +82,7 @@ class CodecChange:
     other_rate: int
     bd_psnr: BDRate
     bd_ms_ssim: BDRate
+    metrics: dict[str, MetricChange]
     failed: tuple[int, int]
 
 
@@ -166,8 +181,21 @@ def _change(
         other_rate=sum(abs(pair.rate_pct) > RATE_STEP_PCT for pair in pairs),
         bd_psnr=rates["psnr"],
         bd_ms_ssim=rates["ms_ssim"],
+        metrics={entry.name: _metric_change(entry, pairs, curves) for entry in _both(sides)},
         failed=(sum(not a.ok for a, _ in cells), sum(not b.ok for _, b in cells)),
     )
+
+
+def _both(sides: tuple[Comparison, Comparison]) -> list[MetricEntry]:
+    """Return the further metrics that one implementation measured in both runs."""
+    first, second = ({entry.name: entry for entry in side.manifest.more_metrics} for side in sides)
+    return [entry for name, entry in first.items() if name in second and second[name].identity == entry.identity]
+
+
+def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], curves: tuple[Curve, Curve]) -> MetricChange:
+    values = [(pair.second.value(entry.name), pair.first.value(entry.name)) for pair in pairs]
+    better = values if entry.larger_is_better else [(first, second) for second, first in values]
+    return MetricChange(entry.label, entry.digits, difference(values), win_rate(better), bd_rate(*curves, entry.name))
 
 
 def _partly_identical(cells: list[tuple[Row, Row]]) -> set[str]:
@@ -186,5 +214,5 @@ def _curve(side: Comparison, column: Column, images: set[str]) -> Curve:
         rows = [r for r in side.rows if r.codec == column.codec and r.point == name and r.image in images and r.ok]
         rate = mean([row.bpp for row in rows])
         if rate is not None and len(rows) == len(images):
-            found.append(CurvePoint(rate, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), name))
+            found.append(point_of(rate, rows, side.manifest.more_metrics, name))
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))

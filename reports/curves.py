@@ -1,23 +1,28 @@
 """Rate-distortion curves: from a run, and in the JSON layout that CompressAI uses."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import identical_among, mean
+from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One operating point of a curve; `ms_ssim` is None where it is not known, `point` where it is not of a run."""
+    """One operating point of a curve; `ms_ssim` is None where it is not known, `point` where it is not of a run.
+
+    `qualities` has further metrics of a run on the scales of :meth:`isorate.runs.manifest.MetricEntry.quality`.
+    """
 
     bpp: float
     psnr: float | None
     ms_ssim: float | None
     point: str | None = None
+    qualities: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,20 @@ class Curve:
 def of_image(comparison: Comparison, image: str, column: Column) -> Curve:
     """Return a codec's curve on one image."""
     rows = [comparison.cell(image, point, column.codec) for point in comparison.points(image)]
-    found = [_point(row) for row in rows if row is not None and row.ok and row.bpp is not None]
+    metrics = comparison.manifest.more_metrics
+    found = [
+        point_of(row.bpp, [row], metrics, row.point)
+        for row in rows
+        if row is not None and row.ok and row.bpp is not None
+    ]
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))
 
 
-def _point(row: Row) -> CurvePoint:
-    return CurvePoint(row.bpp or 0.0, row.psnr, row.ms_ssim, row.point)
+def point_of(bpp: float, rows: Sequence[Row], metrics: Sequence[MetricEntry], name: str) -> CurvePoint:
+    """Return the point of the rows' means; a further metric's mean is taken before it goes to its scale."""
+    means = {entry: mean([row.value(entry.name) for row in rows]) for entry in metrics}
+    qualities = {entry.name: None if value is None else entry.quality(value) for entry, value in means.items()}
+    return CurvePoint(bpp, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), name, qualities)
 
 
 def complete_images(comparison: Comparison, *columns: Column) -> list[str]:
@@ -70,7 +83,7 @@ def of_dataset(comparison: Comparison, column: Column, images: Sequence[str] | N
         rows = [row for row in comparison.at(level, column.codec) if row.image in images and row.ok]
         bpp = mean([row.bpp for row in rows])
         if bpp is not None:
-            found.append(CurvePoint(bpp, mean([r.psnr for r in rows]), mean([r.ms_ssim for r in rows]), level.label))
+            found.append(point_of(bpp, rows, comparison.manifest.more_metrics, level.label))
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))
 
 

@@ -4,7 +4,7 @@ import types
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from isorate.errors import ReportError
-from isorate.reports.tables import COLUMNS
+from isorate.reports.tables import COLUMNS, columns
 from isorate.runs.row import Row
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ def frame(rows: list[Row]) -> "pd.DataFrame":
     except ImportError:
         raise ReportError("a data frame needs pandas; install it with: pip install 'isorate[pandas]'") from None
     kinds = get_type_hints(Row)
-    return pd.DataFrame(
-        {name: pd.Series([getattr(row, name) for row in rows], dtype=_dtype(kinds[name])) for name in COLUMNS}
-    )
+    found = {name: pd.Series([getattr(row, name) for row in rows], dtype=_dtype(kinds[name])) for name in COLUMNS}
+    for name in columns(rows):
+        found[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
+    return pd.DataFrame(found)
 
 
 def _dtype(kind: Any) -> str:

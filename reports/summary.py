@@ -44,7 +44,7 @@ class CodecSummary:
 
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
     `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
-    images that `psnr` leaves out, being infinite where others are not.
+    images that `psnr` leaves out, being infinite where others are not. `metrics` has the means of further ones.
     """
 
     column: Column
@@ -56,6 +56,7 @@ class CodecSummary:
     psnr: float | None
     identical: tuple[str, ...]
     ms_ssim: float | None
+    metrics: dict[str, float | None]
     difference_psnr: Interval | None
     difference_ms_ssim: Interval | None
     wins_psnr: float | None
@@ -87,6 +88,9 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         psnr=mean([row.psnr for row in good]),
         identical=identical_among(good),
         ms_ssim=mean([row.ms_ssim for row in good]),
+        metrics={
+            entry.name: mean([row.value(entry.name) for row in good]) for entry in comparison.manifest.more_metrics
+        },
         difference_psnr=difference(psnr),
         difference_ms_ssim=difference(ms_ssim),
         wins_psnr=win_rate(psnr),

@@ -28,7 +28,8 @@ STABLE = (
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so is run as a formula by spreadsheet programs: it gets an apostrophe, which they do not show."""
 
-COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in STABLE)
+COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, "metrics"))
+"""The columns of every run; those of :func:`columns` follow."""
 
 
 def render(
@@ -68,12 +69,19 @@ def render(
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the names of the metrics beside PSNR and MS-SSIM that these rows have, each a column."""
+    return tuple(dict.fromkeys(name for row in rows for name in row.metrics))
+
+
 def _csv(rows: list[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    more = columns(rows)
+    writer.writerow([*COLUMNS, *more])
     for row in rows:
-        writer.writerow(_csv_value(getattr(row, name)) for name in COLUMNS)
+        values = [*(getattr(row, name) for name in COLUMNS), *(row.metrics.get(name) for name in more)]
+        writer.writerow(map(_csv_value, values))
     return out.getvalue()
 
 
@@ -108,7 +116,8 @@ def _markdown(comparison: Comparison) -> str:
     for level in comparison.levels():
         summaries = summarize(comparison, level)
         notes = [markdown_escape(note) for note in exclusions(summaries)]
-        parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries), "", AVERAGING, *notes, ""]
+        parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries, comparison), "", AVERAGING]
+        parts += [*notes, ""]
     rates = _rates(comparison)
     if rates:
         parts += ["## BD-rate against the anchor", "", *rates, ""]
@@ -134,13 +143,15 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _means(summaries: Sequence[CodecSummary]) -> list[str]:
+def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[str]:
+    metrics = comparison.manifest.more_metrics
     head = [
         "codec",
         "bpp",
         "residual %",
         "PSNR dB",
         "MS-SSIM",
+        *(markdown_escape(entry.title) for entry in metrics),
         "ΔPSNR (95 %)",
         "wins",
         "encode s",
@@ -156,9 +167,10 @@ def _means(summaries: Sequence[CodecSummary]) -> list[str]:
             text += (
                 f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
             )
+        more = (number(some.metrics.get(entry.name), entry.digits) for entry in metrics)
         lines.append(_line([
             markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2), number(some.psnr, 2),
-            number(some.ms_ssim, 4), text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
+            number(some.ms_ssim, 4), *more, text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
             seconds(some.encode_s), seconds(some.decode_s), str(some.failed),
         ]))  # fmt: skip
     return lines
@@ -166,19 +178,21 @@ def _means(summaries: Sequence[CodecSummary]) -> list[str]:
 
 def _rates(comparison: Comparison) -> list[str]:
     lines = []
+    more = comparison.manifest.more_metrics
+    names = ["psnr", "ms_ssim", *(entry.name for entry in more)]
     for column in comparison.columns:
         if not column.anchor:
-            cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in ("psnr", "ms_ssim")]
+            cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in names]
             lines.append(_line([markdown_escape(column.label), *cells]))
-    return (
-        [_line(["codec", "BD-rate (PSNR)", "BD-rate (MS-SSIM)"]), _line([":--", "--:", "--:"]), *lines] if lines else []
-    )
+    heads = ["PSNR", "MS-SSIM", *(markdown_escape(entry.label) for entry in more)]
+    head = [_line(["codec", *(f"BD-rate ({name})" for name in heads)]), _line([":--", *["--:"] * len(heads)])]
+    return [*head, *lines] if lines else []
 
 
 def _rate(rate: bdrate.BDRate) -> str:
     if rate.percent is None:
         return f"none: {markdown_escape(rate.reason)}"
-    over = f"{number(rate.low, 1)}–{number(rate.high, 1)} dB, overlap {rate.overlap:.0%}"
+    over = f"{number(rate.low, 1)}–{number(rate.high, 1)}{rate.unit}, overlap {rate.overlap:.0%}"
     without = f", without {markdown_escape(some_names(rate.left_out))}" if rate.left_out else ""
     return f"{number(rate.percent, 1, sign=True)} % ({over}{without})"
 
@@ -195,4 +209,7 @@ def _image(comparison: Comparison, image: str, point: str) -> list[str]:
             for row, rank in zip(cells, ranks(cells, name), strict=True)
         )
         lines.append(_line([title, *values]))
+    for entry in comparison.manifest.more_metrics:
+        measured = (row.value(entry.name) if row is not None and row.ok else None for row in cells)
+        lines.append(_line([markdown_escape(entry.label), *(number(value, entry.digits) for value in measured)]))
     return lines

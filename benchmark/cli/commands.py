@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": "Say what is here, what is missing and how to install it.",
     "verify": "Recompute the supplementary's classical columns.",
     "codecs": "List the codecs and what is missing for them.",
+    "metrics": "List the metrics that can be added to a run.",
     "datasets": "List the data sets known by name.",
     "encode": "Encode an image at a rate or a knob value.",
     "decode": "Decode a file to a lossless image.",

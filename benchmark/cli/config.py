@@ -23,7 +23,7 @@ class Settings:
 
     Attributes
     ----------
-    data, anchor, codecs, points, curve_points, images, policy, tolerance, workers, scheduler, out
+    data, anchor, codecs, points, curve_points, images, metrics, policy, tolerance, workers, scheduler, out
         As for ``isorate run``.
     crops
         The file's ``[[crop]]`` tables as TOML, for the run folder.
@@ -37,6 +37,7 @@ class Settings:
     points: tuple[str, ...] = ()
     curve_points: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     policy: Policy = Policy.NEAREST
     tolerance: float = 0.5
     workers: int | None = None
@@ -241,6 +242,7 @@ _READERS: dict[str, Callable[[TomlFile, str, object], Any]] = {
     "points": _texts,
     "curve_points": _texts,
     "images": _texts,
+    "metrics": _texts,
     "policy": _policy,
     "tolerance": lambda file, key, value: _number(file, (key,), value),
     "workers": _workers,

@@ -29,6 +29,7 @@ def run(
     point: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     curve_point: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    metric: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     policy: Policy | None = None,
     tolerance: float | None = None,
     workers: int | None = None,
@@ -69,6 +70,8 @@ def run(
         A further operating point for curves only, whose decoded pictures are not kept; repeat it for more.
     image
         Use this image only; repeat it for more.
+    metric
+        Measure this, too, beside PSNR and MS-SSIM (see `isorate metrics`); repeat it for more.
     policy
         Which size counts as matched; `nearest` by default.
     tolerance
@@ -94,8 +97,8 @@ def run(
 
     chosen = settings(
         config, data=data, anchor=anchor, codecs=codec or None, points=point or None,
-        curve_points=curve_point or None, images=image or None, policy=policy, tolerance=tolerance, workers=workers,
-        scheduler=scheduler, out=out,
+        curve_points=curve_point or None, images=image or None, metrics=metric or None, policy=policy,
+        tolerance=tolerance, workers=workers, scheduler=scheduler, out=out,
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
@@ -114,7 +117,7 @@ def run(
 
         done = run_comparison(
             chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
-            curve_points=chosen.curve_points, images=chosen.images, policy=chosen.policy,
+            curve_points=chosen.curve_points, images=chosen.images, metrics=chosen.metrics, policy=chosen.policy,
             tolerance_pct=chosen.tolerance, workers=chosen.workers, executor=executor, overwrite=overwrite,
             use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip

@@ -23,6 +23,7 @@ from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
 from isorate.matching.outcome import Match, Policy, Probe
 from isorate.metrics.identity import metrics_identity
+from isorate.metrics.registry import metric_identity
 
 ENVIRONMENT = "ISORATE_CACHE_DIR"
 
@@ -113,6 +114,10 @@ class Cache:
         """Return the key of what is measured between two pictures."""
         return _key("measure", image_sha256, decoded_sha256, metrics_identity())
 
+    def metric_key(self, image_sha256: str, decoded_sha256: str, name: str) -> str:
+        """Return the key of what one further metric measures between two pictures."""
+        return _key("metric", image_sha256, decoded_sha256, metric_identity(name))
+
     def encode(self, key: str) -> CachedEncode | None:
         """Return an earlier encode, or None."""
         meta, data = self._json(key, "encode"), self._bytes(key, "stream")
@@ -176,6 +181,19 @@ class Cache:
         """Keep what was measured."""
         self.computed += 1
         self._keep(key, "measured", {**asdict(measured), "psnr": repr(measured.psnr)})
+
+    def metric(self, key: str) -> tuple[float | None] | None:
+        """Return what a further metric measured before (None where it is not defined), or None."""
+        meta = self._json(key, "metric")
+        try:
+            return None if meta is None else (None if meta["value"] is None else float(meta["value"]),)
+        except (KeyError, TypeError, ValueError):
+            return None  # another version wrote it
+
+    def keep_metric(self, key: str, value: float | None) -> None:
+        """Keep what a further metric measured."""
+        self.computed += 1
+        self._keep(key, "metric", {"value": None if value is None else repr(value)})
 
     def _file(self, key: str, kind: str) -> Path | None:
         return None if self.folder is None else self.folder / key[:2] / f"{key}.{kind}"

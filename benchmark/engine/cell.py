@@ -7,6 +7,7 @@ A row takes three steps: encode to the wanted size, decode the file, and measure
 import hashlib
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from isorate.errors import CodecError, IsorateError, MatchError, RunError
 from isorate.image import Image, array_problem
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
+from isorate.metrics.registry import metric
 from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.lossless import pixels_of, to_lossless
@@ -55,6 +57,8 @@ class Cell:
         The anchor first.
     policy, tolerance_pct
         How rates are matched.
+    metrics
+        Further metrics by name, beside PSNR and MS-SSIM.
     """
 
     run_path: Path
@@ -64,6 +68,7 @@ class Cell:
     codecs: tuple[PlannedCodec, ...]
     policy: Policy
     tolerance_pct: float
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +216,21 @@ def _measure(loaded: LoadedImage, pixels: Image, key: str, cache_: Cache) -> Mea
     return measured
 
 
+def further(
+    loaded: LoadedImage, decoded_sha256: str, pixels: Callable[[], Image], names: Sequence[str], cache_: Cache
+) -> dict[str, float | None]:
+    """Return what metrics beside PSNR and MS-SSIM measure, by name; `pixels` is called where the cache lacks one."""
+    found: dict[str, float | None] = {}
+    for name in names:
+        key = cache_.metric_key(loaded.sha256, decoded_sha256, name)
+        known = cache_.metric(key)
+        if known is None:
+            known = (metric(name).measure(loaded.pixels, pixels()),)
+            cache_.keep_metric(key, known[0])
+        found[name] = known[0]
+    return found
+
+
 def _row(
     cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor_bytes: int | None, run: Run, cache_: Cache
 ) -> Row:
@@ -236,6 +256,7 @@ def _row(
             measured = measure(loaded, decoded, cache_)
         else:
             decoded, measured = decode_and_measure(codec, encoded.data, loaded, cache_)
+        pixels = cache(lambda: pixels_of(decoded.file) if decoded.file else codec.decode(encoded.data))
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
         rate = bpp(num_bytes, loaded.pixels)
@@ -255,6 +276,7 @@ def _row(
             note=encoded.note,
             psnr=measured.psnr,
             ms_ssim=measured.ms_ssim,
+            metrics=further(loaded, decoded.sha256, pixels, cell.metrics, cache_),
             encode_s=encoded.encode_s,
             decode_s=decoded.decode_s,
             probes=len(encoded.trace),

@@ -20,7 +20,7 @@ from isorate.errors import RunError, UsageError
 from isorate.metrics.identity import metrics_identity
 from isorate.runs.differences import outdated
 from isorate.runs.folder import Run
-from isorate.runs.manifest import CodecEntry
+from isorate.runs.manifest import CodecEntry, MetricEntry
 from isorate.runs.provenance import versions
 
 LOCAL = "local"
@@ -124,5 +124,6 @@ def _unlike(run_path: Path, _created: str, planned: tuple[PlannedCodec, ...]) ->
         else manifest.codec(entry.name)
         for entry in planned
     )
-    here = replace(manifest, codecs=codecs, metrics=metrics_identity(), versions=versions())
+    measured = tuple(MetricEntry.of(entry.name) for entry in manifest.more_metrics)
+    here = replace(manifest, codecs=codecs, metrics=metrics_identity(), more_metrics=measured, versions=versions())
     return "; ".join(dict.fromkeys(outdated(manifest, here).values()))

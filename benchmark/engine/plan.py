@@ -13,8 +13,9 @@ from isorate.engine.points import check_point, default_points, parse_point
 from isorate.errors import UsageError
 from isorate.matching.outcome import Policy
 from isorate.metrics.identity import metrics_identity
+from isorate.metrics.registry import check_names
 from isorate.pictures.names import readable
-from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest
+from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest, MetricEntry
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
 
@@ -38,6 +39,8 @@ class Plan:
         The anchor's operating points.
     policy, tolerance_pct
         How rates are matched.
+    metrics
+        Further metrics by name, beside PSNR and MS-SSIM.
     """
 
     dataset: Dataset
@@ -45,11 +48,21 @@ class Plan:
     points: tuple[AnchorPoint, ...]
     policy: Policy
     tolerance_pct: float
+    metrics: tuple[str, ...] = ()
 
     def cells(self, run_path: Path, cache_path: Path | None) -> list[Cell]:
         """Return the cells, image by image; their paths are absolute, for workers that started in another folder."""
         return [
-            Cell(run_path.absolute(), cache_path, source, point, self.codecs, self.policy, self.tolerance_pct)
+            Cell(
+                run_path.absolute(),
+                cache_path,
+                source,
+                point,
+                self.codecs,
+                self.policy,
+                self.tolerance_pct,
+                self.metrics,
+            )
             for source in (replace(source, path=source.path.absolute()) for source in self.dataset.sources)
             for point in self.points
         ]
@@ -63,6 +76,7 @@ def make_plan(
     policy: Policy,
     tolerance_pct: float,
     curve_points: Sequence[str] = (),
+    metrics: Sequence[str] = (),
 ) -> Plan:
     """Return the plan.
 
@@ -76,13 +90,17 @@ def make_plan(
         How rates are matched.
     curve_points
         Further points as a user writes them, whose decoded pictures are not kept.
+    metrics
+        Further metrics by name.
 
     Raises
     ------
     UsageError
-        For an unknown codec, option or point, two codecs of one name, or a tolerance out of range.
+        For an unknown codec, option, point or metric, two codecs of one name, or a tolerance out of range.
     CodecUnavailableError
         When the anchor cannot run here.
+    MetricUnavailableError
+        When a metric cannot.
     """
     if not 0 < tolerance_pct <= LARGEST_TOLERANCE:
         raise UsageError(f"tolerance of {tolerance_pct} %: a number above 0, to {LARGEST_TOLERANCE:g}, is needed")
@@ -99,7 +117,7 @@ def make_plan(
         check_point(point, anchor.name, adapter.knob)
     if twice := [name for name, count in Counter(point.name for point in parsed).items() if count > 1]:
         raise UsageError(f"operating point {twice[0]} is given twice")
-    return Plan(dataset, entries, parsed, policy, tolerance_pct)
+    return Plan(dataset, entries, parsed, policy, tolerance_pct, check_names(metrics))
 
 
 def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
@@ -135,6 +153,7 @@ def describe(plan: Plan, command: Sequence[str]) -> Manifest:
         policy=plan.policy,
         tolerance_pct=plan.tolerance_pct,
         metrics=metrics_identity(),
+        more_metrics=tuple(map(MetricEntry.of, plan.metrics)),
         versions=versions(),
         platform=machine(),
         git_commit=git_commit(),

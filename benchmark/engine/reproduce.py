@@ -100,7 +100,10 @@ def reproduce(
     knob = anchor.create().knob
     points = [point if isinstance(point, AnchorPoint) else _older(point, run, knob) for point in manifest.points]
     dataset, lost = _images(run)
-    plan = make_plan(dataset, anchor, list(specs.values()), points, manifest.policy, manifest.tolerance_pct)
+    plan = make_plan(
+        dataset, anchor, list(specs.values()), points, manifest.policy, manifest.tolerance_pct,
+        metrics=[entry.name for entry in manifest.more_metrics],
+    )  # fmt: skip
     again = run_plan(
         plan, out, cache_path=None, command=list(manifest.command), workers=workers, executor=executor,
         progress=progress,

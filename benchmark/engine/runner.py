@@ -130,8 +130,8 @@ def _continued(run: Run, now: Manifest) -> Run:
     return Run.create(
         run.path,
         replace(
-            then, codecs=codecs, metrics=now.metrics, versions=now.versions, platform=now.platform,
-            git_commit=now.git_commit,
+            then, codecs=codecs, metrics=now.metrics, more_metrics=now.more_metrics, versions=now.versions,
+            platform=now.platform, git_commit=now.git_commit,
         ),
     )  # fmt: skip
 

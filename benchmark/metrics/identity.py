@@ -5,6 +5,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+FILES = ("__init__.py", "bpp.py", "identity.py", "ms_ssim.py", "psnr.py", "shapes.py")
+"""What computes PSNR and MS-SSIM; further metrics have identities of their own, :mod:`isorate.metrics.registry`."""
 LIBRARIES = ("numpy", "pytorch-msssim", "scikit-image", "torch")
 """The packages that compute PSNR and MS-SSIM."""
 
@@ -16,7 +18,7 @@ def metrics_identity() -> str:
     Values of one identity may be compared, continued and taken from a cache; values of two never.
     """
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in (Path(__file__).with_name(name) for name in FILES):
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     for name in LIBRARIES:
         digest.update(f"{name} {version(name)}\n".encode())

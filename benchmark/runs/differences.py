@@ -106,8 +106,20 @@ def _metrics_change(before: Manifest, now: Manifest) -> str:
         if name in before.versions and before.versions[name] != now.versions.get(name)
     ]
     if before.metrics == now.metrics or not (before.metrics or packages):
-        return ""
+        return _more_metrics_change(before, now)
     return f"the metrics: {', '.join(packages) or 'their code'} changed"
+
+
+def _more_metrics_change(before: Manifest, now: Manifest) -> str:
+    """Return what changed of the metrics beside PSNR and MS-SSIM, or nothing."""
+    old, new = ({entry.name: entry for entry in some.more_metrics} for some in (before, now))
+    parts = [f"{name} was not measured" for name in new if name not in old]
+    parts += [f"{name} is not measured any more" for name in old if name not in new]
+    for name in new:
+        if name in old and old[name].identity != new[name].identity:
+            was, now_is = old[name].implementation, new[name].implementation
+            parts.append(f"{name}: {f'{was} → {now_is}' if was != now_is else 'its code'} changed")
+    return f"the metrics: {', '.join(parts)}" if parts else ""
 
 
 def version_differences(before: Manifest, after: Manifest) -> list[tuple[str, str]]:

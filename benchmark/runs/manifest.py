@@ -18,6 +18,8 @@ from isorate.datasets.base import Source
 from isorate.errors import CodecUnavailableError, ImageError, RunError
 from isorate.files import typed_json
 from isorate.matching.outcome import Policy
+from isorate.metrics.base import Scale, quality
+from isorate.metrics.registry import metric, metric_identity
 from isorate.pictures.names import readable
 from isorate.runs.point import AnchorPoint
 from isorate.runs.row import Key, Side
@@ -197,6 +199,48 @@ class CodecEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricEntry:
+    """A metric of the run beside PSNR and MS-SSIM; see :class:`isorate.metrics.base.Metric`.
+
+    Attributes
+    ----------
+    name, label, unit, larger_is_better, scale, digits, measured_on, implementation
+        What the metric says of itself.
+    identity
+        Of what computed it, see :func:`isorate.metrics.registry.metric_identity`.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    larger_is_better: bool = True
+    scale: Scale = "as it is"
+    digits: Annotated[int, Meta(ge=0, le=10)] = 3
+    measured_on: str = ""
+    implementation: str = ""
+    identity: str = ""
+
+    @classmethod
+    def of(cls, name: str) -> "MetricEntry":
+        """Return what there is to say of a metric; see :func:`isorate.metrics.registry.metric` for what it raises."""
+        found = metric(name)
+        return cls(
+            name=name, label=found.label, unit=found.unit, larger_is_better=found.larger_is_better, scale=found.scale,
+            digits=found.digits, measured_on=found.measured_on, implementation=found.implementation,
+            identity=metric_identity(name),
+        )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, for the head of a column."""
+        return f"{self.label} {self.unit}".rstrip()
+
+    def quality(self, value: float) -> float:
+        """Return `value` on the scale over which curves and BD-rates are drawn; it rises with quality."""
+        return quality(value, self.scale, larger_is_better=self.larger_is_better)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a run was made of.
 
@@ -218,7 +262,10 @@ class Manifest:
     policy, tolerance_pct
         How rates were matched, and the residual in percent that counts as matched.
     metrics
-        What measured the rows, see :func:`~isorate.metrics.identity.metrics_identity`; empty in older manifests.
+        What measured PSNR and MS-SSIM, see :func:`~isorate.metrics.identity.metrics_identity`; empty in older
+        manifests.
+    more_metrics
+        The metrics beside these two.
     versions, platform, git_commit
         Python's and the packages' versions, the machine, and the commit of the checkout or None.
     """
@@ -237,6 +284,7 @@ class Manifest:
     platform: dict[str, str | int]
     git_commit: str | None = None
     metrics: str = ""
+    more_metrics: tuple[MetricEntry, ...] = ()
 
     @property
     def point_names(self) -> tuple[str, ...]:

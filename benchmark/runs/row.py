@@ -26,6 +26,7 @@ _Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 _Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
 Decibels: TypeAlias = Annotated[float, Meta(ge=0, le=1000)]
 Similarity: TypeAlias = Annotated[float, Meta(ge=-1.001, le=1.001)]
+_Measured: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 _Probe: TypeAlias = Annotated[list[float], Meta(min_length=2, max_length=3)]
 
 
@@ -67,6 +68,8 @@ class Row:
         dB, over all samples of the 8-bit RGB image; ``inf`` when the images are identical.
     ms_ssim
         0..1, RGB, data range 255; None where it is not defined (a side of 160 pixels or less).
+    metrics
+        Further metrics of the run by name (:mod:`isorate.metrics.registry`); None where one is not defined.
     encode_s, decode_s
         Wall-clock seconds of the chosen encode and of its decode; a cached result keeps the first run's.
     probes
@@ -104,6 +107,7 @@ class Row:
     note: str = ""
     psnr: Decibels | None = None
     ms_ssim: Similarity | None = None
+    metrics: dict[str, _Measured | None] = field(default_factory=dict)
     encode_s: _Amount | None = None
     decode_s: _Amount | None = None
     probes: _Count = 0
@@ -129,11 +133,18 @@ class Row:
         """Whether the cell succeeded and the row has the numbers that every such row has."""
         return self.ok and bool(self.num_bytes and self.width and self.height) and self.psnr is not None
 
+    def value(self, metric: str) -> float | None:
+        """Return what ``psnr``, ``ms_ssim`` or one of ``metrics`` measured; None where it is not there."""
+        if metric in ("psnr", "ms_ssim"):
+            found: float | None = getattr(self, metric)
+            return found
+        return self.metrics.get(metric)
+
     def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON types; an infinite PSNR becomes the string ``"inf"``, which strict JSON can hold."""
+        """Return the row as JSON types; an infinite value becomes the string ``"inf"``, which strict JSON can hold."""
         out: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        if self.psnr is not None and math.isinf(self.psnr):
-            out["psnr"] = "inf"
+        out["psnr"] = _spelled(self.psnr)
+        out["metrics"] = {name: _spelled(value) for name, value in self.metrics.items()}
         return out
 
     @classmethod
@@ -146,10 +157,17 @@ class Row:
             When a field is missing, unknown, of another type or out of bounds; `where` names the file.
         """
         identical = isinstance(data, dict) and data.get("psnr") == "inf"
+        more = data.get("metrics") if isinstance(data, dict) else None
+        infinite = [name for name, value in more.items() if value == "inf"] if isinstance(more, dict) else []
+        plain = {**data, "psnr": None} if identical else data
+        if isinstance(more, dict) and infinite:
+            plain = {**plain, "metrics": {**more, **dict.fromkeys(infinite)}}
         try:
-            row = typed_json.fit({**data, "psnr": None} if identical else data, cls)
+            row = typed_json.fit(plain, cls)
         except ValueError as error:
             raise RunError(f"{where}: {error}; {REMEDY}") from None
+        if infinite:
+            row = replace(row, metrics={**row.metrics, **dict.fromkeys(infinite, math.inf)})
         return replace(row, psnr=math.inf) if identical else row
 
     @classmethod
@@ -160,3 +178,7 @@ class Row:
         except ValueError as error:
             raise RunError(f"{where}: cannot be read: {error}; {REMEDY}") from None
         return cls.from_json(data, where)
+
+
+def _spelled(value: float | None) -> float | str | None:
+    return "inf" if value is not None and math.isinf(value) else value

@@ -23,7 +23,7 @@ def look(data: str = "samples", codecs: Sequence[str] = ("jpeg",), out: str = "r
 
 def test_everything_is_looked_at() -> None:
     found = look()
-    assert {group for group, _ in found} == {"codec", "program", "library", "data", "machine"}
+    assert {group for group, _ in found} == {"codec", "program", "library", "metric", "data", "machine"}
     assert "libjpeg" in found["codec", "jpeg"].text
     assert found["program", "bpgenc"].state is State.MISSING
     assert "bellard.org" in found["program", "bpgenc"].text

@@ -1,0 +1,42 @@
+"""FLIP: the difference that is seen when two pictures alternate."""
+
+from importlib.metadata import version
+from types import ModuleType
+
+import numpy as np
+
+from isorate.errors import MetricUnavailableError
+from isorate.image import Image
+from isorate.metrics.base import Metric
+from isorate.metrics.shapes import same_shape
+
+
+class Flip(Metric):
+    """LDR-FLIP (Andersson et al. 2020), the mean of its map; the authors' own program."""
+
+    name, label, digits = "flip", "FLIP", 4
+    larger_is_better = False
+    scale = "error"
+    measured_on = "sRGB; 67 pixels a degree, the default: a 0.7 m wide 4K screen from 0.7 m away"
+
+    @property
+    def implementation(self) -> str:
+        """Version of flip-evaluator."""
+        _load()
+        return f"flip-evaluator {version('flip-evaluator')}"
+
+    def measure(self, reference: Image, decoded: Image) -> float:
+        """Return 0 for identical pictures, at most 1."""
+        same_shape(reference, decoded)
+        first, second = (np.ascontiguousarray(image, np.float32) / 255 for image in (reference, decoded))
+        _, mean, _ = _load().evaluate(first, second, "LDR", applyMagma=False)
+        return float(mean)
+
+
+def _load() -> ModuleType:
+    try:
+        import flip_evaluator
+    except ImportError as error:
+        raise MetricUnavailableError(f"flip: {error}; pip install 'isorate[metrics]'") from None
+    module: ModuleType = flip_evaluator
+    return module

@@ -1,0 +1,118 @@
+"""Finding metrics: by name, from one lazy table and installed packages' ``isorate.metrics`` entry points."""
+
+import difflib
+import hashlib
+import importlib
+import inspect
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from isorate.errors import MetricUnavailableError, UsageError
+from isorate.metrics.base import Metric
+
+ENTRY_POINT_GROUP = "isorate.metrics"
+ALWAYS = ("psnr", "ms_ssim")
+"""Measured in every run, as columns of their own."""
+
+BUILT_IN = {
+    "psnr_y": "isorate.metrics.psnr_ycbcr:PsnrY",
+    "psnr_611": "isorate.metrics.psnr_ycbcr:Psnr611",
+    "ssim": "isorate.metrics.ssim:Ssim",
+    "ciede2000": "isorate.metrics.ciede2000:Ciede2000",
+    "flip": "isorate.metrics.flip:Flip",
+    "ssimulacra2": "isorate.metrics.ssimulacra2:Ssimulacra2",
+}
+
+
+def names() -> list[str]:
+    """Return every known metric beside PSNR and MS-SSIM, the project's own first."""
+    return [*BUILT_IN, *sorted(set(_plugins()) - set(BUILT_IN))]
+
+
+@cache
+def metric(name: str) -> Metric:
+    """Return a metric.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name; the message offers the nearest one.
+    MetricUnavailableError
+        When the module that holds it cannot be imported.
+    """
+    target = BUILT_IN.get(name) or _plugins().get(name)
+    if target is None:
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
+        always = "; it is always measured" if name in ALWAYS else f"; {hint}"
+        raise UsageError(f"no metric {name!r} to be added{always}")
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except Exception as error:  # a package of anyone's
+        raise MetricUnavailableError(f"metric {name}: {error}; install or mend the package that provides it") from error
+    if not (isinstance(found, type) and issubclass(found, Metric)) or inspect.isabstract(found) or found.name != name:
+        raise MetricUnavailableError(f"metric {name}: {target} is no metric of that name (a subclass of {Metric!r})")
+    return found()
+
+
+def metric_identity(name: str) -> str:
+    """Return the digest of what computes a metric: its module's source, its implementation: SHA-256 in hexadecimal.
+
+    Raises
+    ------
+    MetricUnavailableError
+        When it cannot run here.
+    """
+    found = metric(name)
+    digest = hashlib.sha256(f"{name} {found.implementation} {found.measured_on}\n".encode())
+    for file in sorted(_sources(type(found))):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def check_names(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Return the metrics to be added, each once, after making sure that every one can run here.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    MetricUnavailableError
+        For one that cannot run; the message says what to install.
+    """
+    found = tuple(dict.fromkeys(chosen))
+    for name in found:
+        _ = metric(name).implementation
+    return found
+
+
+def list_metrics() -> list[dict[str, Any]]:
+    """Return what every metric says of itself, as JSON types; those that cannot run here with what to install."""
+    return [_listed(name) for name in names()]
+
+
+def _listed(name: str) -> dict[str, Any]:
+    try:
+        found = metric(name)
+        return {
+            "name": name, "label": found.label, "unit": found.unit, "larger_is_better": found.larger_is_better,
+            "scale": found.scale, "measured_on": found.measured_on, "implementation": found.implementation,
+            "available": True, "hint": "",
+        }  # fmt: skip
+    except MetricUnavailableError as error:
+        return {"name": name, "available": False, "hint": str(error)}
+
+
+def _sources(kind: type[Metric]) -> set[Path]:
+    own = Path(inspect.getfile(kind))
+    # ours share helpers; of a package of others' its folder's modules
+    return {own, *own.parent.glob("*.py")}
+
+
+@cache
+def _plugins() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
