@@ -161,14 +161,24 @@ def _registry() -> dict[str, Any]:
             warnings.simplefilter("ignore")
             import compressai.models  # noqa: F401  fills the registry
             from compressai.registry import MODELS
-    except (
-        ImportError,
-        PackageNotFoundError,
-        RuntimeError,
-        OSError,
-    ) as error:  # torchvision of another build raises those
+    except PackageNotFoundError as error:
         raise CodecUnavailableError(f"compressai: {error}; pip install 'isorate[compressai]'") from None
+    except (ImportError, RuntimeError, OSError) as error:
+        raise CodecUnavailableError(f"compressai: {error}; {_remedy()}") from None
     return MODELS  # type: ignore[no-any-return]
+
+
+def _remedy() -> str:
+    """Return what helps where the package is there and cannot be imported: mostly torchvision of another build."""
+    try:
+        vision = version("torchvision")
+    except PackageNotFoundError:
+        return "pip install 'isorate[compressai]'"
+    return (
+        f"PyTorch {version('torch')} and torchvision {vision} must be of one build, and a registry's torchvision is "
+        "of a CUDA build: uv pip install --torch-backend=auto --reinstall torch torchvision, or both from the place that "
+        "PyTorch's installation page names for your machine"
+    )
 
 
 @cache

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,30 @@ def test_without_the_package_it_is_listed_with_a_hint(monkeypatch: pytest.Monkey
     (tmp_path / "a.pth").write_bytes(b"")
     with pytest.raises(CodecUnavailableError, match=r"isorate\[compressai\]"):
         _ = CompressAI("mbt2018", str(tmp_path)).backend
+
+
+def test_a_torchvision_of_another_build_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What PyPI's torchvision does beside a PyTorch for CPUs: "operator torchvision::nms does not exist"."""
+    import builtins
+
+    from isorate.codecs import compressai as adapter
+
+    real = builtins.__import__
+
+    def failing(name: str, *rest: Any, **named: Any) -> Any:
+        if name == "compressai.models":
+            raise RuntimeError("operator torchvision::nms does not exist")
+        return real(name, *rest, **named)
+
+    versions = {"compressai": "1.2.6", "torchvision": "0.28.0", "torch": "2.13.0+cpu"}
+    monkeypatch.setattr(adapter, "version", versions.__getitem__)
+    monkeypatch.setattr(builtins, "__import__", failing)
+    (tmp_path / "a.pth").write_bytes(b"")
+    with pytest.raises(CodecUnavailableError, match=r"nms does not exist; PyTorch .* of one build") as raised:
+        _ = CompressAI("mbt2018", str(tmp_path)).backend
+    assert "uv pip install --torch-backend=auto --reinstall torch torchvision" in str(raised.value)
 
 
 def test_a_folder_without_checkpoints_is_told(tmp_path: Path) -> None:
