@@ -33,8 +33,12 @@ def _fail(kit: _Kit) -> None:
     raise RuntimeError("broken")
 
 
-# A fit of its usual length takes minutes a file, and the kit makes dozens: tests/codecs/overfitted has short ones.
-@pytest.mark.parametrize("text", [*(name for name in registry.BUILT_IN if name != "overfitted"), *OTHERS])
+WITH_FAST_SETTINGS = {"overfitted", "avif", "webp", "svtav1", "av1", "vvc", "heif", "jxl"}
+"""Their usual settings take seconds to minutes a file, and the kit makes dozens: tests/codecs/test_field.py and
+tests/codecs/overfitted run it with faster ones."""
+
+
+@pytest.mark.parametrize("text", [*(name for name in registry.BUILT_IN if name not in WITH_FAST_SETTINGS), *OTHERS])
 def test_every_built_in_codec_conforms(text: str) -> None:
     try:
         codec = CodecSpec.parse(text).create()
