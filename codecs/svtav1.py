@@ -3,6 +3,8 @@
 import ctypes
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -81,7 +83,7 @@ class SvtAv1(Codec):
         settings = f"tune=1:avif={int(self.still)}:crf={knob / 4:g}"
         out = io.BytesIO()
         try:
-            with av.open(out, "w", format="avif") as container:
+            with _own_scheduling(), av.open(out, "w", format="avif") as container:
                 stream = container.add_stream(ENCODER, rate=1)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p10le"
                 stream.options = {"preset": str(self.preset), "svtav1-params": settings}
@@ -112,6 +114,23 @@ class SvtAv1(Codec):
             samples(target, BIT_DEPTH)[:] = plane
         frame.color_range, frame.colorspace, frame.pts = FULL_RANGE, MATRIX, 0
         return frame
+
+
+@contextmanager
+def _own_scheduling() -> Iterator[None]:
+    """Give the calling thread its scheduling back.
+
+    Where it may (as root), SVT-AV1 makes its caller a real-time thread, and so every process that is started later:
+    these no longer share a core with anybody.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 @cache

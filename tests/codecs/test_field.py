@@ -3,6 +3,7 @@
 import builtins
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,10 @@ def test_tuning_for_psnr_pays(photo: Image) -> None:
 
 if __name__ == "__main__":
     write_golden()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduling policies here")
+def test_svt_av1_leaves_the_thread_its_scheduling() -> None:
+    before = os.sched_getscheduler(0)
+    made("svtav1:preset=8").encode(np.zeros((64, 64, 3), np.uint8), 200)
+    assert os.sched_getscheduler(0) == before
