@@ -114,8 +114,9 @@ def draw(
                     figure = crop_figure(comparison, image, point, boxes, columns, width)
                     place = f"{safe_name(image.name)}-{safe_name(point)}"
                     made += paper.save(figure, out / f"crops-{place}", formats, dpi)
-                    figure = whole_figure(comparison, image, point, boxes, columns, width, dpi)
-                    made += paper.save(figure, out / f"whole-{place}", formats, dpi)
+                    if any(frame is not None for frame in columns):  # of what nobody could read, there is no size
+                        figure = whole_figure(comparison, image, point, boxes, columns, width, dpi)
+                        made += paper.save(figure, out / f"whole-{place}", formats, dpi)
                 if comparison.original(image.name) is not None:
                     places.append((image, boxes))
             if places:

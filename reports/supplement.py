@@ -101,6 +101,8 @@ def _draw(comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box],
     boxes: list[crops.Box] = []
     for point in comparison.pictured(image.name):
         columns = figures.columns_of(comparison, image, point)
+        if all(frame is None for frame in columns):
+            continue  # a picture that nobody could read has no size
         boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in columns[1:] if frame is not None])
         stem = f"{comparison.images.index(image) + 1:04}-{len(made) + 1}"
         whole = figures.whole_figure(comparison, image, point, boxes, columns, WIDTH, dpi)

@@ -255,6 +255,7 @@ def test_one_unreadable_picture_costs_nothing_else(
     assert main(READERS["figures"]) == 0
     assert Path("drawn/crops-coffee-jpeg-quality30.png").is_file()
     assert Path("drawn/full.png").is_file()
+    assert main(["supplement", "run"]) == 0
     capsys.readouterr()
     assert main(["reproduce", "run"]) == 0
     said = capsys.readouterr()
