@@ -175,9 +175,8 @@ def _remedy() -> str:
     except PackageNotFoundError:
         return "pip install 'isorate[compressai]'"
     return (
-        f"PyTorch {version('torch')} and torchvision {vision} must be of one build, and a registry's torchvision is "
-        "of a CUDA build: uv pip install --torch-backend=auto --reinstall torch torchvision, or both from the place that "
-        "PyTorch's installation page names for your machine"
+        f"PyTorch {version('torch')} and torchvision {vision} must be of one build, and PyPI's are for CUDA: "
+        "uv pip install --torch-backend=auto --reinstall torch torchvision, or both as PyTorch's installation page says"
     )
 
 
