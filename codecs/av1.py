@@ -14,7 +14,7 @@ from isorate.image import Image, size_problem
 
 ENCODER = "libaom-av1"
 
-# Estimated from kodim23 and kodim05.
+# Rough guesses, where a search begins; a wrong one costs an encode or two.
 TYPICAL_RATES = ((1, 9.0), (20, 1.25), (28, 0.72), (36, 0.38), (44, 0.2), (52, 0.1), (60, 0.045), (63, 0.03))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ENCODER = "libsvtav1"
 BIT_DEPTH = 10
 
-# Estimated from kodim23 and kodim05.
+# Rough guesses, where a search begins; a wrong one costs an encode or two.
 TYPICAL_RATES = ((4, 9.0), (80, 1.3), (112, 0.72), (144, 0.34), (176, 0.16), (208, 0.08), (240, 0.035), (252, 0.025))
 
 
