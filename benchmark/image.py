@@ -13,7 +13,7 @@ MAX_PIXELS = 2**28
 
 
 def array_problem(value: object) -> str:
-    """Return why `value`, which a decoder gave, is no image, or nothing.
+    """Return why `value`, which a decoder or a script gave, is no image, or nothing.
 
     Other kinds of arrays must not pass: files of their pixels would be written and measured as something else.
     """

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from isorate.codecs.options import Option, check_fields, option, option_fields
-from isorate.image import Image
+from isorate.errors import CodecError
+from isorate.image import Image, array_problem
 from isorate.matching.knob import Knob
 from isorate.matching.outcome import Files, Match, Policy
 from isorate.matching.search import match_size
@@ -166,6 +167,20 @@ class Codec(ABC):
             When `data` is damaged.
         """
         return None
+
+
+def decoded_by(codec: Codec, data: bytes) -> Image:
+    """Return what `codec`, of anyone's package, decodes a file to, if that is a picture.
+
+    Raises
+    ------
+    CodecError
+        When it is none: its pixels would be written and measured as something else. And what decoding raises.
+    """
+    pixels = codec.decode(data)
+    if problem := array_problem(pixels):
+        raise CodecError(f"{codec.name}: decode returned {problem}")
+    return pixels
 
 
 class TwoKnobCodec(Codec):

@@ -8,7 +8,7 @@ import numpy as np
 from isorate.datasets.base import Dataset, Source
 from isorate.datasets.folder import image_names
 from isorate.errors import DatasetError, ImageError
-from isorate.image import Image, size_problem
+from isorate.image import Image, array_problem, size_problem
 from isorate.pictures.files import save_picture
 
 NAME = "images"
@@ -54,11 +54,9 @@ def given(images: Mapping[str, Image | Path | str] | Sequence[Path | str], folde
 
 def _written(name: str, image: Image, file: Path) -> Path:
     pixels = np.asarray(image)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-        raise ImageError(
-            f"image {name!r}: an array of shape {pixels.shape}, {pixels.dtype}; (height, width, 3) uint8 is needed: "
-            "from 0..1 it is made by (255 * image).round().astype('uint8')"
-        )
+    if problem := array_problem(pixels):
+        advice = "from 0..1 it is made by (255 * image).round().astype('uint8')"
+        raise ImageError(f"image {name!r}: {problem}; {advice}")
     if problem := size_problem(pixels.shape[1], pixels.shape[0]):
         raise ImageError(f"image {name!r}: {problem}")
     file.write_bytes(save_picture(np.ascontiguousarray(pixels), "PNG"))

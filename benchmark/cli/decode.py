@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isorate.errors import CodecError, ImageError, UsageError
+from isorate.errors import ImageError, UsageError
 
 LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
 
@@ -45,9 +45,9 @@ def decode(
     import json as json_module
 
     from isorate.cli.config import use_codecs
+    from isorate.codecs.base import decoded_by
     from isorate.codecs.registry import at_work, codec_for
     from isorate.files.atomic import write_output
-    from isorate.image import array_problem
     from isorate.pictures.files import save_picture
 
     file_format = LOSSLESS.get(out.suffix.lower())
@@ -62,9 +62,7 @@ def decode(
     except OSError as error:
         raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
     with at_work(adapter):
-        pixels = adapter.decode(data)
-    if problem := array_problem(pixels):
-        raise CodecError(f"{adapter.name}: decode returned {problem}")
+        pixels = decoded_by(adapter, data)
     write_output(out, save_picture(pixels, file_format))
     height, width = pixels.shape[:2]
     if json:

@@ -13,15 +13,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from isorate.codecs.base import Codec, TwoKnobCodec
+from isorate.codecs.base import Codec, TwoKnobCodec, decoded_by
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage, pixels_sha256
 from isorate.engine.cache import Cache, Decoded, Measured
 from isorate.engine.encodes import Encodes
 from isorate.engine.points import rate_at
-from isorate.errors import CodecError, IsorateError, MatchError, RunError
-from isorate.image import Image, array_problem
+from isorate.errors import IsorateError, MatchError, RunError
+from isorate.image import Image
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.metrics.registry import metric
@@ -174,10 +174,8 @@ def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
     if cached := cache_.decoded(key):
         return cached
     start = time.perf_counter()
-    pixels = codec.decode(data)
+    pixels = decoded_by(codec, data)
     decode_s = time.perf_counter() - start
-    if problem := array_problem(pixels):
-        raise CodecError(f"{codec.name}: decode returned {problem}")
     file, suffix = to_lossless(pixels)
     decoded = Decoded(file, suffix, pixels_sha256(pixels), decode_s)
     cache_.keep_decoded(key, decoded)
@@ -190,24 +188,35 @@ def measure(loaded: LoadedImage, decoded: Decoded, cache_: Cache) -> Measured:
     return cache_.measured(key) or _measure(loaded, pixels_of(decoded.file), key, cache_)
 
 
-def decode_and_measure(codec: Codec, data: bytes, loaded: LoadedImage, cache_: Cache) -> tuple[Decoded, Measured]:
+def decode_and_measure(
+    key: str, pixels: Callable[[], Image], loaded: LoadedImage, cache_: Cache
+) -> tuple[Decoded, Measured]:
     """Return what a file's pixels measure against the image, and their checksum; no picture is made of them.
+
+    Parameters
+    ----------
+    key
+        The cache's of the decode.
+    pixels
+        Decodes the file; called where the cache does not know what it measures.
+    loaded, cache_
+        The image, and what is known already.
 
     Raises
     ------
     IsorateError
         When the codec cannot decode its own file.
     """
-    key = cache_.decode_key(codec, data)
     known = cache_.decoded_sha256(key)
     if known and (cached := cache_.measured(cache_.measure_key(loaded.sha256, known.sha256))):
         return known, cached
     start = time.perf_counter()
-    pixels = codec.decode(data)
-    decoded = Decoded.without_picture(pixels_sha256(pixels), time.perf_counter() - start)
+    found = pixels()
+    decode_s = time.perf_counter() - start
+    decoded = Decoded.without_picture(pixels_sha256(found), decode_s)
     if known is None:
         cache_.keep_decoded(key, decoded)
-    return decoded, _measure(loaded, pixels, cache_.measure_key(loaded.sha256, decoded.sha256), cache_)
+    return decoded, _measure(loaded, found, cache_.measure_key(loaded.sha256, decoded.sha256), cache_)
 
 
 def _measure(loaded: LoadedImage, pixels: Image, key: str, cache_: Cache) -> Measured:
@@ -254,9 +263,10 @@ def _row(
         if cell.point.pictures:
             decoded = decode(codec, encoded.data, cache_)
             measured = measure(loaded, decoded, cache_)
+            pixels = cache(lambda: pixels_of(decoded.file))
         else:
-            decoded, measured = decode_and_measure(codec, encoded.data, loaded, cache_)
-        pixels = cache(lambda: pixels_of(decoded.file) if decoded.file else codec.decode(encoded.data))
+            pixels = cache(lambda: decoded_by(codec, encoded.data))
+            decoded, measured = decode_and_measure(cache_.decode_key(codec, encoded.data), pixels, loaded, cache_)
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
         rate = bpp(num_bytes, loaded.pixels)

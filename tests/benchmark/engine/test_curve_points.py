@@ -79,3 +79,24 @@ def test_the_same_points_with_pictures_are_another_run(run: Run, two_photos: Pat
         start(two_photos, run.path, in_process, points=["quality=20", "quality=40"], curve_points=())
     with pytest.raises(UsageError, match=f"operating point {POINT} is given twice"):
         start(two_photos, run.path, in_process, curve_points=["quality=20"])
+
+
+def test_a_file_is_decoded_once_for_all_that_is_measured(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    plain = Jpeg.decode
+    monkeypatch.setattr(Jpeg, "decode", lambda codec, data: decoded.append(1) or plain(codec, data))  # type: ignore[func-returns-value]
+    done = start(two_photos, tmp_path / "run", in_process, metrics=["psnr_y", "ssim"], use_cache=False)
+    assert all(row.ok and len(row.metrics) == 2 for row in done.rows())
+    assert len(decoded) == len(done.rows())
+
+
+def test_what_is_no_picture_is_not_measured_there_either(
+    two_photos: Path, tmp_path: Path, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Jpeg.decode
+    monkeypatch.setattr(Jpeg, "decode", lambda codec, data: plain(codec, data).astype(float))
+    done = start(two_photos, tmp_path / "run", in_process, use_cache=False)
+    assert {row.point for row in done.rows()} == {POINT, CURVE}
+    assert all("jpeg: decode returned an array of shape" in row.status for row in done.rows() if row.role == "anchor")
