@@ -1,13 +1,12 @@
 """FLIP: the difference that is seen when two pictures alternate."""
 
 from importlib.metadata import version
-from types import ModuleType
 
 import numpy as np
 
-from isorate.errors import MetricUnavailableError
 from isorate.image import Image
 from isorate.metrics.base import Metric
+from isorate.metrics.extra import load
 from isorate.metrics.shapes import same_shape
 
 
@@ -22,21 +21,12 @@ class Flip(Metric):
     @property
     def implementation(self) -> str:
         """Version of flip-evaluator."""
-        _load()
+        load(self.name, "flip_evaluator")
         return f"flip-evaluator {version('flip-evaluator')}"
 
     def measure(self, reference: Image, decoded: Image) -> float:
         """Return 0 for identical pictures, at most 1."""
         same_shape(reference, decoded)
         first, second = (np.ascontiguousarray(image, np.float32) / 255 for image in (reference, decoded))
-        _, mean, _ = _load().evaluate(first, second, "LDR", applyMagma=False)
+        _, mean, _ = load(self.name, "flip_evaluator").evaluate(first, second, "LDR", applyMagma=False)
         return float(mean)
-
-
-def _load() -> ModuleType:
-    try:
-        import flip_evaluator
-    except ImportError as error:
-        raise MetricUnavailableError(f"flip: {error}; pip install 'isorate[metrics]'") from None
-    module: ModuleType = flip_evaluator
-    return module

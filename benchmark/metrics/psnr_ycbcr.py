@@ -10,8 +10,6 @@ from isorate.metrics.base import Metric
 from isorate.metrics.shapes import same_shape
 from isorate.metrics.ycbcr import ycbcr
 
-ON = "4:4:4 YCbCr by BT.601 in full range, not rounded; peak 255"
-
 
 def plane_psnr(reference: Image, decoded: Image) -> list[float]:
     """Return the PSNR of Y, Cb and Cr in dB; ``inf`` for a plane without any error."""
@@ -20,32 +18,30 @@ def plane_psnr(reference: Image, decoded: Image) -> list[float]:
     return [10 * math.log10(255**2 / error) if error > 0 else math.inf for error in errors]
 
 
-class PsnrY(Metric):
-    """PSNR of luma."""
-
-    name, label, unit, digits = "psnr_y", "PSNR (Y)", "dB", 2
-    measured_on = ON
+class _OfPlanes(Metric):
+    unit, digits = "dB", 2
+    measured_on = "4:4:4 YCbCr by BT.601 in full range, not rounded; peak 255"
 
     @property
     def implementation(self) -> str:
         """NumPy's version."""
         return f"isorate, NumPy {version('numpy')}"
+
+
+class PsnrY(_OfPlanes):
+    """PSNR of luma."""
+
+    name, label = "psnr_y", "PSNR (Y)"
 
     def measure(self, reference: Image, decoded: Image) -> float:
         """Return dB."""
         return plane_psnr(reference, decoded)[0]
 
 
-class Psnr611(Metric):
+class Psnr611(_OfPlanes):
     """The mean of the three planes' PSNR with the weights 6:1:1, as JVET's tables have it."""
 
-    name, label, unit, digits = "psnr_611", "PSNR (6:1:1)", "dB", 2
-    measured_on = ON
-
-    @property
-    def implementation(self) -> str:
-        """NumPy's version."""
-        return f"isorate, NumPy {version('numpy')}"
+    name, label = "psnr_611", "PSNR (6:1:1)"
 
     def measure(self, reference: Image, decoded: Image) -> float:
         """Return dB."""

@@ -59,6 +59,7 @@ def metric(name: str) -> Metric:
     return found()
 
 
+@cache
 def metric_identity(name: str) -> str:
     """Return the digest of what computes a metric: its module's source, its implementation: SHA-256 in hexadecimal.
 
@@ -69,7 +70,8 @@ def metric_identity(name: str) -> str:
     """
     found = metric(name)
     digest = hashlib.sha256(f"{name} {found.implementation} {found.measured_on}\n".encode())
-    for file in sorted(_sources(type(found))):
+    # ours share helpers; of a package of others' its folder's modules
+    for file in sorted(Path(inspect.getfile(type(found))).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -105,12 +107,6 @@ def _listed(name: str) -> dict[str, Any]:
         }  # fmt: skip
     except MetricUnavailableError as error:
         return {"name": name, "available": False, "hint": str(error)}
-
-
-def _sources(kind: type[Metric]) -> set[Path]:
-    own = Path(inspect.getfile(kind))
-    # ours share helpers; of a package of others' its folder's modules
-    return {own, *own.parent.glob("*.py")}
 
 
 @cache

@@ -2,14 +2,13 @@
 
 import io
 from importlib.metadata import version
-from types import ModuleType
 
 import numpy as np
 from PIL import Image as PillowImage
 
-from isorate.errors import MetricUnavailableError
 from isorate.image import Image
 from isorate.metrics.base import Metric
+from isorate.metrics.extra import load
 from isorate.metrics.shapes import same_shape
 
 MIN_SIDE = 8
@@ -24,7 +23,7 @@ class Ssimulacra2(Metric):
     @property
     def implementation(self) -> str:
         """Version of the Python port."""
-        _load()
+        load(self.name, "ssimulacra2")
         return f"ssimulacra2 {version('ssimulacra2')}"
 
     def measure(self, reference: Image, decoded: Image) -> float | None:
@@ -32,7 +31,7 @@ class Ssimulacra2(Metric):
         same_shape(reference, decoded)
         if min(reference.shape[:2]) < MIN_SIDE:
             return None
-        return float(_load().compute_ssimulacra2(_file(reference), _file(decoded)))
+        return float(load(self.name, "ssimulacra2").compute_ssimulacra2(_file(reference), _file(decoded)))
 
 
 def _file(image: Image) -> io.BytesIO:
@@ -41,12 +40,3 @@ def _file(image: Image) -> io.BytesIO:
     PillowImage.fromarray(np.ascontiguousarray(image)).save(file, "PPM")
     file.seek(0)
     return file
-
-
-def _load() -> ModuleType:
-    try:
-        import ssimulacra2
-    except ImportError as error:
-        raise MetricUnavailableError(f"ssimulacra2: {error}; pip install 'isorate[metrics]'") from None
-    module: ModuleType = ssimulacra2
-    return module
