@@ -10,7 +10,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from isorate.codecs.identity import in_files
@@ -20,7 +19,7 @@ from isorate.errors import RunError, UsageError
 from isorate.metrics.identity import metrics_identity
 from isorate.runs.differences import outdated
 from isorate.runs.folder import Run
-from isorate.runs.manifest import CodecEntry, MetricEntry
+from isorate.runs.manifest import CodecEntry, Manifest, MetricEntry
 from isorate.runs.provenance import versions
 
 LOCAL = "local"
@@ -105,25 +104,23 @@ _ONE_AT_A_TIME = threading.Lock()
 def _as_planned(run_cell: Callable[[Cell], Result], cell: Cell) -> Result:
     """Run the cell, if this process would make the rows that the manifest describes."""
     with _ONE_AT_A_TIME:
-        manifest = Run.open(cell.run_path).manifest
-        if why := _unlike(cell.run_path, manifest.created, cell.codecs):
+        if why := _unlike(Run.open(cell.run_path).manifest, cell.codecs):
             raise RunError(f"this worker is not the run's tool chain, install the same on every one: {why}")
         return run_cell(cell)
 
 
-@cache
-def _unlike(run_path: Path, _created: str, planned: tuple[PlannedCodec, ...]) -> str:
-    """Return what this process has that the run's manifest has not, or nothing; looked up once a run.
-
-    A codec whose class came with the cell, and is in no file, is taken as it is.
-    """
-    manifest = Run.open(run_path).manifest
-    codecs = tuple(
-        CodecEntry.of(entry.name, entry.label, entry.spec)
-        if in_files(entry.spec.adapter())
-        else manifest.codec(entry.name)
-        for entry in planned
-    )
+def _unlike(manifest: Manifest, planned: tuple[PlannedCodec, ...]) -> str:
+    """Return what this process has that the run's manifest has not, or nothing."""
+    codecs = tuple(_own(entry) or manifest.codec(entry.name) for entry in planned)
     measured = tuple(MetricEntry.of(entry.name) for entry in manifest.more_metrics)
-    here = replace(manifest, codecs=codecs, metrics=metrics_identity(), more_metrics=measured, versions=versions())
+    here = replace(manifest, codecs=codecs, metrics=metrics_identity(), more_metrics=measured, versions=_versions())
     return "; ".join(dict.fromkeys(outdated(manifest, here).values()))
+
+
+@cache
+def _own(entry: PlannedCodec) -> CodecEntry | None:
+    """Return what a codec is here, or None where its class came with the cell, and is in no file."""
+    return CodecEntry.of(entry.name, entry.label, entry.spec) if in_files(entry.spec.adapter()) else None
+
+
+_versions = cache(versions)

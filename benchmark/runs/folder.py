@@ -15,6 +15,7 @@ files may be lost: a path that leads out of the folder is refused, and what is r
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from isorate.datasets.images import pixels_sha256
@@ -122,10 +123,10 @@ class Run:
             if not file.exists():
                 raise RunError(f"{path}: no run there (no manifest.json); make one with: isorate run -o {path}")
             check_plain(file, LARGEST_TEXT)
-            text = file.read_bytes()
+            about = file.stat()
+            return cls(path, _manifest(file, about.st_ino, about.st_size, about.st_mtime_ns))
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}; choose a folder that you may read") from None
-        return cls(path, Manifest.parse(text, str(file)))
 
     @classmethod
     def of(cls, run: "Run | Path | str") -> "Run":
@@ -319,6 +320,12 @@ class Run:
             if path:
                 _check_file(path, folder, str(file))
         return row
+
+
+@lru_cache(maxsize=4)
+def _manifest(file: Path, _inode: int, _size: int, _changed: int) -> Manifest:
+    """Return what a manifest says; every cell of a run opens it, and it names every image."""
+    return Manifest.parse(file.read_bytes(), str(file))
 
 
 def _held(pixels: Image, sha256: str, file: Path) -> Image:

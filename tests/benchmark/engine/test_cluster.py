@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 
 from isorate import api
 from isorate.cli import main
+from isorate.codecs.identity import Identity
+from isorate.codecs.registry import CodecSpec
 from isorate.engine import cluster as clusters
+from isorate.engine.cell import PlannedCodec
 from isorate.engine.cluster import cluster
 from isorate.errors import UsageError
 from isorate.image import Image
@@ -22,6 +26,13 @@ from .test_execution import run_words, small_photos
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed: pip install 'isorate[dask]'")
 COUNT = 24
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process() -> Iterator[None]:
+    clusters._own.cache_clear()
+    yield
+    clusters._own.cache_clear()
 
 
 class Machines:
@@ -140,13 +151,23 @@ def test_a_worker_with_another_tool_chain_makes_no_rows(
 
         def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
             monkeypatch.setattr(change, lambda: "another")
-            clusters._unlike.cache_clear()
+            clusters._own.cache_clear()
             return in_process.submit(clusters._as_planned, fn, *args)
 
     run = api.run(two_photos, tmp_path / "run", anchor="jpeg", codecs=["jpeg2000"], executor=Elsewhere())  # type: ignore[arg-type]
     assert len(run.rows()) == 4
     assert all(row.status.startswith("failed: this worker is not the run's tool chain") for row in run.rows())
     assert all(said in row.status for row in run.rows())
+
+
+def test_a_worker_that_lives_on_is_held_against_the_manifest_of_now(
+    two_photos: Path, tmp_path: Path, in_process: Any
+) -> None:
+    manifest = api.run(two_photos, tmp_path / "run", anchor="jpeg", codecs=[], executor=in_process).manifest
+    planned = (PlannedCodec(CodecSpec.parse("jpeg"), "jpeg", "JPEG"),)
+    assert clusters._unlike(manifest, planned) == ""
+    renewed = replace(manifest, codecs=(replace(manifest.codecs[0], identity=Identity("1", "2")),))
+    assert clusters._unlike(renewed, planned) == "jpeg: code or libraries changed"
 
 
 def test_what_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
