@@ -3,7 +3,7 @@
 import io
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,9 +96,8 @@ def draw(
     comparison.check_images(images or [])
     if not set(formats) <= set(FORMATS):
         raise ReportError(f"figures need formats among {', '.join(FORMATS)}; got {formats}")
-    for name, value, (least, most) in (("width", width, paper.WIDTHS), ("dpi", dpi, paper.RESOLUTIONS)):
-        if not least <= value <= most:
-            raise ReportError(f"figures need a {name} from {least:g} to {most:g}; got {value}")
+    paper.check("width", width, paper.WIDTHS)
+    paper.check("dpi", dpi, paper.RESOLUTIONS)
     chosen = [known[name] for name in images] if images else comparison.images
     pinned = crops.pins(run_path)
     made: list[Path] = []
@@ -107,14 +106,11 @@ def draw(
             places = []
             for image in chosen:
                 boxes: list[crops.Box] = []
-                for point in comparison.pictured(image.name):
-                    columns = columns_of(comparison, image, point)
-                    frames = [frame for frame in columns[1:] if frame is not None]
-                    boxes = boxes or crops.boxes(comparison, image, pinned, frames)
+                for point, columns, boxes in pictured(comparison, image, pinned):
                     figure = crop_figure(comparison, image, point, boxes, columns, width)
                     place = f"{safe_name(image.name)}-{safe_name(point)}"
                     made += paper.save(figure, out / f"crops-{place}", formats, dpi)
-                    if any(frame is not None for frame in columns):  # of what nobody could read, there is no size
+                    if image.width:  # of what nobody could read, there is no size
                         figure = whole_figure(comparison, image, point, boxes, columns, width, dpi)
                         made += paper.save(figure, out / f"whole-{place}", formats, dpi)
                 if comparison.original(image.name) is not None:
@@ -129,10 +125,18 @@ def draw(
     return made
 
 
-def columns_of(comparison: Comparison, image: ImageInfo, point: str) -> list[Image | None]:
-    """Return the original and every codec's pixels, None where a cell failed or its picture is lost."""
-    rows = comparison.row_line(image.name, point)
-    return [comparison.original(image.name), *(comparison.decoded(row) for row in rows)]
+def pictured(
+    comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box]
+) -> Iterator[tuple[str, list[Image | None], list[crops.Box]]]:
+    """Give an image's operating points with pictures: the original and every codec's pixels, and the boxes in them.
+
+    Pixels are None where a cell failed or its picture is lost. The boxes of the lowest rate serve all rates.
+    """
+    boxes: list[crops.Box] = []
+    for point in comparison.pictured(image.name):
+        decoded = [comparison.decoded(row) for row in comparison.row_line(image.name, point)]
+        boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in decoded if frame is not None])
+        yield point, [comparison.original(image.name), *decoded], boxes
 
 
 def crop_figure(

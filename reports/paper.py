@@ -42,6 +42,13 @@ LONGEST_SIDE = 2**15
 """Pixels of a PNG's side; twice as many are more than Matplotlib draws."""
 
 
+def check(name: str, value: float, limits: tuple[float, float]) -> None:
+    """Raise :class:`~isorate.errors.ReportError` unless a figure's `value` is within its limits."""
+    least, most = limits
+    if not least <= value <= most:
+        raise ReportError(f"figures need a {name} from {least:g} to {most:g}; got {value}")
+
+
 @contextmanager
 def style(bundle: str | None) -> Iterator[None]:
     """Set Matplotlib up for figures; `bundle` names one of tueplots (``neurips2024``, ``cvpr2024``, ...).

@@ -65,9 +65,7 @@ def write(
     """
     comparison = Comparison(run)
     comparison.check_images(images or [])
-    least, most = paper.RESOLUTIONS
-    if not least <= dpi <= most:
-        raise ReportError(f"figures need a dpi from {least:g} to {most:g}; got {dpi}")
+    paper.check("dpi", dpi, paper.RESOLUTIONS)
     folder = inside(comparison.run.path, "supplement") if out is None else Path(out)
     pinned = crops.pins(comparison.run.path)
     try:
@@ -98,12 +96,9 @@ def _chosen(comparison: Comparison, names: Sequence[str] | None, pinned: Sequenc
 def _draw(comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box], folder: Path, dpi: int) -> list[_Pair]:
     words = {level.point_of.get(image.name): level.words for level in comparison.levels()}
     made: list[_Pair] = []
-    boxes: list[crops.Box] = []
-    for point in comparison.pictured(image.name):
-        columns = figures.columns_of(comparison, image, point)
-        if all(frame is None for frame in columns):
-            continue  # a picture that nobody could read has no size
-        boxes = boxes or crops.boxes(comparison, image, pinned, [frame for frame in columns[1:] if frame is not None])
+    if not image.width:  # nobody could read it
+        return made
+    for point, columns, boxes in figures.pictured(comparison, image, pinned):
         stem = f"{comparison.images.index(image) + 1:04}-{len(made) + 1}"
         whole = figures.whole_figure(comparison, image, point, boxes, columns, WIDTH, dpi)
         paper.save(whole, folder / f"{stem}-whole", ["pdf"], dpi)
