@@ -1,13 +1,11 @@
 """AV1 by libaom in FFmpeg, in AVIF files: 4:4:4 of 10 bits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from isorate.codecs.base import Codec, Knob
+from isorate.codecs.base import Knob
 from isorate.codecs.video import avif, ffmpeg
-from isorate.codecs.video.pyav import load_av
+from isorate.codecs.video.ffmpeg_codec import FfmpegCodec
 from isorate.codecs.video.ycbcr import Chroma, to_planes
 from isorate.errors import CodecError
 from isorate.image import Image, size_problem
@@ -19,7 +17,7 @@ TYPICAL_RATES = ((1, 9.0), (20, 1.25), (28, 0.72), (36, 0.38), (44, 0.2), (52, 0
 
 
 @dataclass(frozen=True)
-class Av1(Codec):
+class Av1(FfmpegCodec):
     """AV1 by libaom, the strongest AV1 here: a still picture tuned for PSNR.
 
     Parameters
@@ -35,6 +33,7 @@ class Av1(Codec):
     name = "av1"
     label = "AV1 (aom)"
     suffix = ".avif"
+    encoder, decoder = ENCODER, avif.DECODER
 
     cpu_used: Literal[0, 1, 2, 3, 4, 5, 6, 7, 8] = 1
     chroma: Chroma = "444"
@@ -44,16 +43,6 @@ class Av1(Codec):
     def knob(self) -> Knob:
         """The constant rate factor of libaom, whole numbers."""
         return Knob("crf", 1, 63, integer=True, rising=False, log=False, default=44, typical=TYPICAL_RATES)
-
-    @property
-    def backend(self) -> str:
-        """The versions of libaom, of FFmpeg and of the decoder's wheel."""
-        return f"{ffmpeg.version(self.name, ENCODER)}, PyAV {load_av(self.name, decoder=avif.DECODER).__version__}"
-
-    @property
-    def encoder_files(self) -> Sequence[Path]:
-        """FFmpeg."""
-        return (ffmpeg.program(self.name),)
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return an AVIF file."""

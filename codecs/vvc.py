@@ -1,18 +1,17 @@
 """VVC by vvenc in FFmpeg: H.266 intra pictures, 4:2:0 of 10 bits, as bare streams."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from isorate.codecs.base import Codec, Knob
+from isorate.codecs.base import Knob
 from isorate.codecs.bpg.bits import START_CODE, split_nal_units
 from isorate.codecs.bpg.colour import Plane
 from isorate.codecs.bpg.hevc import TAILS
 from isorate.codecs.video import ffmpeg
-from isorate.codecs.video.pyav import FULL_RANGE, decode_picture, load_av, planes_of
+from isorate.codecs.video.ffmpeg_codec import FfmpegCodec
+from isorate.codecs.video.pyav import FULL_RANGE, decode_picture, planes_of
 from isorate.codecs.video.ycbcr import MATRIX, to_image, to_planes
 from isorate.errors import BitstreamError, CodecError
 from isorate.image import Image, size_problem
@@ -32,7 +31,7 @@ TYPICAL_RATES = ((10, 4.5), (20, 1.9), (26, 1.0), (32, 0.48), (38, 0.19), (44, 0
 
 
 @dataclass(frozen=True)
-class Vvc(Codec):
+class Vvc(FfmpegCodec):
     """VVC by vvenc, one intra picture; vvenc codes 4:2:0 of 10 bits only.
 
     The file is the encoder's own byte stream (H.266 annex B). Pictures of odd sides, which 4:2:0 cannot crop to, and
@@ -47,6 +46,7 @@ class Vvc(Codec):
     name = "vvc"
     label = "VVC (vvenc)"
     suffix = ".266"
+    encoder, decoder = ENCODER, DECODER
 
     preset: Literal["faster", "fast", "medium", "slow", "slower"] = "slow"
     chroma: str = field(default="420", init=False)
@@ -56,16 +56,6 @@ class Vvc(Codec):
     def knob(self) -> Knob:
         """The quantization parameter: six steps double the quantizer; finer ones than 10 exceed vvenc's levels."""
         return Knob("qp", 10, 63, integer=True, rising=False, log=False, default=38, typical=TYPICAL_RATES)
-
-    @property
-    def backend(self) -> str:
-        """The versions of vvenc, of FFmpeg and of the decoder's wheel."""
-        return f"{ffmpeg.version(self.name, ENCODER)}, PyAV {load_av(self.name, decoder=DECODER).__version__}"
-
-    @property
-    def encoder_files(self) -> Sequence[Path]:
-        """FFmpeg."""
-        return (ffmpeg.program(self.name),)
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return the byte stream at quantization parameter `knob`."""
