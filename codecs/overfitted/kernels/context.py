@@ -9,7 +9,7 @@ import numpy as np
 
 from isorate.codecs.overfitted.kernels.compiled import TILE, Array, Offsets, Sums, compiled, inlined
 from isorate.codecs.overfitted.kernels.features import gather_two, repeat
-from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
+from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, places, relu_layer
 from isorate.codecs.overfitted.kernels.numerics import HALF, LN2, ONE, exp, log
 from isorate.codecs.overfitted.model.context_model import (
     ABOVE,
@@ -22,17 +22,17 @@ from isorate.codecs.overfitted.model.context_model import (
 from isorate.codecs.overfitted.model.structure import CONTEXT, FEATURES, NEIGHBOURS
 
 SEEN = len(NEIGHBOURS)
-X, H1, H0, G0, OUT, G1, MASK = 0, 16, 32, 48, 64, 66, 82
-TILE_ROWS = 83
+X, H1, H0, G0, OUT, G1, MASK, TILE_ROWS = places(ROWS, ROWS, ROWS, ROWS, 2, ROWS, 1)
 """Rows of a tile: context, the hidden layers, gradients; g of the context takes the place of H1."""
+W0, W1, W2, B2, B1, B0, W_END = places(ROWS**2, ROWS**2, 4 * ROWS, 2 * ROWS, ROWS**2, ROWS * (ROWS + 2))
+"""Layers and their transposes, as :func:`~isorate.codecs.overfitted.kernels.weights.arm_weights` packs them."""
 first = relu_layer(ROWS, ROWS, X, H0)
 second = relu_layer(ROWS, ROWS, H0, H1)
 last = layer(2, 2 * ROWS, X, OUT)
 back_last = masked_layer(ROWS, 2, OUT, G1, H1)
 back_second = masked_layer(ROWS, ROWS, G1, G0, H0)
 back_first = layer(ROWS, ROWS + 2, G0, H1)
-OF_FIRST, OF_SECOND, OF_LAST = 0, ROWS * ROWS, 2 * ROWS * ROWS
-SUMS = 2 * ROWS * ROWS + 4 * ROWS
+OF_FIRST, OF_SECOND, OF_LAST, SUMS = places(ROWS**2, ROWS**2, 4 * ROWS)
 outer_first = outer(ROWS, ROWS, G0, X, OF_FIRST)
 outer_second = outer(ROWS, ROWS, G1, H0, OF_SECOND)
 outer_last = outer(2, 2 * ROWS, OUT, X, OF_LAST)
@@ -147,8 +147,8 @@ def arm(
     bits: Sums,
     learn: bool,
 ) -> None:
-    w0, w1, w2 = w[:256], w[256:512], w[512:576]
-    b2, b1, b0 = w[576:608], w[608:864], w[864:1152]
+    w0, w1, w2 = w[W0:W1], w[W1:W2], w[W2:B2]
+    b2, b1, b0 = w[B2:B1], w[B1:B0], w[B0:W_END]
     pitch = width + LEFT
     length = chunk_rows * pitch + TILE
     rows = np.zeros(TILE_ROWS * TILE, np.float32)

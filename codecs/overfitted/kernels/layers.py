@@ -4,6 +4,7 @@ Sizes and places are constants of the compiled code: loops over channels are unr
 """
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import TypeAlias
 
 import numpy as np
@@ -14,28 +15,50 @@ Kernel: TypeAlias = Callable[[Array, Array], None]
 ZERO = np.float32(0)
 
 
+def places(*sizes: int) -> tuple[int, ...]:
+    """Return where parts of these sizes begin, one behind the other, and where the last one ends.
+
+    >>> places(3, 1, 4)
+    (0, 3, 4, 8)
+    """
+    return tuple(accumulate(sizes, initial=0))
+
+
 def layer(outs: int, ins: int, source: int, target: int) -> Kernel:
     """Return f(w, rows): rows[target + o] = Σ w[o, i] rows[source + i]; `outs` is even."""
-    s, t = source * TILE, target * TILE
 
     @inlined
-    def run(w: Array, rows: Array) -> None:
-        for o in range(0, outs, 2):
-            for p in range(TILE):
-                a = ZERO
-                b = ZERO
-                for i in range(ins):
-                    x = rows[s + i * TILE + p]
-                    a += w[o * ins + i] * x
-                    b += w[o * ins + ins + i] * x
-                rows[t + o * TILE + p] = a
-                rows[t + o * TILE + TILE + p] = b
+    def as_it_is(value: np.float32, _rows: Array, _place: int) -> np.float32:
+        return value
 
-    return run
+    return _layer(outs, ins, source, target, as_it_is)
 
 
 def relu_layer(outs: int, ins: int, source: int, target: int) -> Kernel:
     """Return f(w, rows): rows[target + o] = max(0, Σ w[o, i] rows[source + i])."""
+
+    @inlined
+    def positive(value: np.float32, _rows: Array, _place: int) -> np.float32:
+        return max(value, ZERO)
+
+    return _layer(outs, ins, source, target, positive)
+
+
+def masked_layer(outs: int, ins: int, source: int, target: int, mask: int) -> Kernel:
+    """Return f(w, rows): rows[target + o] = Σ w[o, i] rows[source + i] where rows[mask + o] > 0, else 0."""
+    m = mask * TILE
+
+    @inlined
+    def where_seen(value: np.float32, rows: Array, place: int) -> np.float32:
+        return value if rows[m + place] > ZERO else ZERO
+
+    return _layer(outs, ins, source, target, where_seen)
+
+
+def _layer(
+    outs: int, ins: int, source: int, target: int, finish: Callable[[np.float32, Array, int], np.float32]
+) -> Kernel:
+    """Return f(w, rows): rows[target + o] = finish(Σ w[o, i] rows[source + i], rows, place of the number in row o)."""
     s, t = source * TILE, target * TILE
 
     @inlined
@@ -48,28 +71,8 @@ def relu_layer(outs: int, ins: int, source: int, target: int) -> Kernel:
                     x = rows[s + i * TILE + p]
                     a += w[o * ins + i] * x
                     b += w[o * ins + ins + i] * x
-                rows[t + o * TILE + p] = max(a, ZERO)
-                rows[t + o * TILE + TILE + p] = max(b, ZERO)
-
-    return run
-
-
-def masked_layer(outs: int, ins: int, source: int, target: int, mask: int) -> Kernel:
-    """Return f(w, rows): rows[target + o] = Σ w[o, i] rows[source + i] where rows[mask + o] > 0, else 0."""
-    s, t, m = source * TILE, target * TILE, mask * TILE
-
-    @inlined
-    def run(w: Array, rows: Array) -> None:
-        for o in range(0, outs, 2):
-            for p in range(TILE):
-                a = ZERO
-                b = ZERO
-                for i in range(ins):
-                    x = rows[s + i * TILE + p]
-                    a += w[o * ins + i] * x
-                    b += w[o * ins + ins + i] * x
-                rows[t + o * TILE + p] = a if rows[m + o * TILE + p] > ZERO else ZERO
-                rows[t + o * TILE + TILE + p] = b if rows[m + o * TILE + TILE + p] > ZERO else ZERO
+                rows[t + o * TILE + p] = finish(a, rows, o * TILE + p)
+                rows[t + o * TILE + TILE + p] = finish(b, rows, o * TILE + TILE + p)
 
     return run
 

@@ -8,26 +8,30 @@ plane begins at `base` and has room around it for what the windows of the first 
 import numpy as np
 
 from isorate.codecs.overfitted.kernels.compiled import TILE, Array, Offsets, compiled, inlined
-from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, relu_layer
+from isorate.codecs.overfitted.kernels.layers import ZERO, layer, masked_layer, outer, places, relu_layer
 from isorate.codecs.overfitted.kernels.numerics import ONE
 from isorate.codecs.overfitted.model.structure import HIDDEN, LEVELS
 from isorate.codecs.overfitted.model.synthesis import COLOURS, TAPS
 
-S, HID, ONES, LEAVE, LINEAR, G_LEAVE, G_LINEAR, G_HID, G_S = 0, 8, 24, 26, 30, 34, 38, 42, 58
-POINT_ROWS = 66
+S, HID, ONES, LEAVE, LINEAR, G_LEAVE, G_LINEAR, G_HID, G_S, POINT_ROWS = places(
+    LEVELS + 1, HIDDEN, 2, 4, 4, 4, 4, HIDDEN, LEVELS + 1
+)
+"""Rows of a tile of the 1×1 layers; colours take four, so that numbers of rows are even."""
+W_ENTER, W_LINEAR, W_LEAVE, B_LEAVE, B_FIRST, W_END = places(
+    HIDDEN * (LEVELS + 1), 4 * (LEVELS + 1), 4 * (HIDDEN + 2), HIDDEN * 4, (LEVELS + 1) * (4 + HIDDEN)
+)
+"""Layers and their transposes, as :func:`~isorate.codecs.overfitted.kernels.weights.synthesis_weights` packs them."""
 enter = relu_layer(HIDDEN, LEVELS + 1, S, HID)
 leave = layer(4, HIDDEN + 2, HID, LEAVE)
 linear = layer(4, LEVELS + 1, S, LINEAR)
 back_leave = masked_layer(HIDDEN, 4, G_LEAVE, G_HID, HID)
 back_first = layer(LEVELS + 1, 4 + HIDDEN, G_LINEAR, G_S)
-OF_LEAVE, OF_FIRST = 0, 4 * (HIDDEN + 2)
-POINT_SUMS = 4 * (HIDDEN + 2) + (4 + HIDDEN) * (LEVELS + 1)
+OF_LEAVE, OF_FIRST, POINT_SUMS = places(4 * (HIDDEN + 2), (4 + HIDDEN) * (LEVELS + 1))
 outer_leave = outer(4, HIDDEN + 2, G_LEAVE, HID, OF_LEAVE)
 outer_first = outer(4 + HIDDEN, LEVELS + 1, G_LINEAR, S, OF_FIRST)
 
-WINDOW, FOUND, G = 0, 28, 32
 WINDOWS = COLOURS * TAPS
-CONV_ROWS = 36
+WINDOW, FOUND, G, CONV_ROWS = places(WINDOWS + 1, 4, 4)
 convolve = layer(4, WINDOWS + 1, WINDOW, FOUND)
 CONV_SUMS = 4 * (WINDOWS + 1)
 outer_windows = outer(4, WINDOWS + 1, G, WINDOW, 0)
@@ -57,7 +61,7 @@ def pointwise(
     rows = np.zeros(POINT_ROWS * TILE, np.float32)
     rows[(S + LEVELS) * TILE : (S + LEVELS + 1) * TILE] = ONE
     rows[ONES * TILE : (ONES + 1) * TILE] = ONE
-    w_enter, w_linear, w_leave = w[:128], w[128:160], w[160:232]
+    w_enter, w_linear, w_leave = w[W_ENTER:W_LINEAR], w[W_LINEAR:W_LEAVE], w[W_LEAVE:B_LEAVE]
     for tile in range(first_tile, last_tile):
         at = base + tile * TILE
         load(rows, S, stack, plane, at, LEVELS)
@@ -86,7 +90,7 @@ def pointwise_gradients(
     rows = np.zeros(POINT_ROWS * TILE, np.float32)
     rows[(S + LEVELS) * TILE : (S + LEVELS + 1) * TILE] = ONE
     rows[ONES * TILE : (ONES + 1) * TILE] = ONE
-    w_enter, b_leave, b_first = w[:128], w[232:296], w[296:456]
+    w_enter, b_leave, b_first = w[W_ENTER:W_LINEAR], w[B_LEAVE:B_FIRST], w[B_FIRST:W_END]
     for k in range(first_chunk, last_chunk):
         acc = sums[k]
         for tile in range(k * chunk, min((k + 1) * chunk, tiles)):
