@@ -6,7 +6,7 @@ from types import ModuleType
 from isorate.errors import MetricUnavailableError
 
 
-def load(metric: str, module: str) -> ModuleType:
+def import_extra(module: str, metric: str) -> ModuleType:
     """Return a module that `metric` computes with.
 
     Raises

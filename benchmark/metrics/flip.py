@@ -6,7 +6,7 @@ import numpy as np
 
 from isorate.image import Image
 from isorate.metrics.base import Metric
-from isorate.metrics.extra import load
+from isorate.metrics.extra import import_extra
 from isorate.metrics.shapes import same_shape
 
 
@@ -21,12 +21,12 @@ class Flip(Metric):
     @property
     def implementation(self) -> str:
         """Version of flip-evaluator."""
-        load(self.name, "flip_evaluator")
+        import_extra("flip_evaluator", self.name)
         return f"flip-evaluator {version('flip-evaluator')}"
 
     def measure(self, reference: Image, decoded: Image) -> float:
         """Return 0 for identical pictures, at most 1."""
         same_shape(reference, decoded)
         first, second = (np.ascontiguousarray(image, np.float32) / 255 for image in (reference, decoded))
-        _, mean, _ = load(self.name, "flip_evaluator").evaluate(first, second, "LDR", applyMagma=False)
+        _, mean, _ = import_extra("flip_evaluator", self.name).evaluate(first, second, "LDR", applyMagma=False)
         return float(mean)

@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 
 from isorate.image import Image
 from isorate.metrics.base import Metric
-from isorate.metrics.extra import load
+from isorate.metrics.extra import import_extra
 from isorate.metrics.shapes import same_shape
 
 MIN_SIDE = 8
@@ -23,7 +23,7 @@ class Ssimulacra2(Metric):
     @property
     def implementation(self) -> str:
         """Version of the Python port."""
-        load(self.name, "ssimulacra2")
+        import_extra("ssimulacra2", self.name)
         return f"ssimulacra2 {version('ssimulacra2')}"
 
     def measure(self, reference: Image, decoded: Image) -> float | None:
@@ -31,7 +31,7 @@ class Ssimulacra2(Metric):
         same_shape(reference, decoded)
         if min(reference.shape[:2]) < MIN_SIDE:
             return None
-        return float(load(self.name, "ssimulacra2").compute_ssimulacra2(_file(reference), _file(decoded)))
+        return float(import_extra("ssimulacra2", self.name).compute_ssimulacra2(_file(reference), _file(decoded)))
 
 
 def _file(image: Image) -> io.BytesIO:
