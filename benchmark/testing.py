@@ -11,7 +11,8 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -65,19 +66,24 @@ def check_codec(codec: Codec, image: Image | None = None) -> None:
     CodecUnavailableError
         When the codec cannot run here.
     """
-    kit = _Kit(codec, _photograph() if image is None else image)
+    kit = _Kit(codec, _photograph() if image is None else image.copy())  # a broken codec may write into it
     _ = codec.backend  # raises where it cannot run
-    checks, broken = kit.checks(), []
+    _hold(f"codec {codec.name}", kit.checks())
+
+
+def _hold(whose: str, checks: Mapping[str, Callable[[], None]]) -> None:
+    """Make all checks, and raise ConformanceError with those that do not hold."""
+    broken = []
     for name, check in checks.items():
         try:
             check()
         except _BrokenError as error:
             broken.append((name, str(error)))
-        except Exception as error:  # an adapter may fail in any way, and the other checks go on
+        except Exception as error:  # what is checked may fail in any way, and the other checks go on
             broken.append((name, f"{type(error).__name__}: {error}"))
     if broken:
         listed = "".join(f"\n  {name}: {text}" for name, text in broken)
-        raise ConformanceError(f"codec {codec.name} breaks {len(broken)} of {len(checks)} checks:{listed}")
+        raise ConformanceError(f"{whose} breaks {len(broken)} of {len(checks)} checks:{listed}")
 
 
 class _BrokenError(Exception):
@@ -321,20 +327,14 @@ def check_metric(metric: Metric, image: Image | None = None) -> None:
     """
     reference = frozen(_photograph() if image is None else image)
     _ = metric.implementation  # raises where it cannot run
-    broken = []
-    checks = (
-        _metric_says_what_it_is, _metric_orders_pictures, _metric_repeats, _metric_refuses_shapes, _metric_of_small,
-    )  # fmt: skip
-    for check in checks:
-        try:
-            check(metric, reference)
-        except _BrokenError as error:
-            broken.append(str(error))
-        except Exception as error:  # a metric may fail in any way, and the other checks go on
-            broken.append(f"{check.__name__.strip('_')}: {type(error).__name__}: {error}")
-    if broken:
-        listed = "".join(f"\n  {text}" for text in broken)
-        raise ConformanceError(f"metric {metric.name} breaks {len(broken)} of {len(checks)} checks:{listed}")
+    checks = {
+        "names": _metric_says_what_it_is,
+        "order": _metric_orders_pictures,
+        "determinism": _metric_repeats,
+        "bad input": _metric_refuses_shapes,
+        "sizes": _metric_of_small,
+    }
+    _hold(f"metric {metric.name}", {name: partial(check, metric, reference) for name, check in checks.items()})
 
 
 def _noisy(reference: Image, amount: int) -> Image:

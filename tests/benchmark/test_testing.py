@@ -157,9 +157,11 @@ def test_a_broken_codec_fails_the_check_that_is_about_it(
 ) -> None:
     # a process for each would take a minute
     monkeypatch.setattr("isorate.testing._Kit.fresh_process", lambda self: None)
+    before = photo.copy()
     with pytest.raises(ConformanceError) as error:
         check_codec(codec(), photo)
     assert f"\n  {check}: " in str(error.value)
+    assert np.array_equal(photo, before)
 
 
 REMEMBERING = """
