@@ -105,7 +105,7 @@ class OverfittedCodec(Codec):
         if num_pixels > MAX_PIXELS:
             raise CodecError(f"overfitted: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
         settings = self._settings()
-        with self._ready() as device, progress_bar(settings.steps) as progress:
+        with self._ready() as device, progress_bar(settings.all_steps) as progress:
             goal = Goal.of_size(knob * num_pixels / 8, num_pixels)
             return Fit(image_tensor(image, device), settings, goal, self.seed).run(progress).data
 

@@ -107,6 +107,11 @@ def best_scale(numbers: NDArray[np.int64]) -> tuple[int, float]:
     return best, float(costs[best])
 
 
+def count_bits(levels: Levels) -> float:
+    """Return the bits of all parameters, each kind under its best scale."""
+    return sum(best_scale(flat(levels, kind))[1] for kind in KINDS)
+
+
 def write(encoder: SymbolEncoder, levels: Levels, codings: tuple[Coding, ...]) -> None:
     """Append all parameters."""
     for kind, coding in zip(KINDS, codings, strict=True):

@@ -5,30 +5,32 @@
 2. Latents with soft rounding and noise, nets beside them; the rates fall by a cosine, noise and temperature linearly.
    Where a size is asked for, λ follows it.
 3. The nets alone, on rounded latents; the best state seen is kept.
-4. The nets' parameters are quantized.
-5. Where a size is asked for, λ is pushed and the latents follow until the file has passed it; then halving between the
-   last two states finds it.
+4. The nets are quantized, kind by kind, and what is not quantized yet is trained in between; then levels are moved by
+   trial.
+5. Where a size is asked for, the latents follow a λ that is pushed until the file has it.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isorate.codecs.overfitted.bitstream import stream
+from isorate.codecs.overfitted.bitstream import parameters
 from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
 from isorate.codecs.overfitted.bitstream.stream import Content
-from isorate.codecs.overfitted.bitstream.symbols import LIMIT
 from isorate.codecs.overfitted.fitting.goal import Goal
+from isorate.codecs.overfitted.fitting.lead import Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
-from isorate.codecs.overfitted.fitting.quantize import quantize
+from isorate.codecs.overfitted.fitting.polish import polish
+from isorate.codecs.overfitted.fitting.quantize import Quantizer, quantize
 from isorate.codecs.overfitted.fitting.rounding import soft_round
 from isorate.codecs.overfitted.fitting.settings import Settings
+from isorate.codecs.overfitted.fitting.settle import settled
 from isorate.codecs.overfitted.fitting.state import State
-from isorate.codecs.overfitted.model import decoder
+from isorate.codecs.overfitted.fitting.train_nets import train_nets
 from isorate.image import Image
 
 NOISE_BANK = 3
@@ -39,21 +41,6 @@ END_RATE = 0.1
 """Share of the nets' rate with which phase 3 begins."""
 LEAST_WARM_UP, MOST_WARM_UP = 15, 400
 """Steps of the warm-up for each start; fewer say little about it."""
-TOLERANCE = 0.003
-MOST_ROUNDS = 12
-MOST_HALVINGS = 10
-ROUND_STEPS = 15
-ROUND_RATE = 0.6
-"""Share of the latents' rates."""
-ROUND_AT = 0.5
-"""Where in phase 2 noise and temperature are as in phase 5."""
-PUSH, LARGEST_PUSH = 1.5, 0.5
-"""Change of log λ for a gap in log size of 1, and the largest."""
-LARGEST_GAP = 0.7
-"""Of the log size, while λ is led."""
-EXCESS, EXCESS_POWER, SHORTFALL = 0.9, 2.6, 0.1
-"""At a fixed λ the latents' bits, in the log, stand this much above those of the file while a share d of phase 2 is
-over: EXCESS · (1 - d)^EXCESS_POWER - SHORTFALL. Without it λ would answer a fall that comes by itself."""
 
 Progress = Callable[[int], None]
 
@@ -102,7 +89,7 @@ class Fit:
     def run(self, progress: Progress = lambda step: None) -> Fitted:
         """Fit and return the file; `progress` is called with the number of steps done."""
         self.train(progress)
-        return self.finish()
+        return self.finish(progress)
 
     def train(self, progress: Progress = lambda step: None) -> None:
         """Phases 1 to 3."""
@@ -140,65 +127,29 @@ class Fit:
         state.restore(best[1])
         self.optimizers = Optimizers(state, settings, settings.latent_betas)
 
-    def finish(self) -> Fitted:
-        """Quantize the nets, settle the latents, and return the file."""
-        state, goal = self.state, self.goal
-        levels, codings = quantize(state, goal.lmbda, start(self.settings.start))
+    def finish(self, progress: Progress = lambda step: None) -> Fitted:
+        """Phases 4 and 5; `progress` is called with the number of steps done since the beginning."""
+        state, settings = self.state, self.settings
+        quantizer = Quantizer(state, self.goal.lmbda, start(settings.start), settings)
+        for done, _ in enumerate(quantizer.run(), settings.steps + 1):
+            progress(done)
+        trials = round(settings.steps * settings.polish)
+        levels, codings = polish(state, self.goal.lmbda, quantizer.levels, quantizer.codings, trials)
         height, width = state.image.shape[1:]
-        content = Content(height, width, self.settings.start, levels, codings, [])
+        content = Content(height, width, settings.start, levels, codings, [])
         state.set_params(content.params)
-
-        def file_of(latents: Tensor) -> bytes:
-            parts = [y.to(torch.int64).cpu().numpy() for y in decoder.split(latents, state.grids)]
-            return stream.write(replace(content, latents=parts))
-
-        return Fitted(self._settled(file_of), goal.lmbda)
-
-    def _settled(self, file_of: Callable[[Tensor], bytes]) -> bytes:
-        """Phase 5: return a file of the wanted size, or the nearest one met."""
-        goal = self.goal
-        best = file = file_of(self._whole())
-        # The squares that Adam remembers from phase 2 would hold the latents still.
-        self.optimizers = Optimizers(self.state, self.settings, self.settings.warm_up_betas)
-        for _ in range(min(MOST_ROUNDS, self.settings.steps // ROUND_STEPS)):
-            if abs(goal.file_gap(best)) <= TOLERANCE:
-                break
-            before, earlier = goal.file_gap(file), [y.detach().clone() for y in self.state.latents]
-            goal.move(min(max(PUSH * before, -LARGEST_PUSH), LARGEST_PUSH))
-            for step in range(ROUND_STEPS):
-                self.descend_once(ROUND_AT, ROUND_RATE * (1 - step / ROUND_STEPS), None)
-            file = file_of(self._whole())
-            best = self._nearer(best, file)
-            if before * goal.file_gap(file) < 0:
-                return self._between(earlier, before, best, file_of)
-        return best
-
-    @torch.no_grad()
-    def _between(self, earlier: list[Tensor], before: float, best: bytes, file_of: Callable[[Tensor], bytes]) -> bytes:
-        """Return the best file met on the way from `earlier` latents, of log size gap `before`, to those of now."""
-        later = [y.clone() for y in self.state.latents]
-        low, high = 0.0, 1.0
-        for _ in range(MOST_HALVINGS):
-            if abs(self.goal.file_gap(best)) <= TOLERANCE:
-                break
-            share = (low + high) / 2
-            for y, one, other in zip(self.state.latents, earlier, later, strict=True):
-                y.copy_(one.lerp(other, share))
-            file = file_of(self._whole())
-            best = self._nearer(best, file)
-            low, high = (share, high) if self.goal.file_gap(file) * before > 0 else (low, share)
-        return best
-
-    def _nearer(self, one: bytes, other: bytes) -> bytes:
-        return min(one, other, key=lambda file: abs(self.goal.file_gap(file)))
-
-    def _whole(self) -> Tensor:
-        return self.state.rounded().clamp_(-LIMIT, LIMIT)
+        return Fitted(settled(self, content), self.goal.lmbda)
 
     def _descend(self, steps: int) -> Iterator[None]:
         """Phase 2."""
+        lead = Lead(self.goal, steps)
         for step in range(steps):
             done = step / steps
+            if lead.is_due(step):
+                bits = self.state.bits()
+                if lead.weighs_nets(step):
+                    lead.weigh_nets(self._bits_of_quantized() - bits)
+                lead.move(step, bits)
             self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * done)), LOWEST_RATE), self)
             yield
 
@@ -219,9 +170,6 @@ class Fit:
         flat = torch.cat(state.latents)
         at = int(torch.randint(len(self.bank) - len(flat), (), generator=self.generator))
         error, bits = state.cost(soft_round(flat, self.bank[at : at + len(flat)] * noise, temperature))
-        if nets is not None and done >= settings.lead_from:
-            gap = goal.gap(bits.item()) - EXCESS * (1 - done) ** EXCESS_POWER + SHORTFALL
-            goal.move(2 * (1 - done) * settings.lead / settings.steps * min(max(gap, -LARGEST_GAP), LARGEST_GAP))
         state.clear_gradients()
         loss = error + goal.lmbda * bits / state.num_pixels
         loss.backward()  # type: ignore[no-untyped-call]
@@ -230,22 +178,19 @@ class Fit:
         self.optimizers.step_latents(fall)
         return loss.item()
 
+    def _bits_of_quantized(self) -> float:
+        """Return the bits of latents and nets if the nets were quantized as they are."""
+        state = self.state
+        levels, codings = quantize(state, self.goal.lmbda, start(self.settings.start))
+        values = parameters.all_restored(levels, codings, self.settings.start)
+        params = {name: torch.from_numpy(value).to(state.image) for name, value in values.items()}
+        return float(state.decoder.bits(state.rounded(), params).sum()) + parameters.count_bits(levels)
+
     def _train_nets(self, steps: int) -> Iterator[None]:
         """Phase 3."""
-        state = self.state
-        rounded = state.rounded()
-        best: tuple[float, list[Tensor]] | None = None
-        for step in range(steps):
-            error, bits = state.cost(rounded)
-            loss = error + self.goal.lmbda * bits / state.num_pixels
-            if best is None or loss.item() < best[0]:
-                best = loss.item(), state.copy()
-            state.clear_gradients()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizers.step_nets(max(END_RATE * 0.5 * (1 + math.cos(math.pi * step / steps)), LOWEST_RATE))
-            yield
-        if best is not None:
-            state.restore(best[1])
+        fall = (0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps))
+        shares = [max(END_RATE * share, LOWEST_RATE) for share in fall]
+        return train_nets(self.state, self.goal.lmbda, self.optimizers, shares, {})
 
 
 def image_tensor(image: Image, device: torch.device) -> Tensor:

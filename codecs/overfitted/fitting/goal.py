@@ -8,8 +8,6 @@ LOWEST_START, HIGHEST_START = 1e-4, 0.03
 ORDINARY_LMBDA, ORDINARY_BPP, ORDINARY_SLOPE = 0.003, 0.2, 1.5
 FIXED_BITS = 8 * 26 + 8
 """Header, checksum and half of the coder's last word."""
-EXPECTED_PARAMETER_BITS = 7000.0
-"""Bits of the nets' parameters until they are known."""
 
 
 @dataclass(slots=True)
@@ -34,11 +32,11 @@ class Goal:
         lmbda = ORDINARY_LMBDA * (ORDINARY_BPP / bpp) ** ORDINARY_SLOPE
         return cls(min(max(lmbda, LOWEST_START), HIGHEST_START), num_bytes)
 
-    def gap(self, latent_bits: float, parameter_bits: float = EXPECTED_PARAMETER_BITS) -> float:
+    def gap(self, payload_bits: float) -> float:
         """Return log(size / wanted size); 0 where no size is wanted."""
         if self.num_bytes is None:
             return 0.0
-        return math.log((latent_bits + parameter_bits + FIXED_BITS) / (8 * self.num_bytes))
+        return math.log((payload_bits + FIXED_BITS) / (8 * self.num_bytes))
 
     def file_gap(self, file: bytes) -> float:
         """Return log(size / wanted size) of a file; 0 where no size is wanted."""

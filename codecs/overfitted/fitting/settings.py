@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-STEPS = {0: 1000, 1: 4000, 2: 16000}
+STEPS = {0: 1000, 1: 4000, 2: 10000}
 """Steps by effort."""
+MOST_RETRAINING, RETRAININGS = 40, 11
+"""Steps of the nets in a turn of their quantization, and turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,7 @@ class Settings:
     Attributes
     ----------
     steps
-        Steps in all.
+        Steps of phases 1 to 3; what follows takes at most some 10 % more.
     start
         What the nets begin as, and are coded as differences to; 0: drawn at random, coded as they are.
     tries
@@ -32,12 +34,10 @@ class Settings:
         Of the soft rounding: first and last value.
     clip
         Largest norm of the nets' gradient.
-    lead_from
-        Share of the steps after which λ follows the measured size, where a size is asked for.
-    lead
-        How strongly: change of log λ over the whole of phase 2 for a gap in log size of 1, the gap measured against
-        what is ordinary at that time; twice that in the beginning, nothing at the end. Latents that a λ far too high
-        has emptied do not come back.
+    retrain, retrain_rate
+        Share of the steps, in addition, that train the nets while they are quantized, and their rate then.
+    polish
+        Trials of single levels, for each step.
     """
 
     steps: int = STEPS[0]
@@ -54,5 +54,16 @@ class Settings:
     temperature: tuple[float, float] = (0.35, 0.08)
     noise: tuple[float, float] = (0.22, 0.15)
     clip: float = 0.1
-    lead_from: float = 0.15
-    lead: float = 10.0
+    retrain: float = 0.1
+    retrain_rate: float = 1e-3
+    polish: float = 0.2
+
+    @property
+    def retrain_steps(self) -> int:
+        """Steps in a turn of phase 4."""
+        return min(MOST_RETRAINING, round(self.steps * self.retrain / RETRAININGS))
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of phases 1 to 4, which a progress bar shows."""
+        return self.steps + RETRAININGS * self.retrain_steps

@@ -93,6 +93,11 @@ class State:
         return Measured(self.error(latents, params), float(self.decoder.bits(latents, params).sum()))
 
     @torch.no_grad()
+    def bits(self) -> float:
+        """Return the bits of the rounded latents under the nets as they are."""
+        return float(self.decoder.bits(self.rounded(), self.matrices()).sum())
+
+    @torch.no_grad()
     def error(self, flat: Tensor, params: dict[str, Tensor]) -> float:
         """Return the mean squared error of the 8-bit picture."""
         picture = self.decoder.picture(flat, params).clamp_(0, 1).mul_(255).round_().div_(255)

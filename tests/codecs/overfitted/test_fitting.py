@@ -1,17 +1,26 @@
 """The mechanisms of a fit, on small pictures."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from isorate.codecs.overfitted.bitstream import stream
-from isorate.codecs.overfitted.bitstream.starts import PLAIN
+from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, all_restored, count_bits
+from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
 from isorate.codecs.overfitted.fitting import fit as phases
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
+from isorate.codecs.overfitted.fitting.lead import FALL, FALL_POWER, RETRAINED, Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
-from isorate.codecs.overfitted.fitting.settings import Settings
+from isorate.codecs.overfitted.fitting.polish import polish
+from isorate.codecs.overfitted.fitting.quantize import Quantizer, quantize
+from isorate.codecs.overfitted.fitting.settings import RETRAININGS, Settings
+from isorate.codecs.overfitted.fitting.settle import settled
+from isorate.codecs.overfitted.fitting.train_nets import train_nets
 from isorate.codecs.overfitted.model.structure import parameters
+from isorate.codecs.overfitted.picture import picture_of
 from isorate.codecs.overfitted.tools import starting_weights
 from isorate.image import Image
 
@@ -64,25 +73,88 @@ def test_a_given_lambda_stays(photo: Image) -> None:
     assert fit.run().lmbda == 0.002
 
 
-def test_lambda_waits_and_then_follows_the_size(photo: Image) -> None:
-    fit = a_fit(photo, Goal(0.002, num_bytes=100.0), steps=100)
-    fit.descend_once(0.1, 1.0, fit)
-    assert fit.goal.lmbda == 0.002
-    fit.descend_once(0.9, 1.0, fit)
-    assert fit.goal.lmbda > 0.002
+def test_lambda_is_led_from_a_certain_time_on_and_not_at_the_end() -> None:
+    lead = Lead(Goal(0.002, num_bytes=1000.0), 5000)
+    due = [step for step in range(5000) if lead.is_due(step)]
+    assert (due[0], due[1] - due[0], due[-1]) == (750, 50, 4700)
+    assert [step for step in due if lead.weighs_nets(step)] == [2000, 3500, 4250]
+    assert not any(Lead(Goal(0.002), 5000).is_due(step) for step in range(5000))
+    assert min(step for step in range(1000) if Lead(Goal(0.002, num_bytes=1000.0), 1000).is_due(step)) == 300
+
+
+def test_lambda_follows_the_gap_but_for_what_falls_by_itself() -> None:
+    nets, latents = 3000.0, 8 * 1000.0 - 3000.0 - 8 * 26 - 8
+    moves = []
+    for excess in (0.0, 0.1, -0.1):
+        goal = Goal(0.002, num_bytes=1000.0)
+        lead = Lead(goal, 5000)
+        lead.weigh_nets(nets / RETRAINED)
+        lead.move(2500, latents * math.exp(FALL * 0.5**FALL_POWER + excess))
+        moves.append(math.log(goal.lmbda / 0.002))
+    assert moves[0] == pytest.approx(0, abs=1e-12)
+    assert moves[1] > 0.005 > -0.005 > moves[2]
+
+
+def test_trained_nets_leave_fixed_numbers_alone(photo: Image) -> None:
+    fit = a_fit(photo, Goal(0.002), steps=40)
+    for _ in range(10):
+        fit.descend_once(0.0, 1.0, fit)
+    fixed = {name: torch.rand(value.shape, generator=fit.generator) < 0.5 for name, value in fit.state.params.items()}
+    before = {name: value.detach().clone() for name, value in fit.state.params.items()}
+    for _ in train_nets(fit.state, 0.002, fit.optimizers, [1.0] * 5, fixed):
+        pass
+    moved = {name: value.detach() != before[name] for name, value in fit.state.params.items()}
+    assert not any((moved[name] & fixed[name]).any() for name in moved)
+    assert all(moved[name].any() for name in moved if name.startswith("synthesis") and not fixed[name].all())
+
+
+def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(photo: Image) -> None:
+    fit = a_fit(photo, Goal(0.002), steps=200)
+    fit.train()
+    state, first = fit.state, start(2)
+
+    def cost(levels: Levels, codings: tuple[Coding, ...]) -> float:
+        params = {name: torch.from_numpy(value).float() for name, value in all_restored(levels, codings, 2).items()}
+        bits = float(state.decoder.bits(state.rounded(), params).sum()) + count_bits(levels)
+        return state.error(state.rounded(), params) + 0.002 * bits / state.num_pixels
+
+    at_once = cost(*quantize(state, 0.002, first))
+    quantizer = Quantizer(state, 0.002, first, Settings(steps=40 * RETRAININGS * 10))
+    assert sum(1 for _ in quantizer.run()) == 40 * RETRAININGS
+    assert cost(quantizer.levels, quantizer.codings) < 0.98 * at_once
+    polished = polish(state, 0.002, quantizer.levels, quantizer.codings, 150)
+    assert cost(*polished) < 0.995 * cost(quantizer.levels, quantizer.codings)
+    restored = all_restored(*polished, 2)
+    for name, value in state.matrices().items():
+        np.testing.assert_allclose(value.detach().numpy(), restored[name], atol=1e-5)
+
+
+def test_settling_meets_the_size_without_losing_what_was_fitted(photo: Image) -> None:
+    fit = a_fit(photo, Goal(0.002), steps=300)
+    file = fit.run().data
+    error = np.square(photo / 255.0 - picture_of(stream.read(file), CPU) / 255.0).mean()
+    for share in (0.97, 1.03):
+        state = [value.clone() for value in fit.state.copy()]
+        fit.goal = Goal(0.002, num_bytes=share * len(file))
+        settled_file = settled(fit, stream.read(file))
+        assert len(settled_file) == pytest.approx(share * len(file), rel=0.006)
+        now = np.square(photo / 255.0 - picture_of(stream.read(settled_file), CPU) / 255.0).mean()
+        per_pixel = 8 / fit.state.num_pixels
+        assert now + 0.002 * len(settled_file) * per_pixel < 1.02 * (error + 0.002 * len(file) * per_pixel)
+        fit.state.restore(state)
 
 
 def test_a_fit_gives_about_the_size_that_was_asked_for(photo: Image) -> None:
     wanted = 1100.0
-    fitted = a_fit(photo, Goal.of_size(wanted, 64 * 64), steps=150).run()
+    fitted = a_fit(photo, Goal.of_size(wanted, 64 * 64), steps=200).run()
     assert len(fitted.data) == pytest.approx(wanted, rel=0.1)
     assert stream.read(fitted.data).start == 2
 
 
 def test_the_shipped_start_is_worth_more_than_steps(photo: Image) -> None:
     costs = []
-    for start in (PLAIN, 2):
-        fit = a_fit(photo, Goal(0.003), steps=60, start=start)
+    for number in (PLAIN, 2):
+        fit = a_fit(photo, Goal(0.003), steps=60, start=number)
         fit.train()
         measured = fit.state.measure()
         costs.append(measured.error + 0.003 * measured.bits / fit.state.num_pixels)
