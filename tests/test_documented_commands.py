@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isorate.cli import learned, main
+from isorate.cli import learned, main, overfitted
 from isorate.cli.commands import COMMANDS, app
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +21,7 @@ ONLY_UNDERSTOOD = {
     "run --data shared/photos --scheduler": "needs a cluster; tests/benchmark/engine/test_cluster.py starts one",
     "verify --data": "takes Kodak's photographs; tests/benchmark/verification/test_verify.py recomputes two of them",
     "train": "trains for hours; tests/codecs/learned/training/test_training.py trains a tiny model",
+    "overfitted": "fits pictures; tests/codecs/overfitted/test_overfitted_tools.py runs them small",
     "learned": "takes packs, checkpoints or minutes; the same test file goes from photographs to weights",
 }
 """Commands, by how they begin, that are understood but not run here, and why."""
@@ -50,8 +51,8 @@ def shown() -> Iterator[Any]:
 def examples() -> Iterator[Any]:
     import importlib
 
-    places = {name: f"isorate.cli.{name}:{name}" for name in COMMANDS if name != "learned"}
-    for name, place in [*places.items(), *learned.PLACES.items()]:
+    places = {name: f"isorate.cli.{name}:{name}" for name in COMMANDS if name not in ("learned", "overfitted")}
+    for name, place in [*places.items(), *learned.PLACES.items(), *overfitted.PLACES.items()]:
         module, _, function = place.partition(":")
         text = getattr(importlib.import_module(module), function).__doc__
         found = list(commands(text.partition("Examples")[2].partition("Parameters")[0]))

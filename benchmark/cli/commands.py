@@ -25,6 +25,7 @@ COMMANDS = {
     "decode": "Decode a file to a lossless image.",
     "train": "Train the learned codec: `isorate learned train`.",
     "learned": "Make, measure and check the learned codec's weights.",
+    "overfitted": "Measure and check the overfitted codec, and choose its starting weights.",
     "completion": "Print a shell's completion script.",
 }
 

@@ -15,7 +15,7 @@ from isorate.matching.outcome import Match
 RATE = 0.2
 """Bits per pixel that each codec is driven to."""
 MINUTES_A_FILE = ("overfitted",)
-"""``python -m isorate.codecs.overfitted.tools.bench`` measures a step instead."""
+"""``isorate overfitted bench`` measures a step instead."""
 Matched: TypeAlias = tuple[bytes, Match]
 
 

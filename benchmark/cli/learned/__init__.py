@@ -1,8 +1,7 @@
 """``isorate learned``: making the learned codec's weights, and measuring and checking them."""
 
-from cyclopts import App
+from isorate.cli.group import command_group, places
 
-# As in isorate.cli.commands: named by import path, so that the help loads no PyTorch.
 COMMANDS = {
     "pack": "Decode photographs once, for training.",
     "train": "Train the learned codec.",
@@ -15,11 +14,7 @@ COMMANDS = {
     "budget": "Measure a training step.",
     "integer-cost": "Measure the BD-rate of integer against float priors.",
 }
-PLACES = {name: f"isorate.cli.learned.{name.replace('-', '_')}:{name.replace('-', '_')}" for name in COMMANDS} | {
-    "train": "isorate.cli.train:train"
-}
+PLACES = places("learned", COMMANDS) | {"train": "isorate.cli.train:train"}
 """Where each command is."""
 
-learned = App(name="learned", help=__doc__, help_format="markdown")
-for command, summary in COMMANDS.items():
-    learned.command(PLACES[command], name=command, help=summary)
+learned = command_group("learned", __doc__, COMMANDS, PLACES)

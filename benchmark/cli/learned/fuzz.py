@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from isorate.cli.exit_codes import DONE, FAILED_CELLS
-from isorate.errors import ImageError
+from isorate.cli.verdicts import damage_verdict, read_stream
 
 
 def fuzz(stream: Path, /, *, count: int = 10_000, seed: int = 0, weights: str = "small") -> int:
@@ -29,10 +28,4 @@ def fuzz(stream: Path, /, *, count: int = 10_000, seed: int = 0, weights: str = 
     from isorate.codecs.learned import LearnedCodec
     from isorate.codecs.learned.tools.fuzz import fuzz as decode_damaged
 
-    try:
-        data = stream.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
-    report = decode_damaged(LearnedCodec(weights, threads=1), data, count, seed)
-    print(dict(report.outcomes), f"normal decode {report.normal:.4f} s, slowest {report.slowest:.4f} s")
-    return FAILED_CELLS if report.outcomes["wrong picture"] else DONE
+    return damage_verdict(decode_damaged(LearnedCodec(weights, threads=1), read_stream(stream), count, seed))

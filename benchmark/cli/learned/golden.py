@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isorate.cli.exit_codes import DONE, FAILED_CELLS
+from isorate.cli.verdicts import golden_verdict
 
 
 def golden(
@@ -42,6 +42,4 @@ def golden(
     network = load_network(weights_path(weights), device)
     if not check:
         make_golden(network, out)
-    wrong = failures(network, out)
-    print("\n".join(wrong) or f"{out}: all streams hold")
-    return FAILED_CELLS if wrong else DONE
+    return golden_verdict(out, failures(network, out))

@@ -1,15 +1,12 @@
-"""``python -m isorate.codecs.overfitted.tools.fuzz STREAM --count 1000``: what decoding damaged streams does.
+"""What decoding damaged streams does.
 
 Flipped bits, replaced pieces, cut files, other headers; in half of the cases the file's checksum is made right again,
 so that the damage reaches what lies behind it.
 """
 
-import argparse
 import random
-import sys
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from isorate.codecs.damage import FuzzReport, decode_damaged
 from isorate.codecs.overfitted.bitstream.header import FIXED, TRAILER
@@ -42,19 +39,3 @@ def mutations(data: bytes, seed: int) -> Iterator[bytes]:
 def fuzz(codec: OverfittedCodec, data: bytes, count: int, seed: int = 0) -> FuzzReport:
     """Decode `count` mutations of `data` and count what happens; any other exception propagates."""
     return decode_damaged(codec, data, mutations(data, seed), count)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Fuzz and print; return 1 when a wrong picture came out."""
-    parser = argparse.ArgumentParser(description="Decode damaged versions of a stream.")
-    parser.add_argument("stream", type=Path)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    report = fuzz(OverfittedCodec(threads=1), given.stream.read_bytes(), given.count, given.seed)
-    print(dict(report.outcomes), f"slowest {report.slowest:.4f} s")
-    return 1 if report.outcomes["wrong picture"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

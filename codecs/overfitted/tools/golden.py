@@ -1,13 +1,11 @@
-"""``python -m isorate.codecs.overfitted.tools.golden --out FOLDER``: golden streams, to be renewed with the format.
+"""Golden streams, to be renewed with the format.
 
 A folder of golden streams holds files fitted briefly to crops of scikit-image's photographs, the pictures that they
 decode to, and ``golden.json`` with the CRC-32 of each one's parameters and latents. Decoding on any machine must give
 these numbers, and these pixels but for one level.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ from skimage import data as photographs
 
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.codec import OverfittedCodec
-from isorate.errors import IsorateError
 
 INDEX = "golden.json"
 CASES = (
@@ -58,23 +55,3 @@ def failures(folder: Path) -> list[str]:
         if np.abs(OverfittedCodec().decode(data) - pixels).max() > 1:
             found.append(f"{name}: decodes to another picture")
     return found
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Make golden streams, or with ``--check`` compare; return the exit status."""
-    parser = argparse.ArgumentParser(description="Make or check golden streams.")
-    parser.add_argument("--out", type=Path, required=True, help="the folder of streams")
-    parser.add_argument("--check", action="store_true", help="compare instead of making")
-    given = parser.parse_args(arguments)
-    try:
-        if not given.check:
-            make_golden(given.out)
-        wrong = failures(given.out)
-    except IsorateError as error:
-        wrong = [str(error)]
-    print("\n".join(wrong) or f"{given.out}: all streams hold")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""``python -m isorate.codecs.overfitted.tools.starting_weights --data PACK --out FILE``: nets that fits start from.
+"""Nets that fits start from.
 
 What nets a fit ends with depends on its first steps, which decide what grid holds brightness and what grid colour, and
 differs by 20 % in D + λR. So nets are chosen: single crops of training photographs are fitted from random nets, and the
@@ -6,13 +6,11 @@ nets of each are tried as the start of short fits of other crops. A stream holds
 them, and a fit begins there. Training nets on many crops together gave worse starts, low rates or not.
 """
 
-import argparse
 import math
 import sys
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from isorate.codecs.learned.training.data import CropSampler, Pack
@@ -21,7 +19,6 @@ from isorate.codecs.overfitted.bitstream.starts import PLAIN
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.settings import Settings
-from isorate.errors import IsorateError
 
 CROP = 192
 SMALLEST_SCALE = 0.6
@@ -79,22 +76,6 @@ def choose(pack: Pack, candidates: int, lmbda: float, seed: int) -> Nets:
     return _storable(best[1])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Choose and write; return the exit status."""
-    parser = argparse.ArgumentParser(description="Choose the nets that fits start from.")
-    parser.add_argument("--data", type=Path, required=True, help="a pack of photographs (NAME of NAME.bin, NAME.json)")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--candidates", type=int, default=16, help="crops that are fitted alone")
-    parser.add_argument("--lmbda", type=float, default=0.003)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    try:
-        save_file(choose(Pack(given.data), given.candidates, given.lmbda, given.seed), given.out)
-    except IsorateError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def serialize(nets: Nets) -> bytes:
+    """Return a weights file, in the form of those of ``bitstream/starts``."""
+    return save(nets)

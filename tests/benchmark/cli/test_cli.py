@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from isorate.cli import learned, main
+from isorate.cli import learned, main, overfitted
 from isorate.cli.commands import COMMANDS
 from isorate.codecs.jpeg import Jpeg
 from isorate.image import Image
@@ -21,9 +21,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], Any]:
     return capsys.readouterr
 
 
-@pytest.mark.parametrize(
-    "command", [[], *([name] for name in COMMANDS), *(["learned", name] for name in learned.COMMANDS)]
-)
+GROUPED = [[group.__name__.rpartition(".")[2], name] for group in (learned, overfitted) for name in group.COMMANDS]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *GROUPED])
 def test_every_command_has_help(command: str, said: Callable[[], Any]) -> None:
     assert main([*command, "--help"]) == 0
     text = said().out
@@ -32,9 +33,13 @@ def test_every_command_has_help(command: str, said: Callable[[], Any]) -> None:
         assert f"Usage: isorate {' '.join(command)}" in text
 
 
-@pytest.mark.parametrize("words", [["--help"], ["learned", "--help"], ["learned", "export", "--help"]])
-def test_help_loads_nothing_heavy(words: list[str]) -> None:
-    code = f"import sys; from isorate.cli import main; main({words}); print({{'torch', 'numpy'}} & set(sys.modules))"
+def test_help_loads_nothing_heavy() -> None:
+    several = [[], ["learned"], ["overfitted"], *GROUPED]
+    code = (
+        "import sys; from isorate.cli import main\n"
+        f"for words in {several}: main([*words, '--help'])\n"
+        "print({'torch', 'numpy'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
 
@@ -73,6 +78,9 @@ def test_a_list_of_the_codecs_loads_no_pytorch() -> None:
     ["learned", "golden", "--out", "x", "--weights", "/nowhere"],
     ["learned", "fuzz", "/nowhere"],
     ["learned", "budget", "/nowhere.toml"],
+    ["overfitted", "nonsense"],
+    ["overfitted", "fuzz", "/nowhere"],
+    ["overfitted", "starting-weights", "/nowhere", "-o", "x"],
     ["nonsense"],
     ["run"],
 ])  # fmt: skip

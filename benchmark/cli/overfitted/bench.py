@@ -1,0 +1,26 @@
+"""``isorate overfitted bench``."""
+
+
+def bench(*, threads: int = 1, repeats: int = 5) -> None:
+    """Time a fit's step, its parts, and decoding, on a picture of Kodak's size.
+
+    CPU time of this process: on two threads it counts both.
+
+    Examples
+    --------
+    ```
+    isorate overfitted bench --repeats 10
+    ```
+
+    Parameters
+    ----------
+    threads
+        CPU threads of fit and decoder.
+    repeats
+        Of each measurement; the fastest counts.
+    """
+    from isorate.codecs.overfitted.tools.bench import HEIGHT, WIDTH, run
+
+    print(f"{WIDTH}×{HEIGHT}, {threads} threads, CPU time, fastest of {repeats}")
+    for part, seconds in run(threads=threads, repeats=repeats):
+        print(f"{part:20} {seconds:.3f} s")

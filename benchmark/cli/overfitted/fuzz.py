@@ -1,0 +1,29 @@
+"""``isorate overfitted fuzz``."""
+
+from pathlib import Path
+
+from isorate.cli.verdicts import damage_verdict, read_stream
+
+
+def fuzz(stream: Path, /, *, count: int = 1000, seed: int = 0) -> int:
+    """Decode damaged versions of a stream: the exit code is 1 when a wrong picture came out.
+
+    Examples
+    --------
+    ```
+    isorate overfitted fuzz photo.ofi --count 100
+    ```
+
+    Parameters
+    ----------
+    stream
+        A file of the overfitted codec.
+    count
+        How many damaged versions.
+    seed
+        Of the damage.
+    """
+    from isorate.codecs.overfitted import OverfittedCodec
+    from isorate.codecs.overfitted.tools.fuzz import fuzz as decode_damaged
+
+    return damage_verdict(decode_damaged(OverfittedCodec(threads=1), read_stream(stream), count, seed))

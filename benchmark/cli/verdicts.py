@@ -1,0 +1,38 @@
+"""What the checks of our own codecs print and return: damaged streams, golden streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isorate.cli.exit_codes import DONE, FAILED_CELLS
+from isorate.errors import ImageError
+
+if TYPE_CHECKING:  # the help loads no NumPy
+    from isorate.codecs.damage import FuzzReport
+
+
+def read_stream(path: Path) -> bytes:
+    """Return a codec's file.
+
+    Raises
+    ------
+    ImageError
+        When it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def damage_verdict(report: FuzzReport) -> int:
+    """Print what happened to damaged streams; return the exit code, 1 when a wrong picture came out."""
+    print(dict(report.outcomes), f"normal decode {report.normal:.4f} s, slowest {report.slowest:.4f} s")
+    return FAILED_CELLS if report.outcomes["wrong picture"] else DONE
+
+
+def golden_verdict(folder: Path, wrong: list[str]) -> int:
+    """Print what is wrong with a folder of golden streams; return the exit code, 1 when something is."""
+    print("\n".join(wrong) or f"{folder}: all streams hold")
+    return FAILED_CELLS if wrong else DONE
