@@ -15,7 +15,7 @@ from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, FAULT, INPUT_OUT
 from isorate.errors import IsorateError
 
 
-def main(words: list[str] | None = None) -> int:  # noqa: PLR0911  (one return an ending)
+def main(words: list[str] | None = None) -> int:
     """Run the command line and return the exit code.
 
     0: done. 1: done, but cells failed or figures differ. 2: an error, told in one message. 70: a fault of isorate.
@@ -33,11 +33,9 @@ def main(words: list[str] | None = None) -> int:  # noqa: PLR0911  (one return a
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
-            code = app(words, exit_on_error=False, result_action="return_value")
+            code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()  # here, where a full disk can still be told
-    except CycloptsError:
-        return error_code  # the parser has printed what is wrong
-    except IsorateError as error:
+    except (CycloptsError, IsorateError) as error:
         _say(f"isorate: {error}")
         return error_code
     except KeyboardInterrupt:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Count
+
 DEFAULT_FILE = Path("isorate-baseline.json")
 
 
@@ -14,7 +16,7 @@ def baseline(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = DEFAULT_FILE,
     probe: bool = True,
-    workers: int | None = None,
+    workers: Count | None = None,
     config: Path | None = None,
     allow_programs: bool = False,
 ) -> None:

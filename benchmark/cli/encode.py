@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Positive
 from isorate.errors import UsageError
 
 
@@ -14,9 +15,9 @@ def encode(
     /,
     *,
     codec: Annotated[str | None, Parameter(name=["--codec", "-c"])] = None,
-    bpp: float | None = None,
+    bpp: Positive | None = None,
     knob: float | None = None,
-    tolerance: float = 0.5,
+    tolerance: Positive = 0.5,
     config: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -61,9 +62,6 @@ def encode(
     from isorate.datasets.images import load_image
     from isorate.files.atomic import write_output
 
-    for name, value in (("--bpp", bpp), ("--tolerance", tolerance)):
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{name} {value:g}: a number above 0 is needed")
     if out.exists() and image.exists() and out.samefile(image):
         raise UsageError(f"{out}: is the source itself; name another file to write")
     use_codecs(config)

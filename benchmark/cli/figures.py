@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Inches, Resolution
+
 
 def figures(
     run: Path,
@@ -13,9 +15,9 @@ def figures(
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    width: float = 6.75,
+    width: Inches = 6.75,
     format: Annotated[tuple[Literal["pdf", "png"], ...], Parameter(negative="")] = ("pdf", "png"),
-    dpi: int = 300,
+    dpi: Resolution = 300,
     style: str | None = None,
     published: Path | None = None,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isorate.cli.exit_codes import DONE, FAILED_CELLS
+from isorate.cli.numbers import Count
 
 
 def reproduce(
@@ -16,7 +17,7 @@ def reproduce(
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    workers: int | None = None,
+    workers: Count | None = None,
     config: Path | None = None,
     allow_programs: bool = False,
     json: bool = False,

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from isorate.api import run as run_comparison
 from isorate.cli.config import settings
 from isorate.cli.exit_codes import FAILED_CELLS
+from isorate.cli.numbers import Count, Positive
 from isorate.errors import UsageError
 from isorate.files.atomic import write_bytes
 from isorate.matching.outcome import Policy
@@ -31,8 +32,8 @@ def run(
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     metric: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     policy: Policy | None = None,
-    tolerance: float | None = None,
-    workers: int | None = None,
+    tolerance: Positive | None = None,
+    workers: Count | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
     cache: bool = True,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Resolution
+
 
 def supplement(
     run: Path,
@@ -12,7 +14,7 @@ def supplement(
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    dpi: int = 200,
+    dpi: Resolution = 200,
 ) -> None:
     """Write a run as LaTeX like the supplementary's section: whole pictures with boxes, their crops, and the table.
 

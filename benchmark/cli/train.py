@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Positive, Whole
 from isorate.errors import UsageError
 
 
@@ -17,8 +18,8 @@ def train(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     resume: Path | None = None,
     start_from: Path | None = None,
-    seconds: float = math.inf,
-    max_file_mb: int = 0,
+    seconds: Positive = math.inf,
+    max_file_mb: Whole = 0,
     compact: bool = False,
     change: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
 ) -> None:

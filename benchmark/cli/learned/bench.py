@@ -1,7 +1,9 @@
 """``isorate learned bench``."""
 
+from isorate.cli.numbers import Count
 
-def bench(*, threads: int = 2, repeats: int = 5) -> None:
+
+def bench(*, threads: Count = 2, repeats: Count = 5) -> None:
     """Time the learned codec on one picture of Kodak's size, next to CompressAI's models where they are installed.
 
     Machines are noisy: the ratios of one run say more than seconds.

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from isorate.cli.numbers import Count
 
-def budget(config: Path, /, *, steps: int = 20) -> None:
+
+def budget(config: Path, /, *, steps: Count = 20) -> None:
     """Measure what a training step costs, and where its time goes.
 
     Examples

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Count
+
 
 def export(
     checkpoint: Path,
@@ -12,7 +14,7 @@ def export(
     *,
     validation: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    photographs: int = 16,
+    photographs: Count = 16,
 ) -> None:
     """Turn a training checkpoint into a weights file.
 

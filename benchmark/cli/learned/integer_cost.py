@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from isorate.cli.numbers import Count
 
-def integer_cost(checkpoint: Path, /, *, validation: Path, photographs: int = 32) -> None:
+
+def integer_cost(checkpoint: Path, /, *, validation: Path, photographs: Count = 32) -> None:
     """Measure the BD-rate of the exported codec's integer priors against the checkpoint's float priors.
 
     Examples

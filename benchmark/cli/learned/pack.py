@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from isorate.cli.numbers import Count
 
-def pack(out: Path, /, *sources: Path, workers: int = 2) -> None:
+
+def pack(out: Path, /, *sources: Path, workers: Count = 2) -> None:
     """Decode photographs once: folders and tars of images to the raw memory map that training reads.
 
     Writes `OUT.bin` and `OUT.json`.

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Positive, Whole
 from isorate.errors import UsageError
 
 
@@ -15,8 +16,8 @@ def session(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     start_from: Path | None = None,
-    seconds: float = 560,
-    max_file_mb: int = 16,
+    seconds: Positive = 560,
+    max_file_mb: Whole = 16,
     cpu: bool = False,
 ) -> None:
     """Train on a GPU that is there for minutes: training, finish and weights by one command, repeated.

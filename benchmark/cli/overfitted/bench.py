@@ -1,7 +1,9 @@
 """``isorate overfitted bench``."""
 
+from isorate.cli.numbers import Count
 
-def bench(*, threads: int = 1, repeats: int = 5) -> None:
+
+def bench(*, threads: Count = 1, repeats: Count = 5) -> None:
     """Time a fit's step, its parts, and decoding, on a picture of Kodak's size.
 
     CPU time of this process: on two threads it counts both.

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from isorate.cli.numbers import Count, Whole
 from isorate.cli.verdicts import damage_verdict, read_stream
 
 
-def fuzz(stream: Path, /, *, count: int = 1000, seed: int = 0) -> int:
+def fuzz(stream: Path, /, *, count: Count = 1000, seed: Whole = 0) -> int:
     """Decode damaged versions of a stream: the exit code is 1 when a wrong picture came out.
 
     Examples

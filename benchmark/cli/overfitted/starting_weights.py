@@ -5,15 +5,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Count, Positive, Whole
+
 
 def starting_weights(
     photographs: Path,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    candidates: int = 16,
-    lmbda: float = 0.003,
-    seed: int = 0,
+    candidates: Count = 16,
+    lmbda: Positive = 0.003,
+    seed: Whole = 0,
 ) -> None:
     """Choose the nets that fits start from: each candidate is the nets of one crop, tried on other crops.
 
