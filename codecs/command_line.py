@@ -19,13 +19,12 @@ from isorate.codecs.options import refusal
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.files.plain import LARGEST_PICTURE
 from isorate.image import MAX_PIXELS, Image, size_problem
 from isorate.pictures.files import save_picture
 
 PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0
-LARGEST_PICTURE_FILE = 8 * MAX_PIXELS + 2**20
-"""Bytes of what a decoder writes: four samples of 16 bits a pixel, which are refused with their own message."""
 _SUFFIX = re.compile(r"\.[A-Za-z0-9._+-]+")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
@@ -173,7 +172,7 @@ class CommandLineCodec(Codec):
                 raise BitstreamError(str(error)) from None
             if not target.is_file():
                 raise BitstreamError(f"{self.name}: the decoder wrote nothing{quoted(said)}")
-            if (size := target.stat().st_size) > LARGEST_PICTURE_FILE:
+            if (size := target.stat().st_size) > LARGEST_PICTURE:
                 raise BitstreamError(f"{self.name}: the decoder wrote {size} bytes: no picture of {MAX_PIXELS} pixels")
             try:
                 return decode_with_pillow(target.read_bytes(), PICTURE_FORMATS[self.definition.picture])

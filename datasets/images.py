@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
 from isorate.errors import ImageError
+from isorate.files.plain import LARGEST_PICTURE, read_plain
 from isorate.pictures.colour import UNMANAGED, Colour, colour_of, to_srgb
 from isorate.pictures.depth import largest_value, sample_bits
 from isorate.pictures.files import FORMATS, is_transparent, open_picture
@@ -68,7 +69,7 @@ def load_image(path: Path) -> LoadedImage:
         :data:`isorate.image.MAX_PIXELS`.
     """
     try:
-        data = path.read_bytes()
+        data = read_plain(path, LARGEST_PICTURE)
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
     if (bits := sample_bits(data)) > 8:

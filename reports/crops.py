@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from isorate.errors import ReportError, UsageError
 from isorate.files import typed_json
+from isorate.files.plain import LARGEST_SETTINGS
 from isorate.files.toml import TomlFile
 from isorate.image import Image
 from isorate.reports.results import Comparison, ImageInfo
-from isorate.runs.folder import LARGEST_TEXT, check_plain, inside
+from isorate.runs.folder import check_plain, inside
 
 PINS_IN_RUN = "crops.toml"
 """A file of this name in a run folder pins boxes for that run."""
@@ -101,7 +102,7 @@ def pins(run_path: Path) -> list[Box]:
     own_file = inside(run_path, PINS_IN_RUN)
     if not own_file.exists():
         return ours
-    check_plain(own_file, LARGEST_TEXT)
+    check_plain(own_file, LARGEST_SETTINGS)
     try:
         own = _pins(TomlFile.read(own_file))
     except UsageError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import ReportError
+from isorate.files.plain import LARGEST_SETTINGS, read_plain
 from isorate.reports.curves import Curve, CurvePoint
 
 
@@ -30,7 +31,7 @@ def read(path: Path) -> list[Curve]:
             raise ReportError(f"{path}: no .json files with published curves in this folder")
         return found
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_plain(path, LARGEST_SETTINGS).decode("utf-8-sig")
     except OSError as error:
         raise ReportError(
             f"{path}: {error.strerror}; give a CSV or a CompressAI JSON file of published curves"

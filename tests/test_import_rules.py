@@ -13,7 +13,7 @@ FOLDERS = {
     "isorate.datasets": "datasets",
     "isorate.reports": "reports",
 }
-BELOW = ("isorate.errors", "isorate.image", "isorate.metrics", "isorate.matching", "isorate.pictures")
+BELOW = ("isorate.errors", "isorate.files", "isorate.image", "isorate.metrics", "isorate.matching", "isorate.pictures")
 """What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too, and one
 that reaches a size by itself the suite's searches."""
 LEARNED = "isorate.codecs.learned"
@@ -41,10 +41,10 @@ RULES = {
         f"{OVERFITTED}.bitstream",
         f"{LEARNED}.training.soap",
     ),
-    "isorate.files": ("isorate.errors",),
+    "isorate.files": ("isorate.errors", "isorate.image"),
     "isorate.matching": ("isorate.errors", "isorate.image"),
-    "isorate.runs": (*BELOW, "isorate.codecs", "isorate.datasets", "isorate.files"),
-    "isorate.reports": (*BELOW, "isorate.codecs.base", "isorate.files", "isorate.runs"),
+    "isorate.runs": (*BELOW, "isorate.codecs", "isorate.datasets"),
+    "isorate.reports": (*BELOW, "isorate.codecs.base", "isorate.runs"),
 }
 """A room, and what it may import beside itself."""
 

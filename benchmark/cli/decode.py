@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isorate.errors import ImageError, UsageError
+from isorate.cli.streams import read_stream
+from isorate.errors import UsageError
 
 LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
 
@@ -57,10 +58,7 @@ def decode(
         raise UsageError(f"{out}: is the file to decode itself; name another file to write")
     use_codecs(config)
     adapter = codec_for(stream, codec)
-    try:
-        data = stream.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{stream}: cannot be read: {error.strerror or error}") from None
+    data = read_stream(stream)
     with at_work(adapter):
         pixels = decoded_by(adapter, data)
     write_output(out, save_picture(pixels, file_format))

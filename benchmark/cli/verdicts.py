@@ -6,24 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isorate.cli.exit_codes import DONE, FAILED_CELLS
-from isorate.errors import ImageError
 
 if TYPE_CHECKING:  # the help loads no NumPy
     from isorate.codecs.damage import FuzzReport
-
-
-def read_stream(path: Path) -> bytes:
-    """Return a codec's file.
-
-    Raises
-    ------
-    ImageError
-        When it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def damage_verdict(report: FuzzReport) -> int:

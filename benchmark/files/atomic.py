@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import RunError
+from isorate.files.plain import is_handle
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -60,7 +61,7 @@ def write_output(path: Path, data: bytes) -> None:
         When it cannot be written.
     """
     try:
-        replaceable = not path.exists() or path.is_dir() or (path.is_file() and not _is_handle(path))
+        replaceable = not path.exists() or path.is_dir() or (path.is_file() and not is_handle(path))
         if not replaceable:
             with path.open("wb") as out:
                 out.write(data)
@@ -68,15 +69,6 @@ def write_output(path: Path, data: bytes) -> None:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
     if replaceable:
         write_bytes(path, data)
-
-
-def _is_handle(path: Path) -> bool:
-    """Whether the path leads to an open file of a process, as ``/dev/stdout`` does."""
-    while path.is_symlink():
-        path = path.parent / path.readlink()
-        if path.is_relative_to("/proc"):
-            return True
-    return False
 
 
 def _umask() -> int:

@@ -1,6 +1,7 @@
 """TOML files of the user's, with errors that name the line and the nearest valid key."""
 
 import difflib
+import io
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import UsageError
+from isorate.files.plain import LARGEST_SETTINGS, read_plain
 
 _TABLE = re.compile(r"\s*\[(\[)?\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
@@ -53,13 +55,16 @@ class TomlFile:
             When it cannot be read or is no TOML.
         """
         try:
-            # Some editors begin a UTF-8 file with a byte order mark.
-            return cls(path.read_text(encoding="utf-8-sig"), str(path))
+            data = read_plain(path, LARGEST_SETTINGS)
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        try:
+            # Some editors begin a UTF-8 file with a byte order mark.
+            text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig").read()
         except UnicodeDecodeError:
-            utf16 = path.read_bytes()[:2] in UTF16_MARKS
+            utf16 = data[:2] in UTF16_MARKS
             raise UsageError(f"{path}: is {'UTF-16' if utf16 else 'not UTF-8'}; save it as UTF-8 text") from None
+        return cls(text, str(path))
 
     def error(self, place: Place, said: str) -> UsageError:
         """Return the error that says `said` of the value at `place`, with its line."""

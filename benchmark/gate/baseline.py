@@ -15,6 +15,7 @@ from isorate.codecs.base import Option
 from isorate.errors import RunError
 from isorate.files import typed_json
 from isorate.files.atomic import write_output
+from isorate.files.plain import LARGEST_TEXT, read_plain
 from isorate.runs.row import Decibels, Key, Side, Similarity
 
 BASELINE_SCHEMA = 1
@@ -147,7 +148,7 @@ class Baseline:
             When the file is missing, damaged or of another version.
         """
         try:
-            data = typed_json.parse(path.read_bytes())
+            data = typed_json.parse(read_plain(path, LARGEST_TEXT))
         except FileNotFoundError:
             raise RunError(f"{path}: no baseline there; write one with: isorate baseline RUN -o {path}") from None
         except (OSError, ValueError) as error:
@@ -168,7 +169,7 @@ class Baseline:
 def lines_of_rows(path: Path) -> dict[Key, int]:
     """Return the line of each row in the file, for messages that point there; none where it was laid out anew."""
     found = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(read_plain(path, LARGEST_TEXT).splitlines(), 1):
         if line.startswith(b' {"image"'):
             try:
                 row = typed_json.fit(typed_json.parse(line.rstrip(b",")), BaselineRow)

@@ -21,16 +21,13 @@ from pathlib import Path, PurePosixPath
 from isorate.datasets.images import pixels_sha256
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
-from isorate.image import MAX_PIXELS, Image
+from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, not_plain
+from isorate.image import Image
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.row import REMEDY, Row
 
 FOLDERS = ("rows", "streams", "decoded", "originals")
-LARGEST_TEXT = 2**28
-"""Bytes of a manifest, a row or a table: far above those of a run of a hundred thousand images."""
-LARGEST_FILE = 4 * MAX_PIXELS + 2**20
-"""Bytes of a stream or a picture: samples as they are and some more."""
 _RESTORE = "run the same isorate run command again to restore it"
 
 
@@ -63,10 +60,8 @@ def check_plain(path: Path, most: int) -> None:
     RunError
         When it is something else, or has more than `most` bytes.
     """
-    if not path.is_file():
-        raise RunError(f"{path}: is no plain file; remove it")
-    if (size := path.stat().st_size) > most:
-        raise RunError(f"{path}: has {size} bytes, and {most} are the most that is read; remove it")
+    if why := not_plain(path, most):
+        raise RunError(f"{path}: {why}; remove it")
 
 
 def _check_form(relative: str, where: str) -> None:
@@ -227,7 +222,7 @@ class Run:
         path = inside(self.path, relative)
         if not path.is_file():
             raise RunError(f"{path}: is not there; {_RESTORE}")
-        check_plain(path, LARGEST_FILE)
+        check_plain(path, LARGEST_PICTURE)
         return path
 
     def read_image(self, relative: str) -> Image:

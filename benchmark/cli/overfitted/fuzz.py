@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from isorate.cli.numbers import Count, Whole
-from isorate.cli.verdicts import damage_verdict, read_stream
+from isorate.cli.streams import read_stream
+from isorate.cli.verdicts import damage_verdict
 
 
 def fuzz(stream: Path, /, *, count: Count = 1000, seed: Whole = 0) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from isorate.errors import DatasetError
+from isorate.files.plain import LARGEST_TEXT, read_plain
 
 PACK_VERSION = 1
 
@@ -27,7 +28,7 @@ class Pack:
     def __init__(self, path: Path) -> None:
         index = path.with_suffix(".json")
         try:
-            table = json.loads(index.read_text(encoding="utf-8"))
+            table = json.loads(read_plain(index, LARGEST_TEXT))
         except FileNotFoundError as error:
             raise DatasetError(f"{index} is missing: pack the photographs first (isorate learned pack)") from error
         if table.get("version") != PACK_VERSION:

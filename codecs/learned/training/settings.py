@@ -1,6 +1,5 @@
 """A training run's TOML file, read and checked."""
 
-import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -9,6 +8,7 @@ from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import Precision
 from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.errors import UsageError
+from isorate.files.toml import TomlFile
 from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
 PHASE_KEYS = frozenset(
@@ -176,12 +176,7 @@ def read_settings(path: Path, changes: dict[str, Any] | None = None) -> RunSetti
     UsageError
         When the file is missing, is not TOML, has unknown keys or impossible values.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such configuration") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    table = TomlFile.read(path).data
     _refuse_unknown(f"{path}", table, {"model", "train", "data"})
     train = {**table.get("train", {}), **(changes or {})}
     _refuse_unknown(f"{path} [train]", train, {field.name for field in fields(TrainSettings)})

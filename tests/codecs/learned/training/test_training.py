@@ -420,7 +420,7 @@ def test_a_step_with_a_non_finite_loss_changes_nothing(config: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[train", "not valid TOML"),
+        ("[train", "no valid TOML"),
         ("[trains]", "unknown keys trains"),
         ("[train]\ntotal_steps = 1\nspeed = 2\n[data]\ntrain = 'x'", "unknown keys speed"),
         ("[train]\n[data]\ntrain = 'x'", "exactly one of total_steps and total_seconds"),
@@ -439,7 +439,7 @@ def test_impossible_configurations_are_usage_errors(tmp_path: Path, text: str, m
 
 
 def test_a_missing_configuration_or_pack_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such configuration"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_settings(tmp_path / "none.toml")
     with pytest.raises(DatasetError, match="pack the photographs first"):
         Pack(tmp_path / "none")
