@@ -8,7 +8,7 @@ from PIL import UnidentifiedImageError
 from isorate.errors import BitstreamError, ImageError
 from isorate.image import Image
 from isorate.pictures.colour import colour_of
-from isorate.pictures.depth import largest_value, sample_bits
+from isorate.pictures.depth import largest_value, sample_bits, sample_problem
 from isorate.pictures.files import is_transparent, open_picture
 
 
@@ -25,6 +25,8 @@ def decode_with_pillow(data: bytes, file_format: str) -> Image:
     """
     if (bits := sample_bits(data)) > 8:
         raise BitstreamError(f"{file_format} stream of {bits} bits a sample; 8 are compared: have it written so")
+    if problem := sample_problem(data):
+        raise BitstreamError(f"{file_format} stream of {problem}; unsigned 8 bits are compared: have it written so")
     if (white := largest_value(data)) not in (None, 255):
         raise BitstreamError(f"{file_format} stream with white at {white}; 255 is compared: have it written so")
     try:

@@ -13,7 +13,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from isorate.errors import ImageError
 from isorate.files.plain import LARGEST_PICTURE, read_plain
 from isorate.pictures.colour import UNMANAGED, Colour, colour_of, to_srgb
-from isorate.pictures.depth import largest_value, sample_bits
+from isorate.pictures.depth import largest_value, sample_bits, sample_problem
 from isorate.pictures.files import FORMATS, is_transparent, open_picture
 
 LOSSY_FORMATS = {"JPEG", "MPO", "AVIF", "WEBP", "JPEG2000"}
@@ -77,6 +77,8 @@ def load_image(path: Path) -> LoadedImage:
             f"{path}: more than 8 bits a sample ({bits}); the codecs compared here code 8: "
             "convert it to 8 bits by rounding, for example: magick IN -depth 8 OUT.png"
         )
+    if problem := sample_problem(data):
+        raise ImageError(f"{path}: {problem}; save the picture with unsigned samples of 8 bits, as PNG for example")
     notes: list[str] = []
     try:
         with warnings.catch_warnings():

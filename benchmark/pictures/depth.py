@@ -1,4 +1,4 @@
-"""How many bits a sample of a picture file has, from the file's own header.
+"""What a sample of a picture file is, from the file's own header.
 
 Pillow decodes most deep formats to 8 bits without a word, so its mode tells nothing.
 """
@@ -17,7 +17,8 @@ from isorate.pictures.jpeg2000 import JP2_SIGNATURE, SOC_SIZ, codestream, read_s
 
 PPM_HEADER = re.compile(rb"P[2356](?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(\d+)")
 START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-BITS_PER_SAMPLE = 258
+BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339
+SIGNED = 2
 
 
 def sample_bits(data: bytes) -> int:
@@ -30,9 +31,27 @@ def sample_bits(data: bytes) -> int:
         if data.startswith(signature):
             try:
                 return bits(data)
-            except (IndexError, ValueError, struct.error, SyntaxError, OSError, TypeError, KeyError, BitstreamError):
+            except _DAMAGED:
                 return 8  # whoever decodes the file says what is wrong with it
     return _avif(data) if data[4:8] == b"ftyp" else 8
+
+
+def sample_problem(data: bytes) -> str | None:
+    """Return why the samples of a TIFF or JPEG 2000 file are none that Pillow reads as they are meant, or None.
+
+    Pillow takes the bytes of signed samples in a TIFF for unsigned ones, adds half of the range to those of JPEG 2000,
+    and multiplies JPEG 2000's of n < 8 bits by a power of two, so that white is not 255.
+    """
+    try:
+        if data.startswith((b"II", b"MM")):
+            formats = _tiff_tag(data, SAMPLE_FORMAT)
+            return "signed samples" if SIGNED in formats else None
+        if data.startswith((SOC_SIZ, JP2_SIGNATURE)):
+            bits = read_siz(codestream(data)).bits
+            return "signed samples" if min(bits) < 0 else f"{min(bits)} bits a sample" if min(bits) < 8 else None
+    except _DAMAGED:
+        return None  # as for sample_bits
+    return None
 
 
 def largest_value(data: bytes) -> int | None:
@@ -63,14 +82,18 @@ def start_of_frame(data: bytes) -> int:
 
 
 def _tiff(data: bytes) -> int:
+    return max(_tiff_tag(data, BITS_PER_SAMPLE))
+
+
+def _tiff_tag(data: bytes, tag: int) -> tuple[int, ...]:
     file = io.BytesIO(data)
     directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(16 if data[2] == 43 else 8))  # BigTIFF's is longer
     file.seek(directory.next)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         directory.load(file)
-    found = directory.get(BITS_PER_SAMPLE, 1)
-    return max(found) if isinstance(found, tuple) else int(found)
+    found = directory.get(tag, 1)  # the default of both tags
+    return found if isinstance(found, tuple) else (int(found),)
 
 
 def _jpeg2000(data: bytes) -> int:
@@ -87,6 +110,7 @@ def _u16(data: bytes, at: int) -> int:
     return int(struct.unpack_from(">H", data, at)[0])
 
 
+_DAMAGED = (IndexError, ValueError, struct.error, SyntaxError, OSError, TypeError, KeyError, BitstreamError)
 _READERS: dict[bytes, Callable[[bytes], int]] = {
     b"\x89PNG\r\n\x1a\n": lambda data: data[24],
     b"P2": _ppm,

@@ -4,13 +4,15 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.openjpeg import load_glymur
-from isorate.errors import BitstreamError, CodecError, UsageError
+from isorate.datasets.images import load_image
+from isorate.errors import BitstreamError, CodecError, ImageError, UsageError
 from isorate.image import Image
 from isorate.metrics import psnr
 
@@ -151,6 +153,33 @@ def test_another_depth_is_refused(tmp_path: Path, astronaut: Image) -> None:
     glymur.Jp2k(tmp_path / "deep.j2k", data=astronaut[:64, :64].astype(np.uint16) * 16)
     with pytest.raises(BitstreamError, match="not 8-bit RGB"):
         Jpeg2000().decode((tmp_path / "deep.j2k").read_bytes())
+
+
+def test_signed_samples_are_refused(one_tile: bytes) -> None:
+    with pytest.raises(BitstreamError, match="not 8-bit RGB"):
+        Jpeg2000().decode(with_samples(one_tile, 0x87))
+
+
+@pytest.mark.parametrize(("depth", "said"), [(0x87, "signed samples"), (0x04, "5 bits a sample")])
+@pytest.mark.parametrize("name", ["a.j2k", "a.jp2"])
+def test_a_source_of_other_samples_is_refused(
+    depth: int, said: str, name: str, astronaut: Image, tmp_path: Path
+) -> None:
+    container: Literal["j2k", "jp2"] = "jp2" if name.endswith("jp2") else "j2k"
+    data = Jpeg2000(container).encode(np.ascontiguousarray(astronaut[:64, :64]), 10)
+    (tmp_path / name).write_bytes(data)
+    assert load_image(tmp_path / name).pixels.shape == (64, 64, 3)
+    (tmp_path / name).write_bytes(with_samples(data, depth))
+    with pytest.raises(ImageError, match=rf"{name}: {said}; save the picture with unsigned samples of 8 bits"):
+        load_image(tmp_path / name)
+
+
+def with_samples(data: bytes, depth: int) -> bytes:
+    """Return the stream with another depth and sign of every component (Ssiz, T.800 A.5.1)."""
+    claimed, at = bytearray(data), data.index(b"\xff\x51") + 2 + 38
+    for component in range(3):
+        claimed[at + 3 * component] = depth
+    return bytes(claimed)
 
 
 @pytest.mark.parametrize(("width", "height", "block"), [(2**28, 1, 0x44), (1, 2**28, 0x44), (8192, 8192, 0x00)])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.datasets.images import load_image, pixels_sha256
-from isorate.errors import ImageError
+from isorate.errors import BitstreamError, ImageError
 from isorate.image import Image
 
 
@@ -82,6 +83,15 @@ def test_what_needs_the_users_decision_is_refused_with_a_remedy(
     with pytest.raises(ImageError, match=said) as error:
         load_image(path)
     assert str(path) in str(error.value)
+
+
+def test_signed_samples_of_a_tiff_are_refused(tmp_path: Path, picture: PillowImage.Image) -> None:
+    path = save(tmp_path, picture.convert("L"), "a.tif", tiffinfo={339: 2})
+    with pytest.raises(ImageError, match=r"a\.tif: signed samples"):
+        load_image(path)
+    with pytest.raises(BitstreamError, match="TIFF stream of signed samples"):
+        decode_with_pillow(path.read_bytes(), "TIFF")
+    assert load_image(save(tmp_path, picture.convert("L"), "b.tif", tiffinfo={339: 1})).pixels.shape[2] == 3
 
 
 def test_missing_foreign_and_damaged_files_are_named(tmp_path: Path, picture: PillowImage.Image) -> None:
