@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from isorate.image import Image
 
@@ -17,9 +18,25 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image as PillowImage
+from xdist.scheduler import LoadFileScheduling
 
 settings.register_profile("isorate", deadline=None)  # no test judges by time: machines are slow and busy
 settings.load_profile("isorate")
+
+COMPILING = "tests/codecs/overfitted"
+"""Tests that compile kernels on a fresh checkout: in one process after another, not in all at once."""
+
+
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests to one process, and those that compile to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return COMPILING if nodeid.startswith(COMPILING) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling | None:
+    return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,6 +41,8 @@ SHORTEST = FIXED.size + 2 + TRAILER.size
 MAX_PIXELS = 2**25
 FREE_PIXELS = 2**20
 PIXELS_PER_BYTE = 2**16
+WORD = 4
+"""Bytes that the range coder writes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,7 @@ def pack(header: Header, payload: bytes) -> bytes:
     codings = bytes(number for coding in header.codings for number in (coding.step, coding.scale))
     fixed = FIXED.pack(MAGIC, VERSION, header.start, header.used, codings, header.content_crc)
     body = fixed + to_leb128(header.width) + to_leb128(header.height) + payload
-    missing = -(-(header.height * header.width - FREE_PIXELS) // PIXELS_PER_BYTE) - len(body) - TRAILER.size
-    body += bytes(max(0, missing))
+    body += bytes(max(0, _least(header.height * header.width) - len(body) - TRAILER.size))
     return body + TRAILER.pack(zlib.crc32(body))
 
 
@@ -109,4 +110,13 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
     most = min(MAX_PIXELS, FREE_PIXELS + PIXELS_PER_BYTE * len(data))
     if not (height > 0 and width > 0 and height * width <= most):
         raise BitstreamError(f"overfitted: a picture of {width}×{height} pixels is not possible in {len(data)} bytes")
-    return Header(height, width, first, codings, used, content_crc), body[at:]
+    payload = body[at:]
+    if len(data) == _least(height * width):
+        payload = payload.rstrip(b"\0")
+        payload += bytes(-len(payload) % WORD)
+    return Header(height, width, first, codings, used, content_crc), payload
+
+
+def _least(pixels: int) -> int:
+    """Return the fewest bytes that a file of so many pixels has; one that needs fewer ends in zeros."""
+    return -(-(pixels - FREE_PIXELS) // PIXELS_PER_BYTE)

@@ -7,7 +7,7 @@ import constriction
 import numpy as np
 import pytest
 
-from isorate.codecs.overfitted.bitstream import parameters, starts, stream, tables
+from isorate.codecs.overfitted.bitstream import header, parameters, starts, stream, tables
 from isorate.codecs.overfitted.bitstream.header import FIXED, TRAILER, unpack
 from isorate.codecs.overfitted.bitstream.integer_arm import LIMIT, UNIT, IntegerArm
 from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding
@@ -161,11 +161,22 @@ def test_a_small_file_cannot_claim_a_giant_picture() -> None:
         unpack(sealed(body))
 
 
-def test_a_large_flat_picture_is_padded_to_what_the_limit_asks() -> None:
-    given = content(1, 1)
-    wide = grids(1024, 2100)
-    flat = replace(given, height=1024, width=2100, latents=[np.zeros((g.height, g.width), np.int64) for g in wide])
-    flat = replace(flat, levels={name: np.zeros_like(v) for name, v in given.levels.items()})
-    flat = replace(flat, codings=tuple(Coding(5, 0) for _ in KINDS))
-    found = stream.read(stream.write(flat))
-    assert (found.height, found.width) == (1024, 2100)
+@pytest.mark.parametrize("nets", ["the start's", "own"])
+def test_a_flat_picture_is_padded_to_what_the_limit_asks(nets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, size = content(1, 1), (200, 330)
+    flat = replace(
+        given, height=200, width=330, latents=[np.zeros((g.height, g.width), np.int64) for g in grids(*size)]
+    )
+    if nets == "the start's":
+        flat = replace(flat, levels={name: np.zeros_like(v) for name, v in given.levels.items()})
+        flat = replace(flat, codings=tuple(Coding(5, 0) for _ in KINDS))
+    plain = stream.write(flat)
+    # 66,000 pixels in the place of 32 millions
+    monkeypatch.setattr(header, "FREE_PIXELS", 2**14)
+    monkeypatch.setattr(header, "PIXELS_PER_BYTE", 2**6)
+    with pytest.raises(BitstreamError, match="330×200 pixels is not possible"):
+        stream.read(plain)
+    padded = stream.write(flat)
+    assert len(padded) == 776 > len(plain) + 4  # (66000 - 2^14) / 2^6
+    found = stream.read(padded)
+    assert (found.height, found.width, found.crc) == (*size, flat.crc)
