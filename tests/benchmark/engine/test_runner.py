@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,32 @@ def test_one_damaged_image_fails_its_cells_only(two_photos: Path, tmp_path: Path
     rows = run(two_photos, tmp_path / "run", in_process).rows()
     assert {row.image: row.ok for row in rows} == {"astronaut": True, "broken": False, "coffee": True}
     assert all("not an image" in row.status for row in rows if not row.ok)
+
+
+@dataclass(frozen=True)
+class Scribbling(Jpeg):
+    """Forces its way into the picture that it is given."""
+
+    name, label = "scribbling", "Scribbling"
+
+    def encode(self, image: Image, knob: float) -> bytes:
+        image.flags.writeable = True
+        image[:] = 0
+        return super().encode(image, knob)
+
+
+def test_a_codec_that_writes_into_its_picture_fails_its_own_rows(
+    two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
+    done = run(two_photos, tmp_path / "run", in_process, codecs=[Scribbling(), "jpeg2000"])
+    assert {(row.codec, row.ok) for row in done.rows()} == {("jpeg", True), ("scribbling", False), ("jpeg2000", True)}
+    assert all("WRITEABLE" in row.status for row in done.rows() if not row.ok)
+    clean = run(two_photos, tmp_path / "clean", in_process, use_cache=False)
+    for row in clean.rows():
+        assert np.array_equal(done.original(row.image), np.asarray(PillowImage.open(two_photos / f"{row.image}.png")))
+        beside = done.row(row.image, row.point, row.codec)
+        assert beside is not None
+        assert (beside.stream_sha256, beside.psnr) == (row.stream_sha256, row.psnr)
 
 
 def test_the_same_codec_twice_gets_two_names(two_photos: Path, tmp_path: Path, in_process: Executor) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from isorate import api
+from isorate.cli import main
 from isorate.errors import RunError
 from isorate.gate.accept import make_baseline, write_baseline
 from isorate.gate.baseline import Baseline, lines_of_rows
@@ -53,6 +54,29 @@ def test_what_is_no_baseline_is_told(tmp_path: Path, text: str, said: str) -> No
     file.write_text(text)
     with pytest.raises(RunError, match=said):
         Baseline.read(file)
+
+
+@pytest.mark.parametrize("field", ["psnr", "ms_ssim", "bytes"])
+@pytest.mark.parametrize("value", [float("nan"), -float("inf")])
+def test_a_number_that_cannot_be_switches_no_gate_off(
+    make_run: Callable[..., Run], tmp_path: Path, field: str, value: float
+) -> None:
+    file = tmp_path / "b.json"
+    write_baseline(make_run(images=1), file, probe=False)
+    data = json.loads(file.read_text())
+    assert field in data["rows"][0]
+    data["rows"][0][field] = value
+    file.write_text(json.dumps(data))
+    with pytest.raises(RunError, match=r"b\.json.*restore it"):
+        Baseline.read(file)
+
+
+def test_a_baseline_without_rows_switches_no_gate_off(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    run, file = make_run(images=1), tmp_path / "b.json"
+    write_baseline(run, file, probe=False)
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "rows": []}))
+    assert main(["check", str(run.path), "--baseline", str(file)]) == 3
 
 
 @pytest.mark.parametrize("value", ["1", True, 0, -5, None])
