@@ -16,13 +16,13 @@ _HANDLES = (Path("/proc"), Path("/dev/fd"))
 
 
 def not_plain(path: Path, most: int) -> str | None:
-    """Return why a file that exists is not read: it has more than `most` bytes, or is a device or a pipe.
+    """Return why a file that exists is not read: it has more than `most` bytes, or is something else.
 
     ``/dev/null`` is empty, and a pipe that this process has (a shell's ``<(…)``) is being written.
     """
     if path.is_file():
         return f"has more than {most} bytes, the most that is read" if path.stat().st_size > most else None
-    return None if path.is_dir() or is_handle(path) or path.samefile(os.devnull) else "is no plain file"
+    return None if is_handle(path) or path.samefile(os.devnull) else "is no plain file"
 
 
 def read_plain(path: Path, most: int) -> bytes:
@@ -33,13 +33,16 @@ def read_plain(path: Path, most: int) -> bytes:
     OSError
         When it cannot be read or is no such file: at once, whatever it is.
     """
-    why = not_plain(path, most) if path.exists() else None
+    why = not_plain(path, most) if path.exists() and not path.is_dir() else None  # a folder is told by the system
     if why is None:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            expected = path.stat().st_size
+            data = file.read(expected + 1)  # a read takes the memory that it is asked for
+            if len(data) > expected:  # a pipe, or a file that grows
+                data += file.read(max(0, most + 1 - len(data)))
         if len(data) <= most:
             return data
-        why = f"has more than {most} bytes, the most that is read"  # a pipe, or a file that grows
+        why = f"has more than {most} bytes, the most that is read"
     raise OSError(errno.EINVAL, why, str(path))
 
 
