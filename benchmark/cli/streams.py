@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from isorate.errors import ImageError
-from isorate.files.plain import LARGEST_PICTURE, read_plain
 
 
 def read_stream(path: Path) -> bytes:
@@ -14,6 +13,8 @@ def read_stream(path: Path) -> bytes:
     ImageError
         When it cannot be read.
     """
+    from isorate.files.plain import LARGEST_PICTURE, read_plain
+
     try:
         return read_plain(path, LARGEST_PICTURE)
     except OSError as error:
