@@ -8,7 +8,7 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,11 @@ from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.metrics.registry import metric
 from isorate.pictures.names import readable
+from isorate.runs.equal_rate import NO_VALUE, UNREACHABLE, at_target, lacks_neighbour
 from isorate.runs.folder import Run
 from isorate.runs.lossless import pixels_of, to_lossless
 from isorate.runs.point import AnchorPoint
-from isorate.runs.row import ANCHOR, MATCHED, Row
+from isorate.runs.row import ANCHOR, MATCHED, Neighbour, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,9 @@ class Encoded:
         The probes in order: the knobs' values and the file's bytes.
     note
         What a reader must know of the match.
+    beyond
+        Where the size is outside the tolerance, the knobs and the whole file of the nearest size on the other side of
+        the target; None where there is none.
     """
 
     knobs: tuple[float, ...]
@@ -92,6 +96,7 @@ class Encoded:
     encode_s: float
     trace: list[list[float]]
     note: str = ""
+    beyond: tuple[tuple[float, ...], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         cached = False
-        if row is None or not row.ok or not run.has_files(row):
+        if row is None or not row.ok or lacks_neighbour(row, cell.tolerance_pct) or not run.has_files(row):
             computed = cache_.computed
             row = _row(cell, entry, loaded, target, run, cache_)
             cached = row.ok and cache_.computed == computed
@@ -159,7 +164,10 @@ def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: float | None, 
         return Encoded(knobs, made.data, made.encode_s, [[*knobs, float(len(made.data))]])
     made, found = encodes.to_size(target, cell.tolerance_pct, cell.policy)
     trace = [[*probe.knobs, float(probe.num_bytes)] for probe in found.trace]
-    return Encoded(found.best.knobs, made.data, made.encode_s, trace, _note(found, cell.tolerance_pct))
+    outside = abs(found.residual_pct) > cell.tolerance_pct
+    other = encodes.beyond(found) if outside else None
+    note = _note(found, outside=outside, bracketed=other is not None)
+    return Encoded(found.best.knobs, made.data, made.encode_s, trace, note, other and (other[0], other[1].data))
 
 
 def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
@@ -260,17 +268,11 @@ def _row(
             target = anchor_bytes
         codec = _codec(entry.spec)
         encoded = encode(cell, codec, loaded, target, cache_)
-        if cell.point.pictures:
-            decoded = decode(codec, encoded.data, cache_)
-            measured = measure(loaded, decoded, cache_)
-            pixels = cache(lambda: pixels_of(decoded.file))
-        else:
-            pixels = cache(lambda: decoded_by(codec, encoded.data))
-            decoded, measured = decode_and_measure(cache_.decode_key(codec, encoded.data), pixels, loaded, cache_)
+        file = _file(cell, codec, encoded.data, loaded, cache_)
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
         rate = bpp(num_bytes, loaded.pixels)
-        return Row(
+        row = Row(
             **about,
             backend=codec.backend,
             options=codec.options,
@@ -284,22 +286,83 @@ def _row(
             bpp=rate,
             residual_pct=0.0 if target is None else 100 * (num_bytes / target - 1),
             note=encoded.note,
-            psnr=measured.psnr,
-            ms_ssim=measured.ms_ssim,
-            metrics=further(loaded, decoded.sha256, pixels, cell.metrics, cache_),
+            psnr=file.measured.psnr,
+            ms_ssim=file.measured.ms_ssim,
+            metrics=file.metrics,
             encode_s=encoded.encode_s,
-            decode_s=decoded.decode_s,
+            decode_s=file.decoded.decode_s,
             probes=len(encoded.trace),
             trace=encoded.trace,
             stream=run.write_stream(*place, codec.suffix, encoded.data),
-            decoded=run.write_decoded(*place, (decoded.file, decoded.suffix)) if decoded.file else "",
+            decoded=run.write_decoded(*place, file.picture) if file.decoded.file else "",
             stream_sha256=hashlib.sha256(encoded.data).hexdigest(),
-            decoded_sha256=decoded.sha256,
+            decoded_sha256=file.decoded.sha256,
         )
     except RunError:
         raise
     except (Exception, SystemExit) as error:  # an adapter may fail in any way, and the run goes on
         return Row(**about, status=f"failed: {_reason(error)}")
+    if is_anchor or encoded.beyond is None:
+        return row
+    try:
+        neighbour = _neighbour(cell, codec, encoded.beyond, loaded, run, row, cache_)
+    except RunError:
+        raise
+    except (Exception, SystemExit) as error:
+        return replace(row, note=f"{row.note}; {NO_VALUE}: {_reason(error)}")
+    return replace(row, neighbour=neighbour, equal_rate=at_target(row, neighbour))
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file's pixels and what they measure."""
+
+    decoded: Decoded
+    measured: Measured
+    metrics: dict[str, float | None]
+
+    @property
+    def picture(self) -> tuple[bytes, str]:
+        """The pixels as a lossless file, and its ending."""
+        return self.decoded.file, self.decoded.suffix
+
+
+def _file(cell: Cell, codec: Codec, data: bytes, loaded: LoadedImage, cache_: Cache) -> _File:
+    """Return what a file decodes to and measures, with its picture where the point keeps pictures."""
+    if cell.point.pictures:
+        decoded = decode(codec, data, cache_)
+        measured = measure(loaded, decoded, cache_)
+        pixels = cache(lambda: pixels_of(decoded.file))
+    else:
+        pixels = cache(lambda: decoded_by(codec, data))
+        decoded, measured = decode_and_measure(cache_.decode_key(codec, data), pixels, loaded, cache_)
+    return _File(decoded, measured, further(loaded, decoded.sha256, pixels, cell.metrics, cache_))
+
+
+def _neighbour(
+    cell: Cell,
+    codec: Codec,
+    beyond: tuple[tuple[float, ...], bytes],
+    loaded: LoadedImage,
+    run: Run,
+    row: Row,
+    cache_: Cache,
+) -> Neighbour:
+    """Return the file on the other side of the rate, measured; its stream and picture are written."""
+    (knob, *fine), data = beyond
+    file = _file(cell, codec, data, loaded, cache_)
+    return Neighbour(
+        knob=knob,
+        fine=fine[0] if fine else None,
+        num_bytes=len(data),
+        psnr=file.measured.psnr,
+        ms_ssim=file.measured.ms_ssim,
+        metrics=file.metrics,
+        stream=run.write_stream(*row.key, codec.suffix, data, neighbour=True),
+        decoded=run.write_decoded(*row.key, file.picture, neighbour=True) if file.decoded.file else "",
+        stream_sha256=hashlib.sha256(data).hexdigest(),
+        decoded_sha256=file.decoded.sha256,
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -321,13 +384,15 @@ def _knob_value(codec: Codec, knobs: tuple[float, ...], name: str) -> float | No
     return knobs[names.index(name)] if name in names else None
 
 
-def _note(found: Match, tolerance_pct: float) -> str:
+def _note(found: Match, *, outside: bool, bracketed: bool) -> str:
     notes = []
     if found.unreachable:
         side = "largest" if found.residual_pct < 0 else "smallest"
-        notes.append(f"unreachable: this is the {side} file the knob can give")
-    elif abs(found.residual_pct) > tolerance_pct:
+        notes.append(f"{UNREACHABLE}: this is the {side} file the knob can give")
+    elif outside:
         notes.append("outside tolerance")
+        if not bracketed:
+            notes.append(f"{NO_VALUE}: there is no file on the other side of the rate")
     if not found.monotone:
         notes.append("sizes are not monotone in the knob")
     return "; ".join(notes)

@@ -78,6 +78,22 @@ class Encodes:
         self.cache.keep_match(key, found)
         return fitted, found
 
+    def beyond(self, found: Match) -> tuple[tuple[float, ...], CachedEncode] | None:
+        """Return the nearest file on the other side of a match's target than its best, with its knobs.
+
+        None where the search made no file there, or the best is not one of the files at knobs: between a file that was
+        fitted to a size and one that was not, nothing can be interpolated.
+        """
+        if found.best.knobs not in self._made:
+            return None
+        above = found.best.num_bytes < found.target
+        others = [
+            (knobs, made)
+            for knobs, made in self._made.items()
+            if (len(made.data) > found.target if above else len(made.data) < found.target)
+        ]
+        return min(others, key=lambda pair: abs(len(pair[1].data) - found.target), default=None)
+
     def _encode(self, image: Image, *knobs: float) -> bytes:
         assert image is self.loaded.pixels
         return self.at(*knobs).data

@@ -14,6 +14,7 @@ from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
 from isorate.runs.differences import other_run, outdated
+from isorate.runs.equal_rate import lacks_neighbour
 from isorate.runs.folder import FOLDERS, Run, inside
 from isorate.runs.manifest import Manifest
 from isorate.runs.provenance import usable_cores
@@ -147,4 +148,7 @@ def _unfinished(run: Run, cells: list[Cell]) -> list[Cell]:
 
 def _finished(run: Run, cell: Cell) -> bool:
     rows = (run.row(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs)
-    return all(row is not None and row.ok and run.has_files(row) for row in rows)
+    return all(
+        row is not None and row.ok and not lacks_neighbour(row, cell.tolerance_pct) and run.has_files(row)
+        for row in rows
+    )

@@ -67,3 +67,15 @@ def quality(value: float, scale: Scale, *, larger_is_better: bool = True) -> flo
         return value if larger_is_better else -value
     error = 1 - value if scale == "similarity" else value
     return math.inf if error <= 0 else round(-10 * math.log10(error), 10)
+
+
+def from_quality(value: float, scale: Scale) -> float:
+    """Return what :func:`quality` made `value` of, where larger is better or the scale is an error's.
+
+    >>> from_quality(20.0, "similarity"), from_quality(10.0, "error")
+    (0.99, 0.1)
+    """
+    if scale == "as it is":
+        return value
+    error = 10 ** (-value / 10)
+    return 1 - error if scale == "similarity" else error

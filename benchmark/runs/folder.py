@@ -8,6 +8,8 @@
     RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383); not of points for curves only
     RUN/originals/IMAGE.webp     the source's pixels, lossless
 
+A row outside the tolerance names its codec's next file on the other side of the rate as well, ``CELL--CODEC~neighbour``
+in ``streams/`` and ``decoded/``.
 CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last. A run may come from anyone, and its
 files may be lost: a path that leads out of the folder is refused, and what is read is held against the checksums.
 """
@@ -25,9 +27,11 @@ from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, not_plain
 from isorate.image import Image
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
-from isorate.runs.row import REMEDY, Row
+from isorate.runs.row import REMEDY, Neighbour, Row
 
 FOLDERS = ("rows", "streams", "decoded", "originals")
+NEIGHBOUR = "~neighbour"
+"""What ends the name of a neighbour's files; a codec's own ends in no such thing, see :func:`safe_name`."""
 _RESTORE = "run the same isorate run command again to restore it"
 
 
@@ -190,16 +194,20 @@ class Run:
             raise RunError(f"{file}: cannot be removed: {error.strerror}; choose a folder that you may write") from None
         return True
 
-    def write_stream(self, image: str, point: str, codec: str, suffix: str, data: bytes) -> str:
-        """Write a stream and return its path relative to the run."""
-        relative = f"streams/{self._cell(image, point, codec)}{suffix}"
+    def write_stream(
+        self, image: str, point: str, codec: str, suffix: str, data: bytes, *, neighbour: bool = False
+    ) -> str:
+        """Write a stream, the row's or its neighbour's, and return its path relative to the run."""
+        relative = f"streams/{self._cell(image, point, codec)}{NEIGHBOUR if neighbour else ''}{suffix}"
         write_bytes(self._target(relative), data)
         return relative
 
-    def write_decoded(self, image: str, point: str, codec: str, file: tuple[bytes, str]) -> str:
+    def write_decoded(
+        self, image: str, point: str, codec: str, file: tuple[bytes, str], *, neighbour: bool = False
+    ) -> str:
         """Write a lossless picture (bytes and suffix) and return its path relative to the run."""
         data, suffix = file
-        relative = f"decoded/{self._cell(image, point, codec)}{suffix}"
+        relative = f"decoded/{self._cell(image, point, codec)}{NEIGHBOUR if neighbour else ''}{suffix}"
         write_bytes(self._target(relative), data)
         return relative
 
@@ -237,13 +245,21 @@ class Run:
         RunError
             When its picture is missing, damaged, or another one.
         """
-        pixels = self.read_image(row.decoded)
+        return self._pixels(row, row)
+
+    def decoded_neighbour(self, row: Row) -> Image:
+        """Return the pixels of the neighbour that a row must have; see :meth:`decoded`."""
+        assert row.neighbour is not None
+        return self._pixels(row, row.neighbour)
+
+    def _pixels(self, row: Row, file: Row | Neighbour) -> Image:
+        pixels = self.read_image(file.decoded)
         entry = self._entry(row.image)
         if entry is None or pixels.shape[:2] != (entry.height, entry.width):
             raise RunError(
-                f"{self.path / row.decoded}: is not of the size of {row.image!r} in the manifest; {_RESTORE}"
+                f"{self.path / file.decoded}: is not of the size of {row.image!r} in the manifest; {_RESTORE}"
             )
-        return _held(pixels, row.decoded_sha256, self.path / row.decoded)
+        return _held(pixels, file.decoded_sha256, self.path / file.decoded)
 
     def original(self, image: str) -> Image:
         """Return the source's pixels.
@@ -280,17 +296,20 @@ class Run:
         return True
 
     def has_files(self, row: Row) -> bool:
-        """Whether a row's stream and picture are there, with the checksums that the row has of them.
+        """Whether the files of a row and of its neighbour are there, with the checksums that it has of them.
 
         No picture is asked for at a point that keeps none.
         """
+        return all(self._has(row, file) for file in (row, row.neighbour) if file is not None)
+
+    def _has(self, row: Row, file: Row | Neighbour) -> bool:
         try:
-            stream = self.file(row.stream).read_bytes()
+            stream = self.file(file.stream).read_bytes()
             if self.manifest.keeps_pictures(row.point):
-                self.decoded(row)
+                self._pixels(row, file)
         except (RunError, OSError):
             return False
-        return hashlib.sha256(stream).hexdigest() == row.stream_sha256
+        return hashlib.sha256(stream).hexdigest() == file.stream_sha256
 
     def _target(self, relative: str) -> Path:
         """Return the path to write to; a link at its end is replaced, one on the way may not lead out of the run."""
@@ -311,9 +330,10 @@ class Run:
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}; {REMEDY}") from None
         row = Row.parse(text, str(file))
-        for folder, path in (("streams", row.stream), ("decoded", row.decoded)):
-            if path:
-                _check_file(path, folder, str(file))
+        for item in (row, row.neighbour):
+            for folder, path in (("streams", item.stream), ("decoded", item.decoded)) if item else ():
+                if path:
+                    _check_file(path, folder, str(file))
         return row
 
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta
 
@@ -28,6 +28,38 @@ Decibels: TypeAlias = Annotated[float, Meta(ge=0, le=1000)]
 Similarity: TypeAlias = Annotated[float, Meta(ge=-1.001, le=1.001)]
 _Measured: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 _Probe: TypeAlias = Annotated[list[float], Meta(min_length=2, max_length=3)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A codec's next file on the other side of the rate that was asked for, where its own misses that.
+
+    Attributes
+    ----------
+    knob, fine
+        The values of the rate knob, and of the fine one for codecs that have it.
+    num_bytes
+        Size of the whole file.
+    psnr, ms_ssim, metrics
+        What was measured on its pixels, as in :class:`Row`.
+    stream, decoded, stream_sha256, decoded_sha256
+        Its file and pixels, as in :class:`Row`.
+    """
+
+    knob: float
+    fine: float | None = None
+    num_bytes: Annotated[int, Meta(ge=1, le=2**53)]
+    psnr: Decibels | None = None
+    ms_ssim: Similarity | None = None
+    metrics: dict[str, _Measured | None] = field(default_factory=dict)
+    stream: str
+    decoded: str = ""
+    stream_sha256: str
+    decoded_sha256: str
+
+    def value(self, metric: str) -> float | None:
+        """Return what ``psnr``, ``ms_ssim`` or one of ``metrics`` measured; None where it is not there."""
+        return _value(self, metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +115,12 @@ class Row:
         at a point whose pictures the run does not keep).
     stream_sha256, decoded_sha256
         SHA-256 of the file, and of the decoded samples (shape and RGB bytes).
+    neighbour
+        The file on the other side of the rate, for a row outside the tolerance; None in others, where the codec made
+        none there, and in rows of older versions.
+    equal_rate
+        ``psnr``, ``ms_ssim`` and the further metrics at `target_bpp`, interpolated between this file and `neighbour`
+        (:mod:`isorate.runs.equal_rate`); empty without one.
     """
 
     image: str
@@ -117,6 +155,8 @@ class Row:
     decoded: str = ""
     stream_sha256: str = ""
     decoded_sha256: str = ""
+    neighbour: Neighbour | None = None
+    equal_rate: dict[str, _Measured | None] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -135,17 +175,20 @@ class Row:
 
     def value(self, metric: str) -> float | None:
         """Return what ``psnr``, ``ms_ssim`` or one of ``metrics`` measured; None where it is not there."""
-        if metric in ("psnr", "ms_ssim"):
-            found: float | None = getattr(self, metric)
-            return found
-        return self.metrics.get(metric)
+        return _value(self, metric)
+
+    def compared(self, metric: str) -> float | None:
+        """Return the value that counts at equal rate: the interpolated one where there is one, else the measured."""
+        found = self.equal_rate.get(metric)
+        return self.value(metric) if found is None else found
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON types; an infinite value becomes the string ``"inf"``, which strict JSON can hold."""
         out: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        out["psnr"] = _spelled(self.psnr)
-        out["metrics"] = {name: _spelled(value) for name, value in self.metrics.items()}
-        return out
+        if self.neighbour is not None:
+            beside = self.neighbour
+            out["neighbour"] = {**{f.name: getattr(beside, f.name) for f in fields(beside)}, **_spelled_values(beside)}
+        return {**out, **_spelled_values(self)}
 
     @classmethod
     def from_json(cls, data: Any, where: str = "row") -> "Row":
@@ -156,19 +199,17 @@ class Row:
         RunError
             When a field is missing, unknown, of another type or out of bounds; `where` names the file.
         """
-        identical = isinstance(data, dict) and data.get("psnr") == "inf"
-        more = data.get("metrics") if isinstance(data, dict) else None
-        infinite = [name for name, value in more.items() if value == "inf"] if isinstance(more, dict) else []
-        plain = {**data, "psnr": None} if identical else data
-        if isinstance(more, dict) and infinite:
-            plain = {**plain, "metrics": {**more, **dict.fromkeys(infinite)}}
+        plain, infinite = _finite(data)
+        beside, infinite_beside = _finite(data.get("neighbour") if isinstance(data, dict) else None)
+        if infinite_beside:
+            plain = {**plain, "neighbour": beside}
         try:
             row = typed_json.fit(plain, cls)
         except ValueError as error:
             raise RunError(f"{where}: {error}; {REMEDY}") from None
-        if infinite:
-            row = replace(row, metrics={**row.metrics, **dict.fromkeys(infinite, math.inf)})
-        return replace(row, psnr=math.inf) if identical else row
+        if row.neighbour is not None and infinite_beside:
+            row = replace(row, neighbour=_with_infinite(row.neighbour, infinite_beside))
+        return _with_infinite(row, infinite)
 
     @classmethod
     def parse(cls, text: bytes, where: str) -> "Row":
@@ -180,5 +221,41 @@ class Row:
         return cls.from_json(data, where)
 
 
+_Item = TypeVar("_Item", Row, Neighbour)
+
+
+def _value(item: Row | Neighbour, metric: str) -> float | None:
+    if metric in ("psnr", "ms_ssim"):
+        found: float | None = getattr(item, metric)
+        return found
+    return item.metrics.get(metric)
+
+
+def _spelled_values(item: Row | Neighbour) -> dict[str, Any]:
+    return {
+        "psnr": _spelled(item.psnr),
+        "metrics": {name: _spelled(value) for name, value in item.metrics.items()},
+    }
+
+
 def _spelled(value: float | None) -> float | str | None:
     return "inf" if value is not None and math.isinf(value) else value
+
+
+def _finite(data: Any) -> tuple[Any, list[str]]:
+    """Return a row's or a neighbour's JSON without its infinite values, and the names of the metrics that had one."""
+    if not isinstance(data, dict):
+        return data, []
+    more = data.get("metrics")
+    infinite = [name for name, value in more.items() if value == "inf"] if isinstance(more, dict) else []
+    if infinite:
+        data = {**data, "metrics": {**data["metrics"], **dict.fromkeys(infinite)}}
+    return ({**data, "psnr": None}, ["psnr", *infinite]) if data.get("psnr") == "inf" else (data, infinite)
+
+
+def _with_infinite(item: _Item, infinite: list[str]) -> _Item:
+    if not infinite:
+        return item
+    more = {name: math.inf for name in infinite if name != "psnr"}
+    psnr = math.inf if "psnr" in infinite else item.psnr
+    return replace(item, psnr=psnr, metrics={**item.metrics, **more})
