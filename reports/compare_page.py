@@ -9,7 +9,7 @@ from isorate.reports.bdrate import BDRate
 from isorate.reports.compare_runs import CodecChange, Pair, RunsCompared
 from isorate.reports.summary import Interval
 from isorate.reports.templating import environment
-from isorate.reports.text import DASH, number
+from isorate.reports.text import DASH, INTERPOLATED, number
 
 HEAD = (
     "codec",
@@ -79,6 +79,12 @@ def notes(compared: RunsCompared) -> list[str]:
                 f"{change.label}: {change.other_rate} of {len(change.pairs)} cells differ in file size by more than "
                 "0.5 %; part of their difference is rate."
             )
+        if change.interpolated:
+            found.append(
+                f"{change.label}: {change.interpolated} of {len(change.pairs)} cells differ in file size by more than "
+                "0.5 % and are compared at one size (≈): one run has files on both sides of the other's, and its "
+                "quality is interpolated between them."
+            )
         if any(change.failed):
             found.append(f"{change.label}: {change.failed[0]} cells failed in A, {change.failed[1]} in B.")
     for side, unfinished in zip((compared.first, compared.second), compared.unfinished, strict=True):
@@ -128,13 +134,13 @@ def _pair_cells(pair: Pair) -> list[str]:
         number(pair.rate_pct, 2, sign=True),
         number(pair.first.psnr, 4),
         number(pair.second.psnr, 4),
-        _difference(pair.first.psnr, pair.second.psnr),
+        _difference(*pair.psnr) + (f" {INTERPOLATED.strip()}" if pair.between else ""),
         number(pair.first.ms_ssim, 4),
         number(pair.second.ms_ssim, 4),
     ]
 
 
-def _difference(first: float | None, second: float | None) -> str:
+def _difference(second: float | None, first: float | None) -> str:
     if first is None or second is None:
         return DASH
     return number(0.0 if first == second else second - first, 4, sign=True)
@@ -147,8 +153,8 @@ def to_json(compared: RunsCompared) -> str:
         data = {key: value for key, value in asdict(change).items() if key != "pairs"}
         data["cells"] = [
             {"image": p.first.image, "point": p.first.point, "rate_pct": p.rate_pct,
-             "psnr": _difference_value(p.first.psnr, p.second.psnr),
-             "ms_ssim": _difference_value(p.first.ms_ssim, p.second.ms_ssim)}
+             "psnr": _difference_value(*p.psnr), "ms_ssim": _difference_value(*p.ms_ssim),
+             "interpolated": p.between is not None}
             for p in change.pairs
         ]  # fmt: skip
         codecs.append(data)
@@ -161,7 +167,7 @@ def to_json(compared: RunsCompared) -> str:
     return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _difference_value(first: float | None, second: float | None) -> float | None:
+def _difference_value(second: float | None, first: float | None) -> float | None:
     if first is None or second is None or first == second:
         return None if first is None or second is None else 0.0
     change = second - first

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from isorate.errors import RunError
+from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.curves import Curve, point_of
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
 from isorate.runs.differences import version_differences
+from isorate.runs.equal_rate import at_size, encloses
 from isorate.runs.folder import Run
 from isorate.runs.manifest import MetricEntry, Unfinished
 from isorate.runs.row import Row
@@ -32,6 +35,39 @@ class Pair:
         assert self.first.num_bytes is not None
         assert self.second.num_bytes is not None
         return 100 * (self.second.num_bytes / self.first.num_bytes - 1)
+
+    @property
+    def between(self) -> Literal["first", "second"] | None:
+        """Whose values are interpolated at the other's file size: that run has a file on either side of it.
+
+        None where the sizes are as good as equal, or neither has; then both count as measured.
+        """
+        if abs(self.rate_pct) <= RATE_STEP_PCT:
+            return None
+        assert self.first.num_bytes is not None
+        assert self.second.num_bytes is not None
+        if encloses(self.second, self.first.num_bytes):
+            return "second"
+        return "first" if encloses(self.first, self.second.num_bytes) else None
+
+    def values(self, metric: str, scale: Scale) -> tuple[float | None, float | None]:
+        """Return what is compared of a metric, the second's first; see :attr:`between`."""
+        second, first = self.second.value(metric), self.first.value(metric)
+        if self.between == "second":
+            return at_size(self.second, metric, self.first.num_bytes or 0, scale), first
+        if self.between == "first":
+            return second, at_size(self.first, metric, self.second.num_bytes or 0, scale)
+        return second, first
+
+    @property
+    def psnr(self) -> tuple[float | None, float | None]:
+        """See :meth:`values`."""
+        return self.values("psnr", "as it is")
+
+    @property
+    def ms_ssim(self) -> tuple[float | None, float | None]:
+        """See :meth:`values`."""
+        return self.values("ms_ssim", "similarity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +98,9 @@ class CodecChange:
     rate_pct
         Mean change of the file size.
     other_rate
-        How many pairs differ in rate by more than :data:`RATE_STEP_PCT`.
+        How many pairs differ in rate by more than :data:`RATE_STEP_PCT` and are compared as measured.
+    interpolated
+        How many others are compared at one size, by :attr:`Pair.between`.
     bd_psnr, bd_ms_ssim
         The second run's BD-rate against the first's, or why there is none.
     metrics
@@ -80,6 +118,7 @@ class CodecChange:
     wins_ms_ssim: float | None
     rate_pct: float | None
     other_rate: int
+    interpolated: int
     bd_psnr: BDRate
     bd_ms_ssim: BDRate
     metrics: dict[str, MetricChange]
@@ -164,8 +203,8 @@ def _change(
     sides: tuple[Comparison, Comparison], first: Column, second: Column, cells: list[tuple[Row, Row]]
 ) -> CodecChange:
     pairs = tuple(Pair(a, b) for a, b in cells if a.complete and b.complete)
-    psnr = [(pair.second.psnr, pair.first.psnr) for pair in pairs]
-    ms_ssim = [(pair.second.ms_ssim, pair.first.ms_ssim) for pair in pairs]
+    psnr = [pair.psnr for pair in pairs]
+    ms_ssim = [pair.ms_ssim for pair in pairs]
     images = {a.image for a, _ in cells} - _partly_identical(cells)
     curves = _curve(sides[0], first, images), _curve(sides[1], second, images)
     rates: dict[Metric, BDRate] = {metric: bd_rate(*curves, metric) for metric in ("psnr", "ms_ssim")}
@@ -178,7 +217,8 @@ def _change(
         wins_psnr=win_rate(psnr),
         wins_ms_ssim=win_rate(ms_ssim),
         rate_pct=sum(pair.rate_pct for pair in pairs) / len(pairs) if pairs else None,
-        other_rate=sum(abs(pair.rate_pct) > RATE_STEP_PCT for pair in pairs),
+        other_rate=sum(abs(pair.rate_pct) > RATE_STEP_PCT and pair.between is None for pair in pairs),
+        interpolated=sum(pair.between is not None for pair in pairs),
         bd_psnr=rates["psnr"],
         bd_ms_ssim=rates["ms_ssim"],
         metrics={entry.name: _metric_change(entry, pairs, curves) for entry in _both(sides)},
@@ -193,7 +233,7 @@ def _both(sides: tuple[Comparison, Comparison]) -> list[MetricEntry]:
 
 
 def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], curves: tuple[Curve, Curve]) -> MetricChange:
-    values = [(pair.second.value(entry.name), pair.first.value(entry.name)) for pair in pairs]
+    values = [pair.values(entry.name, entry.scale) for pair in pairs]
     better = values if entry.larger_is_better else [(first, second) for second, first in values]
     return MetricChange(entry.label, entry.digits, difference(values), win_rate(better), bd_rate(*curves, entry.name))
 

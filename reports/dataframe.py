@@ -4,18 +4,18 @@ import types
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from isorate.errors import ReportError
-from isorate.reports.tables import COLUMNS, columns
+from isorate.reports.tables import COLUMNS, at_rate, columns
 from isorate.runs.row import Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame(rows: list[Row]) -> "pd.DataFrame":
+def frame(rows: list[Row], tolerance_pct: float) -> "pd.DataFrame":
     """Return one line a row; the columns are those of ``isorate table --format csv``, documented at the row's fields.
 
     Numbers are ``float64`` (NaN where there is none, ``inf`` for identical pictures) or ``Int64``; ``options`` and
-    ``trace`` hold the row's own objects.
+    ``trace`` hold the row's own objects. `tolerance_pct` is the run's.
 
     Raises
     ------
@@ -28,8 +28,13 @@ def frame(rows: list[Row]) -> "pd.DataFrame":
         raise ReportError("a data frame needs pandas; install it with: pip install 'isorate[pandas]'") from None
     kinds = get_type_hints(Row)
     found = {name: pd.Series([getattr(row, name) for row in rows], dtype=_dtype(kinds[name])) for name in COLUMNS}
-    for name in columns(rows):
+    more = columns(rows)
+    for name in more:
         found[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
+    beside = [at_rate(row, more, tolerance_pct) for row in rows]
+    for name in beside[0] if beside else []:
+        kind = {"equal_rate": "object", "neighbour_stream": "object", "neighbour_bytes": "Int64"}.get(name, "float64")
+        found[name] = pd.Series([values[name] for values in beside], dtype=kind)
     return pd.DataFrame(found)
 
 

@@ -9,6 +9,7 @@ from isorate.codecs.base import Option
 from isorate.pictures.colour import UNMANAGED
 from isorate.reports.results import Comparison
 from isorate.reports.text import number
+from isorate.runs.equal_rate import Basis, basis, lacks_neighbour
 from isorate.runs.row import Row
 
 HEADER_SHARE = 0.03
@@ -134,7 +135,18 @@ def _residual(comparison: Comparison) -> Iterator[Finding]:
                 f"the worst by {number(worst, 2, sign=True)} % ({row.image}, {row.point}). On average its files are "
                 f"{number(abs(mean), 2)} % {'larger' if mean > 0 else 'smaller'} than asked for."
             )
-            yield Finding("warning", f"{column.label}: rate not met", text)
+            without = [row for _, row in off if basis(row, tolerance) is Basis.NONE]
+            between = sum(basis(row, tolerance) is Basis.INTERPOLATED for _, row in off)
+            if between:
+                text += (
+                    f" {between} of these count with PSNR and MS-SSIM interpolated at the rate, between this file and "
+                    "the codec's next one on the other side of it."
+                )
+            if without:
+                text += f" {len(without)} have no such value and count as measured."
+            if older := sum(lacks_neighbour(row, tolerance) for row in without):
+                text += f" An older version made {older} of them: the same isorate run command again adds the value."
+            yield Finding("warning" if without or not between else "note", f"{column.label}: rate not met", text)
 
 
 def _sources(comparison: Comparison) -> Iterator[Finding]:

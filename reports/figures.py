@@ -154,7 +154,8 @@ def crop_figure(
     size = min(8.0, max(4.5, cell * 72 / 9.5))
     line = size * 1.35 / 72
     heights = [cell * box.height / box.width for box in boxes]
-    height = line * (len(text.METRICS) + 1.3) + sum(heights) + _GAP * len(boxes)
+    values = text.lines(rows, comparison.tolerance_pct)
+    height = line * (len(values) + 1.3) + sum(heights) + _GAP * len(boxes)
     figure = Figure(figsize=(width, height))
 
     def write(x: float, y: float, label: str, **how: object) -> None:
@@ -172,13 +173,13 @@ def crop_figure(
                 lines = textwrap.wrap(printable(box.name, 60), max(3, int(left * 72 / size * 2) - 2))
                 write(0, y + tall / 2, "\n".join(lines[:4]), ha="left")
             y += tall + _GAP
-        for metric, (title, _) in text.METRICS.items():
+        for measure in values:
             y += line
             if at == 0:
-                write(0, y - line / 2, title, ha="left")
+                write(0, y - line / 2, measure.title.replace(text.AT_RATE, "≈"), ha="left")
                 continue
-            best = text.ranks(rows, metric)[at - 1] == 1
-            write(middle, y - line / 2, text.metric(rows[at - 1], metric), weight="bold" if best else "normal")
+            value, place = measure.values[at - 1]
+            write(middle, y - line / 2, value, weight="bold" if place == 1 else "normal")
     return figure
 
 

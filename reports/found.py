@@ -63,12 +63,25 @@ def _sentence(some: CodecSummary, anchor: Column, rate_pct: float | None) -> str
     if some.difference_ms_ssim is not None:
         text += f", and {_gap(some.difference_ms_ssim, 4, '')} it in MS-SSIM"
         text += _wins(some.wins_ms_ssim, some.difference_ms_ssim.count)
-    if rate_pct is not None and abs(rate_pct) > EQUAL_RATE_PCT:
-        side = "larger" if rate_pct > 0 else "smaller"
-        text += f"; its files are {number(abs(rate_pct), 1)} % {side} on average"
+    text += _rates(some, rate_pct or 0.0)
     if some.failed:
         text += f"; it failed on {some.failed} of {some.cells} images, which are left out"
     return text + "."
+
+
+def _rates(some: CodecSummary, rate_pct: float) -> str:
+    """Return in words how far a codec's files are from the rate, and what was compared where they miss it."""
+    size, side = number(abs(rate_pct), 1), "larger" if rate_pct > 0 else "smaller"
+    files = f"its files are {size} % {side} on average"
+    if not some.interpolated:
+        return f"; {files}" if abs(rate_pct) > EQUAL_RATE_PCT else ""
+    of = some.cells - some.failed
+    count = "" if some.interpolated == of else f" on {some.interpolated} of {of} images"
+    text = f"; that is at equal rate, interpolated between its files below and above{count}"
+    text += f" ({files})" if abs(rate_pct) > EQUAL_RATE_PCT else ""
+    return text + (
+        f", and as measured on {some.unequal} that miss the rate and have no such pair" if some.unequal else ""
+    )
 
 
 def _gap(gap: Interval, digits: int, unit: str) -> str:

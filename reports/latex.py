@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from isorate.errors import ReportError
 from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import CodecSummary, exclusions, summarize
-from isorate.reports.text import METRICS, MINUS, metric, number, rank, ranks
+from isorate.reports.text import DASH, METRICS, MINUS, metric, number, rank
+from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.row import Row
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -74,15 +76,20 @@ WIDE = 16
 MOST = {True: 40, False: 16}
 """Images in one table, beside each other's measures and with a line for each; more are continued in another one."""
 MEAN = "mean"
+AT_RATE = " *"
+"""What marks a codec's column of values at equal rate."""
 
 
 def _tables(comparison: Comparison, level: Level, residual: bool, columns: int) -> list[str]:
     measures = [*METRICS, *(["residual_pct"] if residual else [])]
-    wide = columns == 2 and len(measures) * len(comparison.columns) <= WIDE
+    summaries = summarize(comparison, level)
+    across = _across(summaries)
+    labels = [f"{summaries[at].column.label}{AT_RATE if at_rate else ''}" for at, at_rate in across]
+    wide = columns == 2 and len(measures) * len(across) <= WIDE
     names = list(level.point_of)
     parts = [names[at : at + MOST[wide]] for at in range(0, len(names), MOST[wide])]
-    lines = {name: _values(comparison, level, name, measures) for name in names}
-    lines[MEAN] = _mean_values(summarize(comparison, level), measures)
+    lines = {name: _values(comparison, level, name, measures, across) for name in names}
+    lines[MEAN] = _mean_values(summaries, measures, across)
     cells = {measure: [cell for line in lines.values() for cell in line[measure]] for measure in measures}
     # A column holds one measure where they stand side by side, else all of them.
     formats = {m: _format(cells[m] if wide else [cell for some in cells.values() for cell in some]) for m in measures}
@@ -93,8 +100,8 @@ def _tables(comparison: Comparison, level: Level, residual: bool, columns: int) 
         means = [(MEAN, lines[MEAN])] if last and len(names) > 1 else []
         caption = _caption(comparison, level, measures) if at == 0 else "Continued from the page before."
         made.append(
-            _float(_rows(blocks, means, formats, wide), _spec(formats, len(comparison.columns), wide),
-                   _head(comparison, measures, wide), caption, star=columns == 2, continued=at > 0)
+            _float(_rows(blocks, means, formats, wide), _spec(formats, len(across), wide),
+                   _head(labels, measures, wide), caption, star=columns == 2, continued=at > 0)
         )  # fmt: skip
     return made
 
@@ -103,23 +110,73 @@ _Cells = dict[str, list[tuple[str, int]]]
 """For each measure the codecs' values as printed, with their ranks: 1 for the best, 2 for the second, 0 for others."""
 
 
-def _values(comparison: Comparison, level: Level, image: str, measures: Sequence[str]) -> _Cells:
+_Across = list[tuple[int, bool]]
+"""The columns of a measure: the codec's number, and whether its values at equal rate stand there."""
+
+
+def _across(summaries: Sequence[CodecSummary]) -> _Across:
+    """Return the codecs, each with a second column for its values at equal rate where any is interpolated."""
+    return [
+        (at, at_rate) for at, some in enumerate(summaries) for at_rate in (False, True)[: 1 + bool(some.interpolated)]
+    ]
+
+
+def _ranked(values: Sequence[float | None], across: _Across, measure: str) -> list[int]:
+    """Return the ranks of a measure's values: of a codec with two columns, those at equal rate take part."""
+    if measure not in ("psnr", "ms_ssim"):
+        return [0] * len(values)
+    twice = {at for at, at_rate in across if at_rate}
+    taking = [v if at_rate or at not in twice else None for v, (at, at_rate) in zip(values, across, strict=True)]
+    return rank(taking, METRICS[measure][1])
+
+
+def _values(comparison: Comparison, level: Level, image: str, measures: Sequence[str], across: _Across) -> _Cells:
     cells = comparison.row_line(image, level.point_of[image])
+    tolerance = comparison.tolerance_pct
     found = {}
     for measure in measures:
-        if measure in METRICS:
-            found[measure] = list(zip([metric(row, measure) for row in cells], ranks(cells, measure), strict=True))
-        else:
-            found[measure] = [(number(row.residual_pct if row and row.ok else None, 2, sign=True), 0) for row in cells]
+        texts = [
+            _at_rate(cells[at], measure, tolerance) if at_rate else _measured(cells[at], measure)
+            for at, at_rate in across
+        ]
+        values = [_value(cells[at], measure, tolerance, at_rate=at_rate) for at, at_rate in across]
+        found[measure] = list(zip(texts, _ranked(values, across, measure), strict=True))
     return found
 
 
-def _mean_values(summaries: Sequence[CodecSummary], measures: Sequence[str]) -> _Cells:
+def _value(row: Row | None, measure: str, tolerance_pct: float, *, at_rate: bool) -> float | None:
+    """Return what is ranked of a cell."""
+    if row is None or not row.ok or measure not in ("psnr", "ms_ssim"):
+        return None
+    if not at_rate:
+        return row.value(measure)
+    return None if basis(row, tolerance_pct) is Basis.NONE else row.compared(measure)
+
+
+def _measured(row: Row | None, measure: str) -> str:
+    if measure in METRICS:
+        return metric(row, measure)
+    return number(row.residual_pct if row and row.ok else None, 2, sign=True)
+
+
+def _at_rate(row: Row | None, measure: str, tolerance_pct: float) -> str:
+    """Return what a cell has at equal rate, as printed: measured where its file meets the rate, else interpolated."""
+    if row is None or not row.ok or not row.equal_rate:
+        there = row is None or not row.ok or basis(row, tolerance_pct) is Basis.MEASURED
+        return _measured(row, measure) if there else DASH
+    if measure not in METRICS:
+        return DASH
+    return number(row.target_bpp if measure == "bpp" else row.compared(measure), METRICS[measure][1])
+
+
+def _mean_values(summaries: Sequence[CodecSummary], measures: Sequence[str], across: _Across) -> _Cells:
     found = {}
     for measure in measures:
         digits = METRICS[measure][1] if measure in METRICS else 2
-        values: list[float | None] = [getattr(some, measure) for some in summaries]
-        places = rank(values, digits) if measure in ("psnr", "ms_ssim") else [0] * len(values)
+        values: list[float | None] = [
+            summaries[at].at_rate.get(measure) if at_rate else getattr(summaries[at], measure) for at, at_rate in across
+        ]
+        places = _ranked(values, across, measure)
         found[measure] = [(number(value, digits), place) for value, place in zip(values, places, strict=True)]
     return found
 
@@ -175,8 +232,8 @@ def _spec(formats: dict[str, str], codecs: int, wide: bool) -> str:
     return "l" + r"@{\hspace{9pt}}".join(columns) if wide else f"ll{columns[0]}"
 
 
-def _head(comparison: Comparison, measures: Sequence[str], wide: bool) -> list[str]:
-    labels = [f"{{{escape(column.label)}}}" for column in comparison.columns]
+def _head(names: Sequence[str], measures: Sequence[str], wide: bool) -> list[str]:
+    labels = [f"{{{escape(name)}}}" for name in names]
     if not wide:
         return [rf"& & {' & '.join(labels)} \\"]
     count = len(labels)
@@ -192,6 +249,10 @@ def _caption(comparison: Comparison, level: Level, measures: Sequence[str]) -> s
         f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), PSNR in dB and MS-SSIM.",
         "Residual: how far the rate is from what was asked for, in percent; its mean is of absolute values."
         if "residual_pct" in measures
+        else "",
+        f"{AT_RATE.strip()} At equal rate: where a file misses the rate, interpolated in log rate between it and the "
+        "codec's next file on the other side of the rate."
+        if any(some.interpolated for some in summarize(comparison, level))
         else "",
         "Best bold, second underlined, compared as printed; rates are not ranked.",
         "Last: means of the images' values (for PSNR, of the dB values)." if len(level.point_of) > 1 else "",

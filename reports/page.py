@@ -15,8 +15,9 @@ from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import Frames
 from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
-from isorate.reports.summary import AVERAGING, exclusions, summarize
+from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
 from isorate.reports.templating import environment
+from isorate.runs.equal_rate import log_share
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -78,6 +79,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         typical=_typical(comparison, images),
         curves=published or len(levels) > 1,
         averaging=AVERAGING,
+        at_equal_rate=AT_EQUAL_RATE,
         exclusions=exclusions,
         rates=rates if any(rate.percent is not None for _, both in rates for rate in both) else [],
         good_overlap=bdrate.GOOD_OVERLAP,
@@ -119,7 +121,8 @@ def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple
         for number, image in enumerate(images):
             figure = next((some for some in image["figures"] if some["level"] == index and some["pictures"]), None)
             if figure is not None and image["original"] and image["boxes"]:
-                anchor, *others = [_finite(row.psnr) if row is not None else None for row in figure["cells"]]
+                values = [row.compared("psnr") if row is not None else None for row in figure["cells"]]
+                anchor, *others = map(_finite, values)
                 there = [value for value in others if value is not None]
                 if level.pictures and anchor is not None and there:
                     gaps.append((max(there) - anchor, number))
@@ -161,19 +164,12 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "boxes": boxes or [],
             "original": original is not None,
             "decoded": [frame is not None for frame in decoded],
+            "beside": [point in pictured and comparison.decoded_neighbour(row) for row in cells],
             # Copies: views would keep every full frame of the run in memory.
             "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes or []]
             if point in pictured
             else [],
-            "lines": [
-                {
-                    "title": title,
-                    "values": list(
-                        zip([text.metric(row, name) for row in cells], text.ranks(cells, name), strict=True)
-                    ),
-                }
-                for name, (title, _) in text.METRICS.items()
-            ],
+            "lines": text.lines(cells, comparison.tolerance_pct),
         }
 
 
@@ -185,6 +181,10 @@ def _image(
         figure["frames"] = [
             frames.add_frame(run.file(row.decoded)) if row is not None and there else None
             for row, there in zip(figure["cells"], figure["decoded"], strict=True)
+        ]
+        figure["neighbours"] = [
+            frames.add_frame(run.file(row.neighbour.decoded)) if row is not None and row.neighbour and there else None
+            for row, there in zip(figure["cells"], figure["beside"], strict=True)
         ]
         figure["crops"] = [
             [
@@ -228,14 +228,14 @@ def _image_data(image: dict[str, Any]) -> dict[str, Any]:
                 "name": f["point"],
                 "level": f["level"],
                 "pictures": f["pictures"],
-                "cells": [_cell_data(*pair) for pair in zip(f["cells"], f["frames"], strict=True)],
+                "cells": [_cell_data(*some) for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)],
             }
             for f in image["figures"]
         ],
     }
 
 
-def _cell_data(row: Row | None, frame: str | None) -> dict[str, Any] | None:
+def _cell_data(row: Row | None, frame: str | None, neighbour: str | None) -> dict[str, Any] | None:
     if row is None:
         return None
     data = {name: text.metric(row, name) for name in text.METRICS}
@@ -251,7 +251,18 @@ def _cell_data(row: Row | None, frame: str | None) -> dict[str, Any] | None:
         "knob": text.knob(row),
         "knobName": row.knob_name,
         "trace": row.trace,
+        "neighbour": _neighbour_data(row, neighbour),
     }
+
+
+def _neighbour_data(row: Row, frame: str | None) -> dict[str, Any] | None:
+    """Return the picture on the other side of the rate, and where the rate lies between the two in log rate."""
+    beside = row.neighbour
+    if beside is None or frame is None or row.target_bpp is None:
+        return None
+    pixels = row.width * row.height
+    share = log_share(row, beside, row.target_bpp * pixels / 8)
+    return None if share is None else {"frame": frame, "bpp": 8 * beside.num_bytes / pixels, "share": share}
 
 
 def _curve_data(curve: curves.Curve) -> dict[str, Any]:

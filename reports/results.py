@@ -147,6 +147,17 @@ class Comparison:
             self.lost[f"{row.image}, {self._labels[row.codec]}, {row.point}"] = str(error)
             return None
 
+    def decoded_neighbour(self, row: Row | None) -> bool:
+        """Whether the picture of a cell's neighbour can be shown; one that is lost is noted as :meth:`decoded` does."""
+        if row is None or not row.ok or row.neighbour is None or not row.neighbour.decoded:
+            return False
+        try:
+            self.run.decoded_neighbour(row)
+        except RunError as error:
+            self.lost[f"{row.image}, {self._labels[row.codec]}, {row.point}, the neighbour"] = str(error)
+            return False
+        return True
+
     def original(self, image: str) -> Image | None:
         """Return an image's own pixels; None where the run could not read it, or its copy is lost."""
         try:

@@ -6,15 +6,22 @@ that is decoded without any error has an infinite one: such images are left out 
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from isorate.reports.results import Column, Comparison, Level
+from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.row import Row
 
 AVERAGING = "PSNR and MS-SSIM are means of the per-image values (for PSNR: of the dB values); times are medians."
+
+AT_EQUAL_RATE = (
+    "≈ at equal rate: where a file misses the rate, quality is interpolated in log rate between it and the codec's "
+    "next file on the other side of the rate, both measured; differences and wins are of these values."
+)
 
 _RESAMPLES = 4000
 _SEED = 20200101
@@ -42,6 +49,9 @@ class Interval:
 class CodecSummary:
     """What one codec did at one level.
 
+    `psnr`, `ms_ssim` and `metrics` are means of what was measured; `at_rate` has the means by name of what counts at
+    equal rate (:meth:`isorate.runs.row.Row.compared`), and of the rate as ``bpp``. Differences and wins are of these.
+    `interpolated` counts the images whose values are interpolated, `unequal` those that miss the rate without any.
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
     `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
     images that `psnr` leaves out, being infinite where others are not. `metrics` has the means of further ones.
@@ -64,6 +74,9 @@ class CodecSummary:
     encode_s: float | None
     decode_s: float | None
     probes: float | None
+    at_rate: dict[str, float | None]
+    interpolated: int
+    unequal: int
 
 
 def summarize(comparison: Comparison, level: Level) -> list[CodecSummary]:
@@ -76,8 +89,10 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
     good = [row for row in rows if row.ok]
     pairs = _pairs(comparison, good)
     residuals = [abs(row.residual_pct) for row in good if row.residual_pct is not None]
-    psnr = [] if column.anchor else [(row.psnr, ref.psnr) for row, ref in pairs]
-    ms_ssim = [] if column.anchor else [(row.ms_ssim, ref.ms_ssim) for row, ref in pairs]
+    psnr = [] if column.anchor else [(row.compared("psnr"), ref.compared("psnr")) for row, ref in pairs]
+    ms_ssim = [] if column.anchor else [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in pairs]
+    names = ["psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics)]
+    bases = Counter(basis(row, comparison.tolerance_pct) for row in good)
     return CodecSummary(
         column=column,
         cells=len(rows),
@@ -98,6 +113,12 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         encode_s=_median([row.encode_s for row in good]),
         decode_s=_median([row.decode_s for row in good]),
         probes=mean([float(row.probes) for row in good]),
+        at_rate={
+            "bpp": mean([row.target_bpp if row.equal_rate else row.bpp for row in good]),
+            **{name: mean([row.compared(name) for row in good]) for name in names},
+        },
+        interpolated=bases[Basis.INTERPOLATED],
+        unequal=bases[Basis.NONE],
     )
 
 

@@ -12,8 +12,10 @@ from isorate.errors import ReportError
 from isorate.reports import bdrate, curves, latex
 from isorate.reports.fairness import check
 from isorate.reports.results import Comparison
-from isorate.reports.summary import AVERAGING, CodecSummary, exclusions, some_names, summarize
-from isorate.reports.text import DASH, METRICS, metric, number, ranks, seconds
+from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, CodecSummary, exclusions, some_names, summarize
+from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, lines, number, seconds
+from isorate.reports.text import at_rate as at_rate_line
+from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -28,8 +30,8 @@ STABLE = (
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so is run as a formula by spreadsheet programs: it gets an apostrophe, which they do not show."""
 
-COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, "metrics"))
-"""The columns of every run; those of :func:`columns` follow."""
+COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, "metrics", "neighbour", "equal_rate"))
+"""The columns of every run; those of :func:`columns` and :func:`at_rate` follow."""
 
 
 def render(
@@ -60,7 +62,7 @@ def render(
         raise ReportError(f"unknown table format {fmt!r}; use one of {', '.join(get_args(Format))}")
     comparison = Comparison(run)
     if fmt == "csv":
-        return _csv(comparison.rows)
+        return _csv(comparison.rows, comparison.tolerance_pct)
     if fmt == "markdown":
         return _markdown(comparison)
     if fmt == "latex":
@@ -74,14 +76,32 @@ def columns(rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.metrics))
 
 
-def _csv(rows: list[Row]) -> str:
+def at_rate(row: Row, more: Sequence[str], tolerance_pct: float) -> dict[str, str | float | None]:
+    """Return what a row has at equal rate, and the next file that it comes from, by the names of their columns.
+
+    ``equal_rate`` says what the values stand on: ``measured``, ``interpolated``, or ``none`` where the file misses the
+    rate and there are none; it is empty for a failed cell.
+    """
+    beside, on = row.neighbour, basis(row, tolerance_pct)
+    names = ("psnr", "ms_ssim", *more)
+    return {
+        "equal_rate": str(on) if row.ok else None,
+        **{f"equal_rate_{name}": None if on is Basis.NONE else row.compared(name) for name in names},
+        "neighbour_knob": beside.knob if beside else None,
+        "neighbour_bytes": beside.num_bytes if beside else None,
+        **{f"neighbour_{name}": beside.value(name) if beside else None for name in names},
+        "neighbour_stream": beside.stream if beside else None,
+    }
+
+
+def _csv(rows: list[Row], tolerance_pct: float) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     more = columns(rows)
-    writer.writerow([*COLUMNS, *more])
+    writer.writerow([*COLUMNS, *more, *at_rate(rows[0], more, tolerance_pct)])
     for row in rows:
         values = [*(getattr(row, name) for name in COLUMNS), *(row.metrics.get(name) for name in more)]
-        writer.writerow(map(_csv_value, values))
+        writer.writerow(map(_csv_value, [*values, *at_rate(row, more, tolerance_pct).values()]))
     return out.getvalue()
 
 
@@ -117,7 +137,7 @@ def _markdown(comparison: Comparison) -> str:
         summaries = summarize(comparison, level)
         notes = [markdown_escape(note) for note in exclusions(summaries)]
         parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries, comparison), "", AVERAGING]
-        parts += [*notes, ""]
+        parts += [*([AT_EQUAL_RATE] if any(some.interpolated for some in summaries) else []), *notes, ""]
     rates = _rates(comparison)
     if rates:
         parts += ["## BD-rate against the anchor", "", *rates, ""]
@@ -145,20 +165,22 @@ def _line(cells: list[str]) -> str:
 
 def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[str]:
     metrics = comparison.manifest.more_metrics
+    measures = [("psnr", "PSNR dB", 2), ("ms_ssim", "MS-SSIM", 4)]
+    measures += [(entry.name, markdown_escape(entry.title), entry.digits) for entry in metrics]
+    apart = any(some.interpolated for some in summaries)
     head = [
         "codec",
         "bpp",
         "residual %",
-        "PSNR dB",
-        "MS-SSIM",
-        *(markdown_escape(entry.title) for entry in metrics),
+        *(title for _, title, _ in measures),
+        *(f"{title} {AT_RATE}" for _, title, _ in measures if apart),
         "ΔPSNR (95 %)",
         "wins",
         "encode s",
         "decode s",
         "failed",
     ]
-    lines = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    found = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
     for some in summaries:
         gap = some.difference_psnr
         text = DASH
@@ -167,26 +189,29 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
             text += (
                 f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
             )
-        more = (number(some.metrics.get(entry.name), entry.digits) for entry in metrics)
-        lines.append(_line([
-            markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2), number(some.psnr, 2),
-            number(some.ms_ssim, 4), *more, text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
+        means = {"psnr": some.psnr, "ms_ssim": some.ms_ssim, **some.metrics}
+        mark = INTERPOLATED if some.interpolated else ""
+        found.append(_line([
+            markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2),
+            *(number(means.get(name), digits) for name, _, digits in measures),
+            *(mark + number(some.at_rate[name], digits) for name, _, digits in measures if apart),
+            text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
             seconds(some.encode_s), seconds(some.decode_s), str(some.failed),
         ]))  # fmt: skip
-    return lines
+    return found
 
 
 def _rates(comparison: Comparison) -> list[str]:
-    lines = []
+    found = []
     more = comparison.manifest.more_metrics
     names = ["psnr", "ms_ssim", *(entry.name for entry in more)]
     for column in comparison.columns:
         if not column.anchor:
             cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in names]
-            lines.append(_line([markdown_escape(column.label), *cells]))
+            found.append(_line([markdown_escape(column.label), *cells]))
     heads = ["PSNR", "MS-SSIM", *(markdown_escape(entry.label) for entry in more)]
     head = [_line(["codec", *(f"BD-rate ({name})" for name in heads)]), _line([":--", *["--:"] * len(heads)])]
-    return [*head, *lines] if lines else []
+    return [*head, *found] if found else []
 
 
 def _rate(rate: bdrate.BDRate) -> str:
@@ -199,17 +224,19 @@ def _rate(rate: bdrate.BDRate) -> str:
 
 def _image(comparison: Comparison, image: str, point: str) -> list[str]:
     cells = comparison.row_line(image, point)
-    lines = [
+    tolerance = comparison.tolerance_pct
+    found = [
         _line(["", *(markdown_escape(column.label) for column in comparison.columns)]),
         _line([":--", *["--:"] * len(cells)]),
     ]
-    for name, (title, _) in METRICS.items():
-        values = (
-            f"**{metric(row, name)}**" if rank == 1 else metric(row, name)
-            for row, rank in zip(cells, ranks(cells, name), strict=True)
-        )
-        lines.append(_line([title, *values]))
+    for line in lines(cells, tolerance):
+        values = (f"**{value}**" if rank == 1 else value for value, rank in line.values)
+        found.append(_line([line.title, *values]))
     for entry in comparison.manifest.more_metrics:
+        label = markdown_escape(entry.label)
         measured = (row.value(entry.name) if row is not None and row.ok else None for row in cells)
-        lines.append(_line([markdown_escape(entry.label), *(number(value, entry.digits) for value in measured)]))
-    return lines
+        found.append(_line([label, *(number(value, entry.digits) for value in measured)]))
+        if any(row is not None and row.equal_rate for row in cells):
+            line = at_rate_line(cells, entry.name, label, entry.digits, tolerance)
+            found.append(_line([line.title, *(value for value, _ in line.values)]))
+    return found

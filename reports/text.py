@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.row import Row
 
 DASH = "–"
@@ -13,6 +15,10 @@ NOT_DEFINED = "n/d"
 
 METRICS: dict[str, tuple[str, int]] = {"bpp": ("BPP", 4), "psnr": ("PSNR", 4), "ms_ssim": ("MS-SSIM", 4)}
 """The three lines under a crop, with the digits that the supplementary prints."""
+
+AT_RATE = "at equal rate"
+INTERPOLATED = "≈ "
+"""What stands before a value that was interpolated between two files."""
 
 
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:
@@ -73,6 +79,43 @@ def ranks(row_line: list[Row | None], name: str) -> list[int]:
         return [0] * len(row_line)
     values = [getattr(row, name) if row is not None and row.ok else None for row in row_line]
     return rank(values, METRICS[name][1])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A measure of one image at one operating point: each codec's value as printed, and its rank (see :func:`rank`)."""
+
+    title: str
+    values: tuple[tuple[str, int], ...]
+
+
+def lines(row_line: Sequence[Row | None], tolerance_pct: float) -> list[Line]:
+    """Return the lines under the crops: what was measured, and where a file misses the rate, what is had at it.
+
+    Ranks are among values at equal rate: where such lines are there, the measured ones above them have none.
+    """
+    cells = list(row_line)
+    apart = any(row is not None and row.equal_rate for row in cells)
+    found = []
+    for name, (title, _) in METRICS.items():
+        places = [0] * len(cells) if apart else ranks(cells, name)
+        found.append(Line(title, tuple(zip([metric(row, name) for row in cells], places, strict=True))))
+    return found + (
+        [at_rate(cells, name, *METRICS[name], tolerance_pct) for name in ("psnr", "ms_ssim")] if apart else []
+    )
+
+
+def at_rate(cells: Sequence[Row | None], name: str, title: str, digits: int, tolerance_pct: float) -> Line:
+    """Return the line of a measure at equal rate; a cell that misses the rate and has no neighbour has no value."""
+    values = [
+        row.compared(name) if row is not None and row.ok and basis(row, tolerance_pct) is not Basis.NONE else None
+        for row in cells
+    ]
+    texts = [
+        (INTERPOLATED if row is not None and row.equal_rate.get(name) is not None else "") + number(value, digits)
+        for row, value in zip(cells, values, strict=True)
+    ]
+    return Line(f"{title} {AT_RATE}", tuple(zip(texts, rank(values, digits), strict=True)))
 
 
 def rank(values: Sequence[float | None], digits: int) -> list[int]:

@@ -12,7 +12,7 @@ from isorate.codecs.registry import CodecSpec
 from isorate.engine.workers import worker_count, worker_pool
 from isorate.errors import RunError
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
-from isorate.gate.slopes import Slope, from_points, from_probe
+from isorate.gate.slopes import NEIGHBOUR, Slope, from_neighbour, from_points, from_probe
 from isorate.runs.folder import Run
 from isorate.runs.manifest import CodecEntry
 from isorate.runs.row import REMEDY, Row
@@ -60,6 +60,9 @@ def make_baseline(
         old = known[key]
         if old.slope_from:
             slopes.setdefault(key, (Slope(old.psnr_slope, old.ms_ssim_slope), old.slope_from))
+    for row in rows:
+        if slope := from_neighbour(row):
+            slopes.setdefault(row.key, (slope, NEIGHBOUR))
     if executor is not None:
         missing = [row for row in rows if row.key not in slopes]
         measured = executor.map(_measure, _tasks(run, missing, allow_programs=allow_programs))

@@ -66,8 +66,8 @@ class BaselineRow:
     psnr_slope, ms_ssim_slope
         What the codec gains on this image when the rate doubles, around this row; None where nobody measured it.
     slope_from
-        ``points`` (neighbouring operating points of the run), ``probe`` (a second encode, measured when the baseline
-        was written), or empty.
+        ``points`` (neighbouring operating points of the run), ``neighbour`` (the row's own file on the other side of
+        the rate), ``probe`` (a second encode, measured when the baseline was written), or empty.
     stream
         The first digits of the file's SHA-256.
     """

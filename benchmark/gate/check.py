@@ -7,10 +7,11 @@ from pathlib import Path
 from isorate.codecs.base import Option
 from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
 from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
-from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR
+from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, NEIGHBOUR
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
 from isorate.pictures.names import readable
+from isorate.runs.equal_rate import at_size, encloses
 from isorate.runs.folder import Run
 from isorate.runs.row import Key, Row
 
@@ -146,15 +147,19 @@ class _Check:
         figures = []
         slope_from = before.slope_from or DEFAULT_SLOPE
         psnr_slope = DEFAULT_PSNR if before.psnr_slope is None else before.psnr_slope
+        if encloses(row, before.bytes):  # both files are measured: no slope of another day is needed
+            slope_from = NEIGHBOUR
         if row.psnr is not None:
             was = math.inf if before.psnr is None else before.psnr
-            figures.append(self._figure(row, "psnr", was, round(row.psnr, PSNR_DIGITS), psnr_slope * doublings))
+            there = at_size(row, "psnr", before.bytes, "as it is")
+            corrected = psnr_slope * doublings if there is None else row.psnr - there
+            figures.append(self._figure(row, "psnr", was, round(row.psnr, PSNR_DIGITS), corrected))
         if row.ms_ssim is not None and before.ms_ssim is not None:
             slope = before.ms_ssim_slope
             slope = DEFAULT_MS_SSIM * (1 - before.ms_ssim) if slope is None else slope
-            figures.append(
-                self._figure(row, "ms_ssim", before.ms_ssim, round(row.ms_ssim, MS_SSIM_DIGITS), slope * doublings)
-            )
+            there = at_size(row, "ms_ssim", before.bytes, "similarity")
+            corrected = slope * doublings if there is None else row.ms_ssim - there
+            figures.append(self._figure(row, "ms_ssim", before.ms_ssim, round(row.ms_ssim, MS_SSIM_DIGITS), corrected))
         pixels = row.width * row.height
         figures.append(self._figure(row, "bpp", 8 * before.bytes / pixels, 8 * row.num_bytes / pixels, 0.0))
         return figures, slope_from if doublings else ""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from isorate.gate.check import DEFAULT_SLOPE
 from isorate.gate.findings import FAILING, TITLES, Checked, CheckedRow, Finding, Kind, Verdict
-from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR
+from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, NEIGHBOUR
 
 Format = Literal["table", "markdown", "junit", "github", "json"]
 BY_SUFFIX: dict[str, Format] = {".txt": "table", ".md": "markdown", ".xml": "junit", ".json": "json"}
@@ -24,6 +24,7 @@ SAID = {
 }
 SLOPES = {
     "points": "from the run's own operating points",
+    NEIGHBOUR: "between the row's two files around the baseline's size, or its neighbour when the baseline was written",
     "probe": "measured by a second encode when the baseline was written",
     DEFAULT_SLOPE: f"by default {DEFAULT_PSNR:g} dB, and {DEFAULT_MS_SSIM:g} of what MS-SSIM lacks to 1, a doubling",
 }

@@ -16,6 +16,8 @@ DEFAULT_MS_SSIM = 0.6
 
 NEAREST, FARTHEST = 0.04, 1.5
 """The doublings that may lie between two rows for a slope: nearer is noise, farther is not local."""
+NEIGHBOUR = "neighbour"
+"""What a slope comes from that a row's own neighbour gives."""
 STEP = 0.15
 """How far from the row, in doublings, the second encode is looked for."""
 
@@ -59,6 +61,14 @@ def from_points(row: Row, others: Iterable[Row]) -> Slope | None:
     if here is None or not found:
         return None
     return between(here, min(found, key=lambda there: abs(math.log2(there.num_bytes / here.num_bytes))))
+
+
+def from_neighbour(row: Row) -> Slope | None:
+    """Return the slope to the row's neighbour, where it has one (:class:`isorate.runs.row.Neighbour`)."""
+    here, beside = measurement(row), row.neighbour
+    if here is None or beside is None:
+        return None
+    return between(here, Measurement(beside.num_bytes, beside.psnr, beside.ms_ssim))
 
 
 def measurement(row: Row) -> Measurement | None:

@@ -82,6 +82,16 @@ def between(row: Row, neighbour: Neighbour, metric: str, num_bytes: float, scale
     return from_quality(ends[0] + share * (ends[1] - ends[0]), scale)
 
 
+def encloses(row: Row, num_bytes: float) -> bool:
+    """Whether a size lies between a row's file and its neighbour's; never without a neighbour."""
+    return row.neighbour is not None and log_share(row, row.neighbour, num_bytes) is not None
+
+
+def at_size(row: Row, metric: str, num_bytes: float, scale: Scale) -> float | None:
+    """Return a metric at a size that :func:`encloses`; see :func:`between`."""
+    return None if row.neighbour is None else between(row, row.neighbour, metric, num_bytes, scale)
+
+
 def log_share(row: Row, neighbour: Neighbour, num_bytes: float) -> float | None:
     """Return how far a size is from a row's file (0) to its neighbour's (1) in log size, or None outside of both."""
     if not row.num_bytes or row.num_bytes == neighbour.num_bytes or num_bytes <= 0:

@@ -24,7 +24,22 @@ function shuffled(list, random) {
 
 const EQUAL = 0.02;
 
-/** Every pair of codecs on an image whose files differ in size by no more than 2 %. */
+/**
+ * A cell's rate for a pair, and whether two files stand for it there: one that misses the rate, and its neighbour on the
+ * other side, of which each trial draws one so that the rate is met on average.
+ */
+function rateOf(cell) {
+  const apart = cell.neighbour && Math.abs(Math.log(cell.bpp / cell.target)) > Math.log(1 + EQUAL);
+  return { rate: apart ? cell.target : cell.bpp, apart };
+}
+
+function drawn(one, random) {
+  const { cell } = one;
+  if (!rateOf(cell).apart || random() >= cell.neighbour.share) return one;
+  return { ...one, cell: { ...cell, ...cell.neighbour } };
+}
+
+/** Every pair of codecs on an image whose files differ in size by no more than 2 %, or do so on average. */
 function equalPairs() {
   return DATA.images.flatMap((image, index) =>
     (image.original ? image.points : []).flatMap((point) => {
@@ -32,7 +47,7 @@ function equalPairs() {
       return good.flatMap((a, at) =>
         good
           .slice(at + 1)
-          .filter((b) => Math.abs(Math.log(a.cell.bpp / b.cell.bpp)) <= Math.log(1 + EQUAL))
+          .filter((b) => Math.abs(Math.log(rateOf(a.cell).rate / rateOf(b.cell).rate)) <= Math.log(1 + EQUAL))
           .map((b) => ({ image: index, point: point.name, pair: [a, b] })),
       );
     }),
@@ -64,7 +79,7 @@ const blind = {
     const random = randomFrom(this.seed);
     this.trials = shuffled(pairs, random)
       .slice(0, count)
-      .map((trial) => ({ ...trial, pair: shuffled(trial.pair, random) }));
+      .map((trial) => ({ ...trial, pair: shuffled(trial.pair, random).map((one) => drawn(one, random)) }));
     this.answers = [];
     this.dialog.showModal();
     this.show();

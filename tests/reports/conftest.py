@@ -17,10 +17,11 @@ from PIL import Image as PillowImage
 
 from isorate.image import Image
 from isorate.metrics import bpp, ms_ssim, psnr
+from isorate.runs.equal_rate import at_target, misses
 from isorate.runs.folder import Run
 from isorate.runs.lossless import to_lossless
 from isorate.runs.manifest import Manifest
-from isorate.runs.row import ANCHOR, MATCHED, Row
+from isorate.runs.row import ANCHOR, MATCHED, Neighbour, Row
 
 HOSTILE = "<script>alert('x')</script> \"& 写真 " + "long" * 40
 POINTS = (10, 30, 55, 80)
@@ -179,6 +180,38 @@ def curve_run(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
             (path / row.decoded).unlink()
             made.write_row(replace(row, decoded=""))
     return made
+
+
+@pytest.fixture(scope="session")
+def apart_run(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same, JPEG's files with their neighbours on the other side of the rate, as the engine keeps them."""
+    path = tmp_path_factory.mktemp("runs") / "apart"
+    shutil.copytree(run.path, path)
+    made = Run.open(path)
+    for row in made.rows():
+        if row.codec == "jpeg" and misses(row, made.manifest.tolerance_pct):
+            made.write_row(_with_neighbour(made, row))
+    return made
+
+
+def _with_neighbour(run: Run, row: Row) -> Row:
+    image = run.original(row.image)
+    target = (row.target_bpp or 0) * row.width * row.height / 8
+    above = (row.num_bytes or 0) < target
+    quality, data = int(row.knob or 0), b""
+    while not data or (len(data) > target) != above:
+        quality += 1 if above else -1
+        if not 1 <= quality <= 100:
+            return row
+        data = _jpeg(image, quality)
+    decoded = np.asarray(PillowImage.open(io.BytesIO(data)).convert("RGB"))
+    beside = Neighbour(
+        knob=quality, num_bytes=len(data), psnr=psnr(image, decoded), ms_ssim=ms_ssim(image, decoded),
+        stream=run.write_stream(*row.key, ".jpg", data, neighbour=True),
+        decoded=run.write_decoded(*row.key, to_lossless(decoded), neighbour=True),
+        stream_sha256=hashlib.sha256(data).hexdigest(), decoded_sha256=_digest(decoded),
+    )  # fmt: skip
+    return replace(row, neighbour=beside, equal_rate=at_target(row, beside))
 
 
 @pytest.fixture(scope="session")

@@ -396,6 +396,34 @@ def test_blind_test_hides_names_and_exports_answers(watched: Watched, address: s
         assert float(bpp_a) / float(bpp_b) == pytest.approx(1, abs=0.02001)
 
 
+def test_the_blind_test_draws_between_two_files_around_the_rate(browser: Any, apart_run: Run, tmp_path: Path) -> None:
+    one = Watched(browser)
+    page = one.open(pages.render(apart_run, tmp_path).as_uri())
+    page.locator("#blind-count").select_option("50")
+    page.locator("#blind-start").click()
+    page.wait_for_selector("#blind-dialog[open]")
+    total = page.evaluate("+document.getElementById('blind-progress').textContent.split(' ').pop()")
+    for _ in range(total):
+        page.keyboard.press("s")
+    with page.expect_download() as download:
+        page.locator("#blind-save").click()
+    rows = {row.key: row for row in apart_run.rows()}
+    drawn = 0
+    for line in Path(download.value.path()).read_text().splitlines()[1:]:
+        _, image, point, a, b, _, _, _, bpp_a, bpp_b, _ = line.split(",")
+        for codec, bpp in ((a, bpp_a), (b, bpp_b)):
+            row = rows[image, point, codec]
+            assert row.bpp is not None
+            if row.neighbour and abs(math.log(row.bpp / (row.target_bpp or 0))) > math.log(1.02):
+                drawn += 1
+                sizes = [row.bpp, 8 * row.neighbour.num_bytes / (row.width * row.height)]
+                assert any(float(bpp) == pytest.approx(size) for size in sizes)
+            else:
+                assert float(bpp) == pytest.approx(row.bpp)
+    assert drawn
+    one.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_axe_finds_nothing_serious(browser: Any, address: str, width: int, scheme: str) -> None:
     one = Watched(browser, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)

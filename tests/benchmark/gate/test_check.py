@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from isorate.gate.findings import Checked, Kind, Verdict
 from isorate.gate.formats import correction
 from isorate.gate.tolerances import Tolerances, read_tolerances
 from isorate.runs.folder import Run
-from isorate.runs.row import Row
+from isorate.runs.row import Neighbour, Row
 
 
 def kinds(checked: Checked) -> list[tuple[Kind, str, str]]:
@@ -90,6 +91,27 @@ def test_the_slope_comes_from_the_runs_own_points_where_there_are_some(
     gained = 2 / math.log2(1.5)  # dB a doubling, by the fixture
     assert moved[0].figures[0].corrected == pytest.approx(gained * math.log2(0.99), rel=0.01)
     assert "operating points" in correction(checked)
+
+
+def test_a_row_with_a_neighbour_is_held_against_the_measured_line(
+    against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]], make_run: Callable[..., Run]
+) -> None:
+    # another knob value: 12 % more bytes and 0.5 dB; the baseline's file is its neighbour
+    def stepped(row: Row) -> Row:
+        beside = Neighbour(knob=37, num_bytes=row.num_bytes or 1, psnr=row.psnr, ms_ssim=row.ms_ssim, stream="",
+                           stream_sha256="", decoded_sha256="")  # fmt: skip
+        psnr = (row.psnr or 0) + 0.5
+        return replace(row, num_bytes=round((row.num_bytes or 0) * 1.12), psnr=psnr, neighbour=beside)
+
+    checked = against(lambda row: stepped(row) if row.key[::2] == ("kodim02", "jpeg") else row)
+    moved = next(row for row in checked.rows if row.slope_from)
+    assert moved.slope_from == "neighbour"
+    psnr = next(figure for figure in moved.figures if figure.metric == "psnr")
+    assert psnr.change == pytest.approx(0, abs=1e-9)
+    assert "between the row's two files" in correction(checked)
+    made = make_baseline(make_run("stepped", stepped, images=1))
+    assert {row.slope_from for row in made.rows} == {"neighbour"}
+    assert made.rows[0].psnr_slope == pytest.approx(0.5 / math.log2(1.12), abs=0.01)
 
 
 def test_missing_new_and_failed_rows_are_findings(
