@@ -1,4 +1,4 @@
-"""The pictures of a page: crops inline, full frames beside it, or everything inside one file."""
+"""The pictures of a page: crops and previews, and each lossless frame once, beside the page or inside it."""
 
 import base64
 import io
@@ -15,8 +15,20 @@ from isorate.image import Image
 
 INLINE_BUDGET = 4_000_000
 """Bytes of crops that a page holds itself; further ones lie beside it."""
+LOSSLESS_BUDGET = 4_000_000
+"""Bytes of lossless frames that a single file holds; one with more holds previews in their place."""
+PREVIEW_SIDE = 400
+"""Pixels of a preview's longer side."""
+PREVIEW_QUALITY = 65
 
 _TYPES = {".webp": "image/webp", ".png": "image/png"}
+
+
+def preview(pixels: Image) -> bytes:
+    """Return a small lossy copy of a picture, for places that show it small, as a WebP file."""
+    picture = PillowImage.fromarray(pixels)
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), PillowImage.Resampling.LANCZOS)
+    return _webp(picture, quality=PREVIEW_QUALITY, method=2)
 
 
 @dataclass
@@ -27,36 +39,49 @@ class Frames:
     ----------
     single_file
         Whether the page must hold everything itself.
-    embedded
-        Key to ``data:`` URL of the full frames, in a single file.
     """
 
     single_file: bool
-    embedded: dict[str, str] = field(default_factory=dict)
+    _lossless: dict[str, Path] = field(default_factory=dict)
+    _previews: dict[str, bytes] = field(default_factory=dict)
     _files: dict[str, bytes] = field(default_factory=dict)
     _inline: int = 0
 
-    def add_frame(self, file: Path, folder: str = "frames") -> str:
-        """Take a lossless file of the run and return its key, which is its address where it lies beside the page."""
+    def add_frame(self, file: Path, small: bytes | None, folder: str = "frames") -> str:
+        """Take a lossless file of the run with its preview, and return its key.
+
+        Beside the page, a frame is a script that hands the lossless file over (the key with ``.js``): a page opened
+        from disk may show a neighbouring picture but not read its pixels, as error maps must. A frame that is nowhere
+        shown small needs no preview.
+        """
         key = f"{folder}/{quote(file.name)}"
-        data = file.read_bytes()
-        url = _data_url(data, file.suffix)
-        if self.single_file:
-            self.embedded[key] = url
-        else:
-            self._files[f"{folder}/{file.name}"] = data
-            # A page opened from disk may show a neighbouring file but not read its pixels, as the error maps must;
-            # a script beside it may hand them over.
-            script = f"isorateFrame({json.dumps(key)},{json.dumps(url)});\n"
-            self._files[f"pixels/{folder}/{file.name}.js"] = script.encode()
+        self._lossless[key] = file
+        if small is not None:
+            self._previews[key] = small
+            if not self.single_file:
+                self._files[f"previews/{folder}/{file.name}"] = small
         return key
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the page can show the lossless frames: in a single file, whether they fit."""
+        if not self.single_file:
+            return True
+        return sum(file.stat().st_size for file in self._lossless.values()) <= LOSSLESS_BUDGET
+
+    @property
+    def embedded(self) -> dict[str, str]:
+        """Key to ``data:`` URL of what a single file holds of each frame: the lossless file, or the preview."""
+        if not self.single_file:
+            return {}
+        if self.lossless:
+            return {key: _data_url(file.read_bytes(), file.suffix) for key, file in self._lossless.items()}
+        return {key: _data_url(data, ".webp") for key, data in self._previews.items()}
 
     def add_crop(self, name: str, pixels: Image) -> str:
         """Take a crop and return the address of its lossless copy: inline while the budget lasts."""
-        out = io.BytesIO()
         # The fastest setting: the others take ten times as long for 5 % of the bytes.
-        PillowImage.fromarray(pixels).save(out, "WEBP", lossless=True, quality=0, method=0, exact=True)
-        data = out.getvalue()
+        data = _webp(PillowImage.fromarray(pixels), lossless=True, quality=0, method=0, exact=True)
         if self.single_file or self._inline + len(data) <= INLINE_BUDGET:
             self._inline += len(data)
             return _data_url(data, ".webp")
@@ -81,12 +106,24 @@ class Frames:
         RunError
             When it cannot be written.
         """
-        inside = folder.resolve()
         for name, data in self._files.items():
-            file = folder / name
-            if not file.parent.resolve().is_relative_to(inside):
-                raise ReportError(f"{file.parent}: is a link that leads out of {folder}; remove it, or give another -o")
-            write_bytes(file, data, durable=False)
+            self._write(folder, name, data)
+        if not self.single_file:
+            for key, file in self._lossless.items():  # read one by one: they may be gigabytes together
+                script = f"isorateFrame({json.dumps(key)},{json.dumps(_data_url(file.read_bytes(), file.suffix))});\n"
+                self._write(folder, f"{Path(key).parent}/{file.name}.js", script.encode())
+
+    def _write(self, folder: Path, name: str, data: bytes) -> None:
+        file = folder / name
+        if not file.parent.resolve().is_relative_to(folder.resolve()):
+            raise ReportError(f"{file.parent}: is a link that leads out of {folder}; remove it, or give another -o")
+        write_bytes(file, data, durable=False)
+
+
+def _webp(picture: PillowImage.Image, **how: int | bool) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "WEBP", **how)
+    return out.getvalue()
 
 
 def _data_url(data: bytes, suffix: str) -> str:

@@ -12,7 +12,7 @@ from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, tables, text
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
-from isorate.reports.frames import Frames
+from isorate.reports.frames import Frames, preview
 from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
@@ -38,7 +38,8 @@ def render(
     out
         The folder to write, by default ``RUN/report``.
     single_file
-        Whether the full frames stand inside the page instead of beside it.
+        Whether everything stands inside the page: the frames as previews where they are more than
+        :data:`isorate.reports.frames.LOSSLESS_BUDGET` bytes.
     published
         Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
 
@@ -146,6 +147,7 @@ def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
 def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:
     """Iterate over an image's operating points: cells, boxes and the cut-out pixels of every column."""
     original, boxes = comparison.original(image.name), None
+    small = None if original is None else preview(original)
     pictured = comparison.pictured(image.name)
     level_of = {level.point_of.get(image.name): index for index, level in enumerate(comparison.levels())}
     for point in comparison.points(image.name):
@@ -162,8 +164,8 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "level": level_of[point],
             "cells": cells,
             "boxes": boxes or [],
-            "original": original is not None,
-            "decoded": [frame is not None for frame in decoded],
+            "original": small,
+            "previews": [None if frame is None else preview(frame) for frame in decoded],
             "beside": [point in pictured and comparison.decoded_neighbour(row) for row in cells],
             # Copies: views would keep every full frame of the run in memory.
             "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes or []]
@@ -179,13 +181,12 @@ def _image(
     run = comparison.run
     for number, figure in enumerate(figures):
         figure["frames"] = [
-            frames.add_frame(run.file(row.decoded)) if row is not None and there else None
-            for row, there in zip(figure["cells"], figure["decoded"], strict=True)
+            frames.add_frame(run.file(row.decoded), small) if row is not None and small else None
+            for row, small in zip(figure["cells"], figure["previews"], strict=True)
         ]
-        figure["neighbours"] = [
-            frames.add_frame(run.file(row.neighbour.decoded)) if row is not None and row.neighbour and there else None
-            for row, there in zip(figure["cells"], figure["beside"], strict=True)
-        ]
+        pairs = zip(figure["cells"], figure["beside"], strict=True)
+        beside = [row.neighbour if row and there else None for row, there in pairs]
+        figure["neighbours"] = [some and frames.add_frame(run.file(some.decoded), None) for some in beside]
         figure["crops"] = [
             [
                 None if cut is None else frames.add_crop(f"{index}-{number}-{line}-{column}", cut)
@@ -193,7 +194,8 @@ def _image(
             ]
             for line, cuts in enumerate(figure["crops"])
         ]
-    original = frames.add_frame(run.original_file(image.name), "originals") if figures[0]["original"] else None
+    small = figures[0]["original"]
+    original = frames.add_frame(run.original_file(image.name), small, "originals") if small else None
     boxes: list[crops.Box] = next((figure["boxes"] for figure in figures if figure["pictures"]), [])
     return {"info": image, "original": original, "boxes": boxes, "figures": figures}
 
@@ -213,6 +215,7 @@ def _data(
         "dataset": [_curve_data(curves.of_dataset(comparison, column)) for column in comparison.columns],
         "published": [_curve_data(curve) for curve in published],
         "embedded": frames.embedded,
+        "lossless": frames.lossless,
     }
 
 

@@ -61,9 +61,10 @@ const blind = {
   start() {
     this.stage = new Stage($("#blind-stage"));
     const pairs = equalPairs();
-    if (!pairs.length) {
+    const none = "No two codecs of this run have files of equal size on the same image.";
+    if (!pairs.length || !DATA.lossless) {
       $("#blind-start").disabled = true;
-      $("#blind-result").textContent = "No two codecs of this run have files of equal size on the same image.";
+      $("#blind-result").textContent = DATA.lossless ? none : `Not here: ${PREVIEWS_ONLY}.`;
     }
     $("#blind-start").addEventListener("click", () => this.begin(pairs, +$("#blind-count").value));
     $("#blind-save").addEventListener("click", () => this.save());
@@ -90,7 +91,7 @@ const blind = {
       image = DATA.images[trial.image];
     const card = (label, key) => ({
       label,
-      layers: [[make("img", { src: frameUrl(key), alt: `Picture ${label}`, draggable: "false" })]],
+      layers: [[this.picture(key, `Picture ${label}`)]],
     });
     const [a, b] = trial.pair.map(({ cell }) => cell.frame);
     const panes = [card("A", a), card("B", b)];
@@ -98,6 +99,21 @@ const blind = {
     this.stage.show([image.width, image.height], panes);
     $("#blind-progress").textContent = `Pair ${this.answers.length + 1} of ${this.trials.length}`;
     this.since = performance.now();
+  },
+
+  /** A lossless picture; a preview would be judged in its place. */
+  picture(key, alt) {
+    const image = make("img", { alt, draggable: "false" });
+    losslessUrl(key).then(
+      (url) => {
+        image.src = url;
+      },
+      (error) => {
+        this.dialog.close();
+        $("#blind-result").textContent = `Stopped: ${error.message}.`;
+      },
+    );
+    return image;
   },
 
   answer(answer) {

@@ -94,7 +94,7 @@ function showBoxPanel(view) {
   });
   $("#box-crops").replaceChildren(...shown.map(({ node }) => node));
   for (const { key, column, canvas, value } of shown) {
-    drawCrop(canvas, key, box);
+    drawCrop(canvas, key, box, image.width);
     if (column && image.original)
       localText(image.original, key, box).then((text) => {
         value.textContent = text;
@@ -102,11 +102,13 @@ function showBoxPanel(view) {
   }
 }
 
-async function drawCrop(canvas, key, box) {
+async function drawCrop(canvas, key, box, width) {
   const picture = new Image();
-  picture.src = frameUrl(key);
+  picture.src = await losslessUrl(key).catch(() => previewUrl(key));
   await picture.decode();
-  canvas.getContext("2d").drawImage(picture, ...box, 0, 0, box[2], box[3]);
+  const scale = picture.naturalWidth / width; // a preview is smaller
+  const place = box.map((side) => side * scale);
+  canvas.getContext("2d").drawImage(picture, ...place, 0, 0, box[2], box[3]);
 }
 
 /** The PSNR inside the box; without the frames' pixels, why there is none. */

@@ -22,8 +22,53 @@ const color = (column) =>
   getComputedStyle(document.documentElement).getPropertyValue(`--c${DATA.columns[column].colour}`).trim();
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** The address of a full frame: beside the page, or held by it. */
-const frameUrl = (key) => DATA.embedded[key] || key;
+/** The address of a frame's preview, beside the page or held by it; a small single file holds the lossless one. */
+const previewUrl = (key) => DATA.embedded[key] || `previews/${key}`;
+
+const PREVIEWS_ONLY = "this single file holds previews: the lossless pictures are in the report's folder";
+const handedOver = new Map(); // key -> what waits for its script
+const losslessUrls = new Map();
+
+/** Called by the scripts beside the page: they hand over a frame whose pixels the browser would not let us read. */
+globalThis.isorateFrame = (key, url) => handedOver.get(key)?.(url);
+
+function loadLossless(key) {
+  if (!DATA.lossless) return Promise.reject(new Error(PREVIEWS_ONLY));
+  if (DATA.embedded[key]) return Promise.resolve(DATA.embedded[key]);
+  return new Promise((resolve, reject) => {
+    handedOver.set(key, resolve);
+    const script = make("script", {
+      src: `${key}.js`,
+      onload: () => script.remove(),
+      onerror: () => {
+        losslessUrls.delete(key);
+        reject(new Error(`${key}.js is missing`));
+      },
+    });
+    document.head.append(script);
+  });
+}
+
+/** The lossless frame as a `data:` URL; the last few are kept. */
+function losslessUrl(key) {
+  if (!losslessUrls.has(key)) {
+    losslessUrls.set(key, loadLossless(key));
+    if (losslessUrls.size > 24) losslessUrls.delete(losslessUrls.keys().next().value);
+  }
+  return losslessUrls.get(key);
+}
+
+/** A picture that shows its preview until the lossless frame is there; `failed` is told why it does not come. */
+function losslessImage(key, attributes, failed = () => {}) {
+  const image = make("img", { src: previewUrl(key), ...attributes });
+  losslessUrl(key).then(
+    (url) => {
+      image.src = url;
+    },
+    (error) => failed(error.message),
+  );
+  return image;
+}
 
 const labels = () => [DATA.truth, ...DATA.columns.map((column) => column.label)];
 

@@ -14,13 +14,13 @@ $$(".swatch").forEach((node) =>
 $("#level")?.addEventListener("change", (event) => showLevel(+event.target.value));
 showLevel(+($("#level")?.value ?? 0));
 
-// In a single file the full frames are part of the data; show each when it comes near the window.
+// In a single file the frames are part of the data; show each when it comes near the window.
 const nearby = new IntersectionObserver(
   (entries) =>
     entries
       .filter((entry) => entry.isIntersecting)
       .forEach(({ target }) => {
-        target.src = frameUrl(target.dataset.frame);
+        target.src = previewUrl(target.dataset.frame);
         nearby.unobserve(target);
       }),
   { rootMargin: "600px" },

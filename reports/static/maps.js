@@ -3,27 +3,9 @@
 const MAP_LIMIT = 16e6; // pixels; larger pictures would stop the browser for many seconds
 
 const pixelCache = new Map();
-const handedOver = new Map(); // key -> what waits for its script
-
-/** Called by the scripts beside the page: they hand over a frame whose pixels the browser would not let us read. */
-globalThis.isorateFrame = (key, url) => handedOver.get(key)?.(url);
-
-function readableUrl(key) {
-  if (DATA.embedded[key]) return Promise.resolve(DATA.embedded[key]);
-  if (location.protocol !== "file:") return Promise.resolve(key);
-  return new Promise((resolve, reject) => {
-    handedOver.set(key, resolve);
-    const script = make("script", {
-      src: `pixels/${key}.js`,
-      onerror: () => reject(new Error(`pixels/${key}.js is missing`)),
-    });
-    document.head.append(script);
-  });
-}
-
 async function readPixels(key) {
   const image = new Image();
-  image.src = await readableUrl(key);
+  image.src = await losslessUrl(key);
   await image.decode();
   const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -114,7 +114,8 @@ const viewer = {
     const key = this.frame(column),
       label = labels()[column];
     if (!key) return [make("p", { class: "nothing" }, this.nothing(column))];
-    const nodes = [make("img", { src: frameUrl(key), alt: `${this.image.name}, ${label}`, draggable: "false" })];
+    const about = { alt: `${this.image.name}, ${label}`, draggable: "false" };
+    const nodes = [losslessImage(key, about, (why) => this.say(why))];
     if (this.state.map && column > 0 && this.image.original) {
       const canvas = make("canvas", {
         role: "img",

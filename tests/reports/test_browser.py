@@ -16,6 +16,7 @@ import skimage.data
 from PIL import Image as PillowImage
 
 from isorate.metrics import psnr
+from isorate.reports import frames
 from isorate.reports import page as pages
 from isorate.reports.crops import Box, boxes, pins
 from isorate.reports.results import Comparison
@@ -336,13 +337,37 @@ def test_a_drawn_box_becomes_crops_with_local_psnr_and_toml(watched: Watched, ad
 
 def test_without_the_pixel_scripts_the_pictures_stay(browser: Any, run: Run, tmp_path: Path) -> None:
     index = pages.render(run.path, tmp_path)
-    shutil.rmtree(tmp_path / "pixels")
+    shutil.rmtree(tmp_path / "frames")
     one = Watched(browser)
     page = open_view(one, index.as_uri(), codec="jpeg", map="abs", box="10,10,20,20")
     eventually(page, lambda: "is missing" in page.locator("#viewer-status").inner_text())
     eventually(page, lambda: "is missing" in page.locator("#box-crops .value").nth(2).inner_text())
-    assert all("ERR_FILE_NOT_FOUND" in error or "pixels/" in error for error in one.errors)
+    assert page.evaluate("document.querySelector('#stage img').naturalWidth") > 0
+    assert all("ERR_FILE_NOT_FOUND" in error or "frames/" in error for error in one.errors)
     one.context.close()
+
+
+def test_the_viewer_shows_the_preview_and_then_the_lossless_frame(watched: Watched, address: str, run: Run) -> None:
+    page = open_view(watched, address, codec="jpeg")
+    picture = page.locator("#stage img[alt='astronaut, JPEG']")
+    eventually(page, lambda: picture.get_attribute("src").partition(",")[0], "data:image/webp;base64")
+    data = base64.b64decode(picture.get_attribute("src").partition(",")[2])
+    assert data == (run.path / rows_of(run)["jpeg"].decoded).read_bytes()
+
+
+def test_a_single_file_of_previews_says_so(
+    browser: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "LOSSLESS_BUDGET", 10_000)
+    one = Watched(browser)
+    page = open_view(one, pages.render(run.path, tmp_path, single_file=True).as_uri(), codec="jpeg", box="10,10,20,20")
+    assert "Previews: this page is a single file" in page.locator("#viewer").inner_text()
+    assert page.locator("#viewer-map").is_disabled()
+    eventually(page, lambda: "holds previews" in page.locator("#box-crops .value").nth(2).inner_text())
+    page.keyboard.press("Escape")
+    assert page.locator("#blind-start").is_disabled()
+    assert "holds previews" in page.locator("#blind-result").inner_text()
+    one.close()
 
 
 def test_the_address_brings_a_view_back(watched: Watched, address: str) -> None:

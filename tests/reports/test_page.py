@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import json
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from PIL import Image as PillowImage
 
 from isorate.errors import ReportError, RunError
 from isorate.reports import assets, figures, frames, page, tables
@@ -53,8 +55,22 @@ def test_every_address_is_inside_or_beside_the_page(rendered: Path) -> None:
 
 def test_frames_are_the_runs_own_files(run: Run, rendered: Path) -> None:
     for row in run.rows():
-        copy = rendered.parent / "frames" / Path(row.decoded).name
-        assert copy.read_bytes() == (run.path / row.decoded).read_bytes()
+        script = (rendered.parent / "frames" / f"{Path(row.decoded).name}.js").read_text()
+        key, url = json.loads(f"[{script[len('isorateFrame(') : -len(');') - 1]}]")
+        assert f"{key}.js" == f"frames/{Path(row.decoded).name}.js"
+        assert base64.b64decode(url.partition(",")[2]) == (run.path / row.decoded).read_bytes()
+
+
+def test_each_frame_is_there_once_and_its_preview_is_small(run: Run, rendered: Path) -> None:
+    folder = rendered.parent
+    names = [file for file in tree(folder) if "/" in file and not file.startswith("crops/")]
+    frames_ = [name for name in names if not name.startswith("previews/")]
+    assert len(frames_) == len(run.rows()) + len(run.manifest.image_names)
+    for name in frames_:
+        small = folder / "previews" / name.removesuffix(".js")
+        with PillowImage.open(small) as picture:
+            assert max(picture.size) <= frames.PREVIEW_SIDE
+        assert small.stat().st_size < (folder / name).stat().st_size / 2
 
 
 def test_values_and_the_best_stand_under_the_crops(run: Run, rendered: Path) -> None:
@@ -82,6 +98,20 @@ def test_single_file_is_a_single_file(run: Run, tmp_path: Path) -> None:
     keys = {image["original"] for image in data["images"]}
     keys |= {cell["frame"] for image in data["images"] for point in image["points"] for cell in point["cells"]}
     assert keys == set(data["embedded"])
+
+
+def test_a_large_single_file_holds_previews(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = page.render(run.path, tmp_path / "whole", single_file=True).stat().st_size
+    monkeypatch.setattr(frames, "LOSSLESS_BUDGET", 10_000)
+    index = page.render(run.path, tmp_path / "small", single_file=True)
+    html = index.read_text("utf-8")
+    data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[0])
+    assert not data["lossless"]
+    assert len(data["embedded"]) == len(run.rows()) + len(run.manifest.image_names)
+    assert "Previews: this page is a single file" in html
+    held = [sum(map(len, data["embedded"].values())), index.stat().st_size]
+    assert held[1] < whole - 0.5 * held[0]
+    assert set(re.findall(r'data-frame="([^"]*)"', html)) <= set(data["embedded"])
 
 
 def test_hostile_names_stay_text(hostile_run: Run, tmp_path: Path) -> None:
@@ -122,7 +152,7 @@ def test_published_curves_are_in_the_page(run: Run, tmp_path: Path) -> None:
     assert '"name": "Other", "points": [[0.1, 28.0, null, null], [0.2, 30.0, null, null]], "source": "a paper"' in html
 
 
-@pytest.mark.parametrize("link", ["report", "report/frames", "report/pixels/frames"])
+@pytest.mark.parametrize("link", ["report", "report/frames", "report/previews/frames"])
 def test_no_link_leads_out_of_the_report(run: Run, tmp_path: Path, link: str) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     outside = tmp_path / "outside"
