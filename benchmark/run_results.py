@@ -50,7 +50,7 @@ class RunResults(Run):
 
     def plot(
         self,
-        metric: Literal["psnr", "ms_ssim"] = "psnr",
+        metric: Literal["psnr", "ms_ssim", "ms_ssim_db"] = "psnr",
         *,
         image: str | None = None,
         published: Path | str | None = None,
@@ -61,7 +61,7 @@ class RunResults(Run):
         Parameters
         ----------
         metric
-            ``psnr`` or ``ms_ssim``.
+            ``psnr``, ``ms_ssim``, or ``ms_ssim_db``: ``-10 log10(1 - MS-SSIM)``.
         image
             Of this image; by default the means over all images.
         published

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from isorate.errors import ReportError
 from isorate.image import Image
 from isorate.reports import crops, curves, paper, text
+from isorate.reports.bdrate import decibel
 from isorate.reports.paper import printable
 from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo
@@ -30,7 +31,8 @@ PAGE_HEIGHT = 8.0
 
 FORMATS = ("pdf", "png")
 
-RD_METRICS = ("psnr", "ms_ssim")
+RD_METRICS = {"psnr": "PSNR (dB)", "ms_ssim": "MS-SSIM", "ms_ssim_db": "MS-SSIM (dB)"}
+"""What is drawn over rate, with the axis's label; MS-SSIM in dB is ``-10 log10(1 - MS-SSIM)`` of the curve's value."""
 
 _GAP = 0.03
 _LEGEND_INSIDE = 6
@@ -328,7 +330,7 @@ def plot(
     comparison
         The run.
     metric
-        ``psnr`` or ``ms_ssim``.
+        ``psnr``, ``ms_ssim`` or ``ms_ssim_db``.
     image
         One image; by default the means over all.
     published
@@ -371,7 +373,7 @@ def rd_figure(
         name = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
         axes.plot(*zip(*_values(curve, metric), strict=True), label=name, **look)
     axes.set_xlabel("bits per pixel")
-    axes.set_ylabel("PSNR (dB)" if metric == "psnr" else "MS-SSIM")
+    axes.set_ylabel(RD_METRICS[metric])
     axes.set_xlim(0, right)
     axes.grid(linewidth=0.3, color="0.85")
     axes.set_axisbelow(True)
@@ -390,5 +392,13 @@ def _until(curve: curves.Curve, rate: float) -> curves.Curve:
 
 
 def _values(curve: curves.Curve, metric: str) -> list[tuple[float, float]]:
-    points = [(point.bpp, getattr(point, metric)) for point in curve.points]
+    points = [(point.bpp, _value(point, metric)) for point in curve.points]
     return [(bpp, value) for bpp, value in points if value is not None and math.isfinite(value)]
+
+
+def _value(point: curves.CurvePoint, metric: str) -> float | None:
+    if metric == "psnr":
+        return point.psnr
+    if point.ms_ssim is None or metric == "ms_ssim":
+        return point.ms_ssim
+    return decibel(point.ms_ssim)

@@ -4,13 +4,20 @@ const MARKS = ["circle", "square", "triangle", "diamond"];
 const ROUND_RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20];
 const PRINT_WIDTH = 660; // fits A4 and Letter at 96 pixels an inch
 const METRICS = [
-  { key: "psnr", at: 1, digits: 2, unit: " dB", room: 1 },
-  { key: "ms_ssim", at: 2, digits: 4, unit: "", room: 0.01 },
+  { key: "psnr", of: (point) => point[1], digits: 2, unit: " dB", room: 1, most: Infinity },
+  { key: "ms_ssim", of: (point) => point[2], digits: 4, unit: "", room: 0.01, most: 1 },
 ];
+const DECIBELS = { ...METRICS[1], of: (point) => decibels(point[2]), digits: 2, unit: " dB", room: 1, most: Infinity };
+
+/** MS-SSIM on the scale of its BD-rates; null where there is none, or nothing is missing to 1. */
+function decibels(similarity) {
+  return similarity === null || similarity >= 1 ? null : -10 * Math.log10(1 - similarity);
+}
 
 const plots = {
   image: null, // index of the image, or null for the mean of all
   log: false,
+  decibels: false,
   published: new Set(DATA.published.keys()), // whoever asked for them wants to see them
   printing: false,
   charts: [],
@@ -36,7 +43,8 @@ const plots = {
   draw() {
     this.charts.forEach((chart) => chart.destroy());
     const curves = this.curves();
-    this.charts = METRICS.map((metric) => drawPlot($(`#plot-${metric.key}`), metric, curves, this.log));
+    const metrics = [METRICS[0], this.decibels ? DECIBELS : METRICS[1]];
+    this.charts = metrics.map((metric) => drawPlot($(`#plot-${metric.key}`), metric, curves, this.log));
     $("#legend").replaceChildren(...curves.map(legendItem));
   },
 };
@@ -84,8 +92,8 @@ function markPath(mark, x, y, r) {
 
 function drawPlot(target, metric, curves, log) {
   const tables = curves.map((curve) => {
-    const points = curve.points.filter((point) => point[metric.at] !== null);
-    return [points.map((point) => point[0]), points.map((point) => point[metric.at])];
+    const points = curve.points.filter((point) => metric.of(point) !== null);
+    return [points.map((point) => point[0]), points.map(metric.of)];
   });
   const rates = tables.flatMap(([x]) => x);
   const low = Math.min(...rates),
@@ -113,7 +121,7 @@ function drawPlot(target, metric, curves, log) {
         range: (_, from, to) => {
           const room = from === to ? metric.room : 0,
             [bottom, top] = uPlot.rangeNum(from - room, to + room, 0.08, true);
-          return [bottom, metric.key === "ms_ssim" ? Math.min(top, 1) : top];
+          return [bottom, Math.min(top, metric.most)];
         },
       },
     },
@@ -216,6 +224,11 @@ function startPlots() {
   });
   $("#log-rate").addEventListener("change", (event) => {
     plots.log = event.target.checked;
+    redraw();
+  });
+  $("#decibels").addEventListener("change", (event) => {
+    plots.decibels = event.target.checked;
+    $("#ms_ssim-unit").hidden = !plots.decibels;
     redraw();
   });
   $("#published")?.addEventListener("change", (event) => {

@@ -71,6 +71,10 @@ def test_curves_and_plots_of_the_means_and_of_an_image(run: RunResults) -> None:
     assert figure.axes[0].get_ylabel() == "MS-SSIM"
     assert [line.get_label() for line in figure.axes[0].lines] == [curve.name for curve in run.curves()]
     assert figure._repr_png_().startswith(b"\x89PNG")
+    decibels: Any = run.plot("ms_ssim_db", image="photo")
+    assert decibels.axes[0].get_ylabel() == "MS-SSIM (dB)"
+    for line, plain in zip(decibels.axes[0].lines, figure.axes[0].lines, strict=True):
+        assert list(line.get_ydata()) == pytest.approx([-10 * math.log10(1 - value) for value in plain.get_ydata()])
     with pytest.raises(ReportError, match="has no images other; it has photo"):
         run.curves("other")
     with pytest.raises(ReportError, match="metric 'vmaf'"):

@@ -201,6 +201,11 @@ def test_plots_show_values_switch_axis_and_open_images(watched: Watched, address
     eventually(page, lambda: "Other (published)" in page.locator("#legend").inner_text())
     page.locator("#log-rate").uncheck()
     page.locator("#published input").uncheck()
+    values = "() => isorate.plots.charts[1].data.slice(1).flat().filter((value) => value != null)"
+    plain = page.evaluate(values)
+    page.locator("#decibels").check()
+    assert page.evaluate(values) == pytest.approx([-10 * math.log10(1 - value) for value in plain])
+    assert "MS-SSIM, dB" in page.locator("#curves").inner_text()
     page.locator("#curves .menu summary").click()
     page.mouse.click(where[0], top + where[1])
     eventually(page, lambda: fragment(page).get("codec"), "jpeg2000")

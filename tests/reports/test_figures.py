@@ -26,7 +26,7 @@ def pixels(path: Path) -> NDArray[np.int64]:
 
 def test_crops_full_image_and_curves_in_both_formats(made: list[Path]) -> None:
     stems = {f"{kind}-astronaut-webp-quality{q}" for kind in ("crops", "whole") for q in (10, 30, 55, 80)}
-    stems |= {"full", "rd-psnr", "rd-ms_ssim"}
+    stems |= {"full", "rd-psnr", "rd-ms_ssim", "rd-ms_ssim_db"}
     assert {path.name for path in made} == {f"{stem}.{suffix}" for stem in stems for suffix in ("pdf", "png")}
 
 
@@ -63,7 +63,7 @@ def test_every_codecs_whole_picture_has_the_boxes_in_orange(made: list[Path]) ->
 
 def test_no_label_is_cut_at_the_edge(made: list[Path]) -> None:
     for path in made:
-        if path.name in ("rd-psnr.png", "rd-ms_ssim.png"):
+        if path.name in ("rd-psnr.png", "rd-ms_ssim.png", "rd-ms_ssim_db.png"):
             picture = pixels(path)
             assert (picture[-2:] == 255).all()
             assert (picture[:, :1] == 255).all()
@@ -73,7 +73,7 @@ def test_hostile_names_failures_and_one_point_with_the_same_bytes_in_another_pro
     hostile_run: Run, tmp_path: Path
 ) -> None:
     made = figures.render(hostile_run.path, tmp_path / "one", dpi=72)
-    assert len(made) == 10
+    assert len(made) == 12
     assert all(path.parent == tmp_path / "one" for path in made)
     code = (
         "import sys; from pathlib import Path; from isorate.reports import figures;"
