@@ -66,7 +66,7 @@ def frontier(curve: Curve, metric: Metric) -> list[tuple[float, float]]:
     """Return the (rate, quality) points that no other point beats at a rate as low, finite and rising."""
     found: list[tuple[float, float]] = []
     for point in curve.points:
-        value = getattr(point, metric) if metric in ("psnr", "ms_ssim") else point.qualities.get(metric)
+        value = point.quality(metric)
         if value is None:
             continue
         quality = decibel(value) if metric == "ms_ssim" else float(value)
@@ -107,7 +107,7 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
     whole = bd_rate(anchor, of_dataset(comparison, column, images), metric)
     left_out = tuple(image.name for image in comparison.images if image.name not in images)
     entry = next((entry for entry in comparison.manifest.more_metrics if entry.name == metric), None)
-    whole = replace(whole, unit="" if entry and entry.scale == "as it is" and entry.unit != "dB" else " dB")
+    whole = replace(whole, unit=f" {unit}" if (unit := entry.quality_unit if entry else "dB") else "")
     if whole.percent is None:
         return replace(whole, left_out=left_out)
     each = []

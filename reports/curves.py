@@ -24,6 +24,12 @@ class CurvePoint:
     point: str | None = None
     qualities: Mapping[str, float | None] = field(default_factory=dict)
 
+    def quality(self, metric: str) -> float | None:
+        """Return what a curve of `metric` is drawn over: PSNR and MS-SSIM as they are, others on their scale."""
+        if metric == "psnr":
+            return self.psnr
+        return self.ms_ssim if metric == "ms_ssim" else self.qualities.get(metric)
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:

@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from isorate.errors import ReportError
 from isorate.image import Image
 from isorate.reports import crops, curves, paper, text
+from isorate.reports import measures as measured
 from isorate.reports.bdrate import decibel
 from isorate.reports.paper import printable
 from isorate.reports.published import read as read_published
@@ -120,7 +121,7 @@ def draw(
             if places:
                 made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
             others = read_published(published) if published else []
-            for metric in RD_METRICS:
+            for metric in rd_metrics(comparison):
                 made += paper.save(rd_figure(comparison, metric, others, width), out / f"rd-{metric}", formats, dpi)
     except OSError as error:
         raise ReportError(f"{out}: cannot be written: {error.strerror}; choose a folder with room and rights") from None
@@ -149,14 +150,14 @@ def crop_figure(
     columns: Sequence[Image | None],
     width: float,
 ) -> Figure:
-    """Return the supplementary's figure: the same crops from every codec over BPP, PSNR and MS-SSIM, the best bold."""
+    """Return the supplementary's figure: the same crops from every codec over what was measured, the best bold."""
     rows = comparison.row_line(image.name, point)
     cell = (width - _GAP * len(columns)) / (len(columns) + 0.55)
     left = width - len(columns) * (cell + _GAP)
     size = min(8.0, max(4.5, cell * 72 / 9.5))
     line = size * 1.35 / 72
     heights = [cell * box.height / box.width for box in boxes]
-    values = text.lines(rows, comparison.tolerance_pct)
+    values = measured.lines(rows, measured.measures(comparison.manifest), comparison.tolerance_pct)
     height = line * (len(values) + 1.3) + sum(heights) + _GAP * len(boxes)
     figure = Figure(figsize=(width, height))
 
@@ -178,7 +179,8 @@ def crop_figure(
         for measure in values:
             y += line
             if at == 0:
-                write(0, y - line / 2, measure.title.replace(text.AT_RATE, "≈"), ha="left")
+                title = measure.title.replace(text.AT_RATE, "≈")
+                write(0, y - line / 2, printable(title, max(4, int(left * 72 / size * 2))), ha="left")
                 continue
             value, place = measure.values[at - 1]
             write(middle, y - line / 2, value, weight="bold" if place == 1 else "normal")
@@ -275,7 +277,7 @@ def whole_figure(
             _show_whole(axes, frame, boxes, wide, dpi)
         lines = [(printable(name, max(6, int(wide * 16))), 0.09, "bold")]
         if at:
-            lines.append((text.figures(rows[at - 1]), 0.22, "normal"))
+            lines.append((measured.figures(rows[at - 1]), 0.22, "normal"))
         for words, below, weight in lines:
             place = (x + wide / 2) / width, 1 - (y + tall + below) / height
             figure.text(*place, words, ha="center", va="center", size=7, weight=weight, parse_math=False)
@@ -330,7 +332,7 @@ def plot(
     comparison
         The run.
     metric
-        ``psnr``, ``ms_ssim`` or ``ms_ssim_db``.
+        ``psnr``, ``ms_ssim``, ``ms_ssim_db`` or a further metric of the run.
     image
         One image; by default the means over all.
     published
@@ -343,12 +345,17 @@ def plot(
     ReportError
         When `metric` is another, or the run has no such image.
     """
-    if metric not in RD_METRICS:
-        raise ReportError(f"metric {metric!r}: use one of {', '.join(RD_METRICS)}")
+    if metric not in rd_metrics(comparison):
+        raise ReportError(f"metric {metric!r}: use one of {', '.join(rd_metrics(comparison))}")
     own = curves.of_run(comparison, image)
     others = read_published(Path(published)) if published else []
     with paper.style(None):
         return rd_figure(comparison, metric, others, width, own)
+
+
+def rd_metrics(comparison: Comparison) -> dict[str, str]:
+    """Return what is drawn over rate, with the axis's label: PSNR, MS-SSIM, and the run's further metrics."""
+    return RD_METRICS | {entry.name: entry.quality_title for entry in comparison.manifest.more_metrics}
 
 
 def rd_figure(
@@ -373,7 +380,7 @@ def rd_figure(
         name = printable(f"{curve.name} (published)" if curve.source else curve.name, 60).replace("$", r"\$")
         axes.plot(*zip(*_values(curve, metric), strict=True), label=name, **look)
     axes.set_xlabel("bits per pixel")
-    axes.set_ylabel(RD_METRICS[metric])
+    axes.set_ylabel(printable(rd_metrics(comparison)[metric], 60), parse_math=False)
     axes.set_xlim(0, right)
     axes.grid(linewidth=0.3, color="0.85")
     axes.set_axisbelow(True)
@@ -397,8 +404,6 @@ def _values(curve: curves.Curve, metric: str) -> list[tuple[float, float]]:
 
 
 def _value(point: curves.CurvePoint, metric: str) -> float | None:
-    if metric == "psnr":
-        return point.psnr
-    if point.ms_ssim is None or metric == "ms_ssim":
-        return point.ms_ssim
-    return decibel(point.ms_ssim)
+    if metric == "ms_ssim_db":
+        return None if point.ms_ssim is None else decibel(point.ms_ssim)
+    return point.quality(metric)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from isorate.errors import ReportError
+from isorate.reports.measures import Measure, further, measures
 from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import CodecSummary, exclusions, summarize
-from isorate.reports.text import DASH, METRICS, MINUS, metric, number, rank
+from isorate.reports.text import DASH, MINUS, number
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.row import Row
 
@@ -78,35 +79,36 @@ MOST = {True: 40, False: 16}
 MEAN = "mean"
 AT_RATE = " *"
 """What marks a codec's column of values at equal rate."""
+RESIDUAL = Measure("residual_pct", "Residual (%)", 2, direction=0)
 
 
 def _tables(comparison: Comparison, level: Level, residual: bool, columns: int) -> list[str]:
-    measures = [*METRICS, *(["residual_pct"] if residual else [])]
+    shown = [*measures(comparison.manifest), *([RESIDUAL] if residual else [])]
     summaries = summarize(comparison, level)
     across = _across(summaries)
     labels = [f"{summaries[at].column.label}{AT_RATE if at_rate else ''}" for at, at_rate in across]
-    wide = columns == 2 and len(measures) * len(across) <= WIDE
+    wide = columns == 2 and len(shown) * len(across) <= WIDE
     names = list(level.point_of)
     parts = [names[at : at + MOST[wide]] for at in range(0, len(names), MOST[wide])]
-    lines = {name: _values(comparison, level, name, measures, across) for name in names}
-    lines[MEAN] = _mean_values(summaries, measures, across)
-    cells = {measure: [cell for line in lines.values() for cell in line[measure]] for measure in measures}
+    lines = {name: _values(comparison, level, name, shown, across) for name in names}
+    lines[MEAN] = _mean_values(summaries, shown, across)
+    cells = {measure: [cell for line in lines.values() for cell in line[measure]] for measure in shown}
     # A column holds one measure where they stand side by side, else all of them.
-    formats = {m: _format(cells[m] if wide else [cell for some in cells.values() for cell in some]) for m in measures}
+    formats = {m: _format(cells[m] if wide else [cell for some in cells.values() for cell in some]) for m in shown}
     made = []
     for at, part in enumerate(parts):
         blocks = [(escape(name), lines[name]) for name in part]
         last = at == len(parts) - 1
         means = [(MEAN, lines[MEAN])] if last and len(names) > 1 else []
-        caption = _caption(comparison, level, measures) if at == 0 else "Continued from the page before."
+        caption = _caption(comparison, level, residual=residual) if at == 0 else "Continued from the page before."
         made.append(
             _float(_rows(blocks, means, formats, wide), _spec(formats, len(across), wide),
-                   _head(labels, measures, wide), caption, star=columns == 2, continued=at > 0)
+                   _head(labels, shown, wide), caption, star=columns == 2, continued=at > 0)
         )  # fmt: skip
     return made
 
 
-_Cells = dict[str, list[tuple[str, int]]]
+_Cells = dict[Measure, list[tuple[str, int]]]
 """For each measure the codecs' values as printed, with their ranks: 1 for the best, 2 for the second, 0 for others."""
 
 
@@ -121,20 +123,18 @@ def _across(summaries: Sequence[CodecSummary]) -> _Across:
     ]
 
 
-def _ranked(values: Sequence[float | None], across: _Across, measure: str) -> list[int]:
+def _ranked(values: Sequence[float | None], across: _Across, measure: Measure) -> list[int]:
     """Return the ranks of a measure's values: of a codec with two columns, those at equal rate take part."""
-    if measure not in ("psnr", "ms_ssim"):
-        return [0] * len(values)
     twice = {at for at, at_rate in across if at_rate}
     taking = [v if at_rate or at not in twice else None for v, (at, at_rate) in zip(values, across, strict=True)]
-    return rank(taking, METRICS[measure][1])
+    return measure.ranks(taking)
 
 
-def _values(comparison: Comparison, level: Level, image: str, measures: Sequence[str], across: _Across) -> _Cells:
+def _values(comparison: Comparison, level: Level, image: str, shown: Sequence[Measure], across: _Across) -> _Cells:
     cells = comparison.row_line(image, level.point_of[image])
     tolerance = comparison.tolerance_pct
     found = {}
-    for measure in measures:
+    for measure in shown:
         texts = [
             _at_rate(cells[at], measure, tolerance) if at_rate else _measured(cells[at], measure)
             for at, at_rate in across
@@ -144,40 +144,46 @@ def _values(comparison: Comparison, level: Level, image: str, measures: Sequence
     return found
 
 
-def _value(row: Row | None, measure: str, tolerance_pct: float, *, at_rate: bool) -> float | None:
+def _value(row: Row | None, measure: Measure, tolerance_pct: float, *, at_rate: bool) -> float | None:
     """Return what is ranked of a cell."""
-    if row is None or not row.ok or measure not in ("psnr", "ms_ssim"):
+    if row is None or not row.ok or measure is RESIDUAL:
         return None
     if not at_rate:
-        return row.value(measure)
-    return None if basis(row, tolerance_pct) is Basis.NONE else row.compared(measure)
+        return measure.value(row)
+    return None if basis(row, tolerance_pct) is Basis.NONE else row.compared(measure.name)
 
 
-def _measured(row: Row | None, measure: str) -> str:
-    if measure in METRICS:
-        return metric(row, measure)
-    return number(row.residual_pct if row and row.ok else None, 2, sign=True)
+def _measured(row: Row | None, measure: Measure) -> str:
+    if measure is RESIDUAL:
+        return number(row.residual_pct if row and row.ok else None, 2, sign=True)
+    return measure.written(row)
 
 
-def _at_rate(row: Row | None, measure: str, tolerance_pct: float) -> str:
+def _at_rate(row: Row | None, measure: Measure, tolerance_pct: float) -> str:
     """Return what a cell has at equal rate, as printed: measured where its file meets the rate, else interpolated."""
     if row is None or not row.ok or not row.equal_rate:
         there = row is None or not row.ok or basis(row, tolerance_pct) is Basis.MEASURED
         return _measured(row, measure) if there else DASH
-    if measure not in METRICS:
+    if measure is RESIDUAL:
         return DASH
-    return number(row.target_bpp if measure == "bpp" else row.compared(measure), METRICS[measure][1])
+    return number(row.target_bpp if measure.name == "bpp" else row.compared(measure.name), measure.digits)
 
 
-def _mean_values(summaries: Sequence[CodecSummary], measures: Sequence[str], across: _Across) -> _Cells:
+def _mean(some: CodecSummary, measure: Measure) -> float | None:
+    value: float | None
+    value = some.metrics[measure.name].mean if measure.name in some.metrics else getattr(some, measure.name)
+    return value
+
+
+def _mean_values(summaries: Sequence[CodecSummary], shown: Sequence[Measure], across: _Across) -> _Cells:
     found = {}
-    for measure in measures:
-        digits = METRICS[measure][1] if measure in METRICS else 2
-        values: list[float | None] = [
-            summaries[at].at_rate.get(measure) if at_rate else getattr(summaries[at], measure) for at, at_rate in across
+    for measure in shown:
+        values = [
+            summaries[at].at_rate.get(measure.name) if at_rate else _mean(summaries[at], measure)
+            for at, at_rate in across
         ]
-        places = _ranked(values, across, measure)
-        found[measure] = [(number(value, digits), place) for value, place in zip(values, places, strict=True)]
+        written = [number(value, measure.digits) for value in values]
+        found[measure] = list(zip(written, _ranked(values, across, measure), strict=True))
     return found
 
 
@@ -206,7 +212,7 @@ def _cell(text: str, place: int, form: str) -> str:
 
 
 def _rows(
-    blocks: Sequence[tuple[str, _Cells]], means: Sequence[tuple[str, _Cells]], formats: dict[str, str], wide: bool
+    blocks: Sequence[tuple[str, _Cells]], means: Sequence[tuple[str, _Cells]], formats: dict[Measure, str], wide: bool
 ) -> list[str]:
     found = []
     for group in (blocks, means):
@@ -219,36 +225,40 @@ def _rows(
                 continue
             found += [r"\addlinespace"] if at else []
             for first, measure in zip([name, *[""] * len(cells)], cells, strict=False):
-                found.append(rf"{first} & {_title(measure)} & {cells[measure]} \\")
+                found.append(rf"{first} & {escape(measure.title)} & {cells[measure]} \\")
     return found
 
 
-def _title(measure: str) -> str:
-    return METRICS[measure][0] if measure in METRICS else r"Residual (\%)"
-
-
-def _spec(formats: dict[str, str], codecs: int, wide: bool) -> str:
+def _spec(formats: dict[Measure, str], codecs: int, wide: bool) -> str:
     columns = [f"*{{{codecs}}}{{S[table-format={form}]}}" for form in formats.values()]
     return "l" + r"@{\hspace{9pt}}".join(columns) if wide else f"ll{columns[0]}"
 
 
-def _head(names: Sequence[str], measures: Sequence[str], wide: bool) -> list[str]:
+def _head(names: Sequence[str], shown: Sequence[Measure], wide: bool) -> list[str]:
     labels = [f"{{{escape(name)}}}" for name in names]
     if not wide:
         return [rf"& & {' & '.join(labels)} \\"]
     count = len(labels)
-    groups = " & ".join(rf"\multicolumn{{{count}}}{{c}}{{{_title(measure)}}}" for measure in measures)
-    rules = "".join(rf"\cmidrule(lr){{{2 + at * count}-{1 + (at + 1) * count}}}" for at in range(len(measures)))
-    return [rf"& {groups} \\", rules, rf"& {' & '.join(labels * len(measures))} \\"]
+    groups = " & ".join(rf"\multicolumn{{{count}}}{{c}}{{{escape(measure.title)}}}" for measure in shown)
+    rules = "".join(rf"\cmidrule(lr){{{2 + at * count}-{1 + (at + 1) * count}}}" for at in range(len(shown)))
+    return [rf"& {groups} \\", rules, rf"& {' & '.join(labels * len(shown))} \\"]
 
 
-def _caption(comparison: Comparison, level: Level, measures: Sequence[str]) -> str:
+def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
     anchor = comparison.anchor
+    more = further(comparison.manifest)
+    *others, last = [
+        "PSNR in dB",
+        "MS-SSIM",
+        *(f"{some.title} in {some.unit}" if some.unit else some.title for some in more),
+    ]
+    smaller = [some.title for some in more if some.direction < 0]
     sizes = f", every codec at the file size of {anchor.label} on the same image" if anchor else ""
     parts = [
-        f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), PSNR in dB and MS-SSIM.",
+        f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), {', '.join(others)} and {last}.",
+        f"{', '.join(smaller)}: smaller is better." if smaller else "",
         "Residual: how far the rate is from what was asked for, in percent; its mean is of absolute values."
-        if "residual_pct" in measures
+        if residual
         else "",
         f"{AT_RATE.strip()} At equal rate: where a file misses the rate, interpolated in log rate between it and the "
         "codec's next file on the other side of the rate."

@@ -1,7 +1,7 @@
 """The page: one HTML file that opens from disk."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +13,14 @@ from isorate.reports import assets, bdrate, crops, curves, tables, text
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import Frames, preview
+from isorate.reports.measures import ALWAYS, lines, measures
 from isorate.reports.published import read as read_published
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
 from isorate.reports.templating import environment
 from isorate.runs.equal_rate import log_share
 from isorate.runs.folder import Run
+from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
 
@@ -65,7 +67,9 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
     images = _images(comparison, frames)
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
-    rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in ("psnr", "ms_ssim")]) for c in others]
+    more = comparison.manifest.more_metrics
+    metrics = ("psnr", "ms_ssim", *(entry.name for entry in more))
+    rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in metrics]) for c in others]
     summaries = [(level, summarize(comparison, level)) for level in levels]
     template = environment().get_template("page.html.j2")
     return template.render(
@@ -73,16 +77,17 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         comparison=comparison,
         images=images,
         levels=levels,
+        more=more,
         start=_start(levels),
         summaries=summaries,
         found=[found(comparison, level) for level in levels],
-        same_psnr=same_psnr([(column, both[0]) for column, both in rates], comparison.anchor),
+        same_psnr=same_psnr([(column, each[0]) for column, each in rates], comparison.anchor),
         typical=_typical(comparison, images),
         curves=published or len(levels) > 1,
         averaging=AVERAGING,
         at_equal_rate=AT_EQUAL_RATE,
         exclusions=exclusions,
-        rates=rates if any(rate.percent is not None for _, both in rates for rate in both) else [],
+        rates=rates if any(rate.percent is not None for _, each in rates for rate in each) else [],
         good_overlap=bdrate.GOOD_OVERLAP,
         findings=check(comparison),
         checked=CHECKED,
@@ -171,7 +176,7 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes or []]
             if point in pictured
             else [],
-            "lines": text.lines(cells, comparison.tolerance_pct),
+            "lines": lines(cells, measures(comparison.manifest), comparison.tolerance_pct),
         }
 
 
@@ -204,6 +209,7 @@ def _data(
     comparison: Comparison, images: list[dict[str, Any]], published: list[curves.Curve], frames: Frames
 ) -> dict[str, Any]:
     """Return what the page's scripts work on."""
+    more = comparison.manifest.more_metrics
     return {
         "title": comparison.title,
         "truth": GROUND_TRUTH,
@@ -211,15 +217,19 @@ def _data(
         "unfinished": comparison.unfinished and asdict(comparison.unfinished),
         "columns": [asdict(column) for column in comparison.columns],
         "levels": [level.label for level in comparison.levels()],
-        "images": [_image_data(image) for image in images],
-        "dataset": [_curve_data(curves.of_dataset(comparison, column)) for column in comparison.columns],
-        "published": [_curve_data(curve) for curve in published],
+        "metrics": [
+            {"key": f"more-{index}", "digits": entry.digits, "unit": f" {entry.quality_unit}".rstrip()}
+            for index, entry in enumerate(more)
+        ],
+        "images": [_image_data(image, more) for image in images],
+        "dataset": [_curve_data(curves.of_dataset(comparison, column), more) for column in comparison.columns],
+        "published": [_curve_data(curve, more) for curve in published],
         "embedded": frames.embedded,
         "lossless": frames.lossless,
     }
 
 
-def _image_data(image: dict[str, Any]) -> dict[str, Any]:
+def _image_data(image: dict[str, Any], more: Sequence[MetricEntry]) -> dict[str, Any]:
     info = image["info"]
     return {
         "name": info.name,
@@ -231,17 +241,21 @@ def _image_data(image: dict[str, Any]) -> dict[str, Any]:
                 "name": f["point"],
                 "level": f["level"],
                 "pictures": f["pictures"],
-                "cells": [_cell_data(*some) for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)],
+                "cells": [
+                    _cell_data(*some, more) for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)
+                ],
             }
             for f in image["figures"]
         ],
     }
 
 
-def _cell_data(row: Row | None, frame: str | None, neighbour: str | None) -> dict[str, Any] | None:
+def _cell_data(
+    row: Row | None, frame: str | None, neighbour: str | None, more: Sequence[MetricEntry]
+) -> dict[str, Any] | None:
     if row is None:
         return None
-    data = {name: text.metric(row, name) for name in text.METRICS}
+    data = {measure.name: measure.written(row) for measure in ALWAYS}
     return {
         "status": row.status,
         "frame": frame,
@@ -249,6 +263,7 @@ def _cell_data(row: Row | None, frame: str | None, neighbour: str | None) -> dic
         "bpp": row.bpp,
         "psnr": _finite(row.psnr),
         "ms_ssim": row.ms_ssim,
+        "more": [_finite(None if (value := row.value(entry.name)) is None else entry.quality(value)) for entry in more],
         "residual": row.residual_pct,
         "target": row.target_bpp,
         "knob": text.knob(row),
@@ -268,8 +283,11 @@ def _neighbour_data(row: Row, frame: str | None) -> dict[str, Any] | None:
     return None if share is None else {"frame": frame, "bpp": 8 * beside.num_bytes / pixels, "share": share}
 
 
-def _curve_data(curve: curves.Curve) -> dict[str, Any]:
-    points = [[p.bpp, _finite(p.psnr), p.ms_ssim, p.point] for p in curve.points]
+def _curve_data(curve: curves.Curve, more: Sequence[MetricEntry]) -> dict[str, Any]:
+    points = [
+        [p.bpp, _finite(p.psnr), p.ms_ssim, p.point, *(_finite(p.quality(entry.name)) for entry in more)]
+        for p in curve.points
+    ]
     return {"name": curve.name, "source": curve.source, "points": points}
 
 

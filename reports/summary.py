@@ -14,9 +14,10 @@ import numpy as np
 
 from isorate.reports.results import Column, Comparison, Level
 from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
-AVERAGING = "PSNR and MS-SSIM are means of the per-image values (for PSNR: of the dB values); times are medians."
+AVERAGING = "Metrics are means of the per-image values (for PSNR: of the dB values); times are medians."
 
 AT_EQUAL_RATE = (
     "≈ at equal rate: where a file misses the rate, quality is interpolated in log rate between it and the codec's "
@@ -46,6 +47,19 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """What a further metric says of a codec at one level: its mean, and where that stands against the anchor's.
+
+    `better` is 1 or -1 where the interval of the difference leaves zero out, by the metric's direction; else 0.
+    """
+
+    mean: float | None
+    difference: Interval | None
+    wins: float | None
+    better: int
+
+
+@dataclass(frozen=True, slots=True)
 class CodecSummary:
     """What one codec did at one level.
 
@@ -54,7 +68,7 @@ class CodecSummary:
     `interpolated` counts the images whose values are interpolated, `unequal` those that miss the rate without any.
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
     `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
-    images that `psnr` leaves out, being infinite where others are not. `metrics` has the means of further ones.
+    images that `psnr` leaves out, being infinite where others are not. `metrics` has the further ones.
     """
 
     column: Column
@@ -66,7 +80,7 @@ class CodecSummary:
     psnr: float | None
     identical: tuple[str, ...]
     ms_ssim: float | None
-    metrics: dict[str, float | None]
+    metrics: dict[str, MetricSummary]
     difference_psnr: Interval | None
     difference_ms_ssim: Interval | None
     wins_psnr: float | None
@@ -104,7 +118,8 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         identical=identical_among(good),
         ms_ssim=mean([row.ms_ssim for row in good]),
         metrics={
-            entry.name: mean([row.value(entry.name) for row in good]) for entry in comparison.manifest.more_metrics
+            entry.name: _metric(entry, good, [] if column.anchor else pairs)
+            for entry in comparison.manifest.more_metrics
         },
         difference_psnr=difference(psnr),
         difference_ms_ssim=difference(ms_ssim),
@@ -120,6 +135,14 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         interpolated=bases[Basis.INTERPOLATED],
         unequal=bases[Basis.NONE],
     )
+
+
+def _metric(entry: MetricEntry, rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]]) -> MetricSummary:
+    values = [(row.compared(entry.name), ref.compared(entry.name)) for row, ref in pairs]
+    gap = difference(values)
+    better = 0 if gap is None or not gap.clear else 1 if (gap.mean > 0) == entry.larger_is_better else -1
+    won = values if entry.larger_is_better else [(ref, value) for value, ref in values]
+    return MetricSummary(mean([row.value(entry.name) for row in rows]), gap, win_rate(won), better)
 
 
 def _pairs(comparison: Comparison, rows: Sequence[Row]) -> list[tuple[Row, Row]]:

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 from isorate.errors import ReportError
 from isorate.reports import bdrate, curves, latex
 from isorate.reports.fairness import check
+from isorate.reports.measures import lines, measures
 from isorate.reports.results import Comparison
 from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, CodecSummary, exclusions, some_names, summarize
-from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, lines, number, seconds
-from isorate.reports.text import at_rate as at_rate_line
+from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, number, seconds
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
@@ -189,7 +189,11 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
             text += (
                 f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
             )
-        means = {"psnr": some.psnr, "ms_ssim": some.ms_ssim, **some.metrics}
+        means = {
+            "psnr": some.psnr,
+            "ms_ssim": some.ms_ssim,
+            **{name: further.mean for name, further in some.metrics.items()},
+        }
         mark = INTERPOLATED if some.interpolated else ""
         found.append(_line([
             markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2),
@@ -224,19 +228,11 @@ def _rate(rate: bdrate.BDRate) -> str:
 
 def _image(comparison: Comparison, image: str, point: str) -> list[str]:
     cells = comparison.row_line(image, point)
-    tolerance = comparison.tolerance_pct
     found = [
         _line(["", *(markdown_escape(column.label) for column in comparison.columns)]),
         _line([":--", *["--:"] * len(cells)]),
     ]
-    for line in lines(cells, tolerance):
-        values = (f"**{value}**" if rank == 1 else value for value, rank in line.values)
-        found.append(_line([line.title, *values]))
-    for entry in comparison.manifest.more_metrics:
-        label = markdown_escape(entry.label)
-        measured = (row.value(entry.name) if row is not None and row.ok else None for row in cells)
-        found.append(_line([label, *(number(value, entry.digits) for value in measured)]))
-        if any(row is not None and row.equal_rate for row in cells):
-            line = at_rate_line(cells, entry.name, label, entry.digits, tolerance)
-            found.append(_line([line.title, *(value for value, _ in line.values)]))
+    for line in lines(cells, measures(comparison.manifest), comparison.tolerance_pct):
+        values = (f"**{value}**" if place == 1 else value for value, place in line.values)
+        found.append(_line([markdown_escape(line.title), *values]))
     return found

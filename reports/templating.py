@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from isorate.reports import text
+from isorate.reports import measures, text
 from isorate.reports.summary import some_names
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -27,7 +27,7 @@ def environment() -> jinja2.Environment:
         percent=text.percent,
         seconds=text.seconds,
         knob=text.knob,
-        figures=text.figures,
+        figures=measures.figures,
         missing=text.missing,
     )
     return made

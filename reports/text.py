@@ -2,19 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.row import Row
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
 INFINITY = "∞"
-NOT_DEFINED = "n/d"
-"""An MS-SSIM that does not exist: the picture is too small for five scales."""
-
-METRICS: dict[str, tuple[str, int]] = {"bpp": ("BPP", 4), "psnr": ("PSNR", 4), "ms_ssim": ("MS-SSIM", 4)}
-"""The three lines under a crop, with the digits that the supplementary prints."""
 
 AT_RATE = "at equal rate"
 INTERPOLATED = "≈ "
@@ -46,76 +39,11 @@ def percent(value: float | None, digits: int, *, sign: bool = False) -> str:
     return DASH if value is None else f"{number(value, digits, sign=sign)} %"
 
 
-def metric(row: Row | None, name: str) -> str:
-    """Return one of :data:`METRICS` of a cell as printed under its crop."""
-    if row is None:
-        return DASH
-    if not row.ok:
-        return "failed"
-    value: float | None = getattr(row, name)
-    if value is None and name == "ms_ssim":
-        return NOT_DEFINED
-    return number(value, METRICS[name][1])
-
-
-def figures(row: Row | None) -> str:
-    """Return a cell's :data:`METRICS` in one line, as under a whole picture."""
-    return ", ".join(metric(row, name) for name in METRICS)
-
-
 def missing(row: Row | None) -> str:
     """Return why a cell has no picture."""
     if row is None:
         return "no result"
     return "no picture" if row.ok else "failed"
-
-
-def ranks(row_line: list[Row | None], name: str) -> list[int]:
-    """Return for each cell 1 (best), 2 (second) or 0, compared as printed, so that equal print is equal rank.
-
-    File size is not ranked: the comparison holds it equal, and a file that came out smaller has not won anything.
-    """
-    if name == "bpp":
-        return [0] * len(row_line)
-    values = [getattr(row, name) if row is not None and row.ok else None for row in row_line]
-    return rank(values, METRICS[name][1])
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A measure of one image at one operating point: each codec's value as printed, and its rank (see :func:`rank`)."""
-
-    title: str
-    values: tuple[tuple[str, int], ...]
-
-
-def lines(row_line: Sequence[Row | None], tolerance_pct: float) -> list[Line]:
-    """Return the lines under the crops: what was measured, and where a file misses the rate, what is had at it.
-
-    Ranks are among values at equal rate: where such lines are there, the measured ones above them have none.
-    """
-    cells = list(row_line)
-    apart = any(row is not None and row.equal_rate for row in cells)
-    found = []
-    for name, (title, _) in METRICS.items():
-        places = [0] * len(cells) if apart else ranks(cells, name)
-        found.append(Line(title, tuple(zip([metric(row, name) for row in cells], places, strict=True))))
-    return found + (
-        [at_rate(cells, name, *METRICS[name], tolerance_pct) for name in ("psnr", "ms_ssim")] if apart else []
-    )
-
-
-def at_rate(cells: Sequence[Row | None], name: str, title: str, digits: int, tolerance_pct: float) -> Line:
-    """Return the line of a measure at equal rate; a cell that misses the rate and has no neighbour has no value."""
-    values = [
-        row.compared(name) if row is not None and row.ok and basis(row, tolerance_pct) is not Basis.NONE else None
-        for row in cells
-    ]
-    texts = [
-        (INTERPOLATED if row is not None and row.equal_rate.get(name) is not None else "") + number(value, digits)
-        for row, value in zip(cells, values, strict=True)
-    ]
-    return Line(f"{title} {AT_RATE}", tuple(zip(texts, rank(values, digits), strict=True)))
 
 
 def rank(values: Sequence[float | None], digits: int) -> list[int]:

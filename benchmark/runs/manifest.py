@@ -235,6 +235,20 @@ class MetricEntry:
         """The label with its unit, for the head of a column."""
         return f"{self.label} {self.unit}".rstrip()
 
+    @property
+    def quality_unit(self) -> str:
+        """The unit of :meth:`quality`: decibels, the metric's own unit, or empty."""
+        return self.unit if self.scale == "as it is" else "dB"
+
+    @property
+    def quality_title(self) -> str:
+        """What an axis of :meth:`quality` is called; it names the scale where that is another one."""
+        if self.scale == "as it is":
+            sign = "" if self.larger_is_better else "\N{MINUS SIGN}"
+            return f"{sign}{self.label} ({self.unit})" if self.unit else f"{sign}{self.label}"
+        of = f"1 \N{MINUS SIGN} {self.label}" if self.scale == "similarity" else self.label
+        return f"\N{MINUS SIGN}10 log10({of}) (dB)"
+
     def quality(self, value: float) -> float:
         """Return `value` on the scale over which curves and BD-rates are drawn; it rises with quality."""
         return quality(value, self.scale, larger_is_better=self.larger_is_better)

@@ -1,4 +1,4 @@
-// Rate-distortion plots: one uPlot chart for PSNR, one for MS-SSIM, sharing what they show.
+// Rate-distortion plots: one uPlot chart a metric, sharing what they show.
 
 const MARKS = ["circle", "square", "triangle", "diamond"];
 const ROUND_RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20];
@@ -6,6 +6,8 @@ const PRINT_WIDTH = 660; // fits A4 and Letter at 96 pixels an inch
 const METRICS = [
   { key: "psnr", of: (point) => point[1], digits: 2, unit: " dB", room: 1, most: Infinity },
   { key: "ms_ssim", of: (point) => point[2], digits: 4, unit: "", room: 0.01, most: 1 },
+  // a point's fourth entry is its name
+  ...DATA.metrics.map((metric, index) => ({ ...metric, of: (point) => point[4 + index], room: 1, most: Infinity })),
 ];
 const DECIBELS = { ...METRICS[1], of: (point) => decibels(point[2]), digits: 2, unit: " dB", room: 1, most: Infinity };
 
@@ -22,7 +24,7 @@ const plots = {
   printing: false,
   charts: [],
 
-  /** The curves that are shown: {name, source, points: [[bpp, psnr, ms_ssim, point]], column}. */
+  /** The curves that are shown: {name, source, points: [[bpp, psnr, ms_ssim, point, ...further]], column}. */
   curves() {
     const own = this.image === null ? DATA.dataset : DATA.columns.map((column, at) => this.ofImage(column, at));
     const shown = own.map((curve, column) => ({ ...curve, column }));
@@ -36,7 +38,7 @@ const plots = {
     const points = DATA.images[this.image].points
       .map((point) => [point.cells[at], point.name])
       .filter(([cell]) => cell && cell.bpp !== null)
-      .map(([cell, name]) => [cell.bpp, cell.psnr, cell.ms_ssim, name]);
+      .map(([cell, name]) => [cell.bpp, cell.psnr, cell.ms_ssim, name, ...cell.more]);
     return { name: column.label, source: "", points: points.sort((a, b) => a[0] - b[0]) };
   },
 

@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from isorate.reports import page as pages
 from isorate.reports.crops import Box, boxes, pins
 from isorate.reports.results import Comparison
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
 from .conftest import HOSTILE
@@ -209,6 +211,24 @@ def test_plots_show_values_switch_axis_and_open_images(watched: Watched, address
     page.locator("#curves .menu summary").click()
     page.mouse.click(where[0], top + where[1])
     eventually(page, lambda: fragment(page).get("codec"), "jpeg2000")
+
+
+def test_a_further_metric_has_its_plot(watched: Watched, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    entry = {"name": "half of psnr", "label": "Half of PSNR", "unit": "dB", "digits": 1}
+    made = Run.create(tmp_path / "run", Manifest.from_json({**run.manifest.to_json(), "more_metrics": [entry]}))
+    for row in run.rows():
+        made.write_row(replace(row, metrics={"half of psnr": None if row.psnr is None else row.psnr / 2}))
+    opened = watched.open(pages.render(made).as_uri())
+    drawn = "isorate.plots.charts.map((chart) => chart.data.slice(1).map((line) => line.filter((v) => v != null)))"
+    means = opened.evaluate(drawn)
+    assert len(means) == 3
+    assert means[2] == [pytest.approx([value / 2 for value in line]) for line in means[0]]
+    opened.select_option("#curve-of", "0")
+    of_image = opened.evaluate(drawn)
+    assert of_image[2] == [pytest.approx([value / 2 for value in line]) for line in of_image[0]]
+    assert of_image[0] != means[0]
+    assert opened.locator("#plot-more-0 canvas").count() == 1
 
 
 def test_flip_keys_change_the_codec_in_place(watched: Watched, address: str) -> None:

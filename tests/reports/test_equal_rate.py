@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from isorate.reports import fairness, figures, latex, page, supplement, tables, text
+from isorate.reports import fairness, figures, latex, page, supplement, tables
 from isorate.reports.compare_page import notes, to_json
 from isorate.reports.compare_runs import compare_runs
 from isorate.reports.dataframe import frame
 from isorate.reports.found import found
 from isorate.reports.glance import glance
+from isorate.reports.measures import ALWAYS
+from isorate.reports.measures import lines as lines_of
 from isorate.reports.results import Comparison
 from isorate.reports.summary import summarize
 from isorate.runs.equal_rate import Basis, at_size, basis
@@ -81,7 +83,7 @@ def test_the_panel_says_which_rows_count_as_measured(apart: Comparison, run: Run
 def test_the_lines_under_the_crops_rank_at_equal_rate(apart: Comparison, run: Run) -> None:
     image, point = next(row.key[:2] for row in jpeg_rows(apart) if row.equal_rate)
     cells = apart.row_line(image, point)
-    lines = text.lines(cells, apart.tolerance_pct)
+    lines = lines_of(cells, ALWAYS, apart.tolerance_pct)
     assert [line.title for line in lines] == [
         "BPP", "PSNR", "MS-SSIM", "PSNR at equal rate", "MS-SSIM at equal rate",
     ]  # fmt: skip
@@ -92,7 +94,7 @@ def test_the_lines_under_the_crops_rank_at_equal_rate(apart: Comparison, run: Ru
     assert row is not None
     assert lines[1].values[jpeg][0] == f"{row.psnr:.4f}"
     assert lines[3].values[jpeg][0] == f"≈ {row.equal_rate['psnr']:.4f}"
-    assert len(text.lines(Comparison(run).row_line(image, point), 0.5)) == 3
+    assert len(lines_of(Comparison(run).row_line(image, point), ALWAYS, 0.5)) == 3
 
 
 def test_a_cell_without_a_neighbour_has_no_value_at_equal_rate(apart: Comparison) -> None:
@@ -100,7 +102,7 @@ def test_a_cell_without_a_neighbour_has_no_value_at_equal_rate(apart: Comparison
     cells = [replace(row, residual_pct=9.0) if row and row.codec == "jpeg2000" else row
              for row in apart.row_line(image, point)]  # fmt: skip
     at = [column.codec for column in apart.columns].index("jpeg2000")
-    assert text.lines(cells, apart.tolerance_pct)[3].values[at] == ("–", 0)
+    assert lines_of(cells, ALWAYS, apart.tolerance_pct)[3].values[at] == ("–", 0)
 
 
 def test_the_csv_has_both_and_says_which(apart: Comparison) -> None:

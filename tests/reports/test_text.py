@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 
 from isorate.reports import latex, tables, text
+from isorate.reports.measures import ALWAYS, Measure
 from isorate.runs.row import Row
+
+BPP, PSNR, MS_SSIM = ALWAYS
 
 ROW = Row(
     image="a", width=1, height=1, image_sha256="", codec="c", label="C", point="p", bpp=0.2, psnr=30.0, ms_ssim=0.9
@@ -18,10 +21,10 @@ def test_examples_in_docstrings(module: object) -> None:
 
 
 def test_values_that_are_not_numbers() -> None:
-    assert text.metric(None, "psnr") == "–"
-    assert text.metric(replace(ROW, status="failed: x"), "psnr") == "failed"
-    assert text.metric(replace(ROW, ms_ssim=None), "ms_ssim") == "n/d"
-    assert text.metric(replace(ROW, psnr=math.inf), "psnr") == "∞"
+    assert PSNR.written(None) == "–"
+    assert PSNR.written(replace(ROW, status="failed: x")) == "failed"
+    assert MS_SSIM.written(replace(ROW, ms_ssim=None)) == "n/d"
+    assert PSNR.written(replace(ROW, psnr=math.inf)) == "∞"
 
 
 def test_equal_print_is_equal_rank() -> None:
@@ -32,11 +35,18 @@ def test_equal_print_is_equal_rank() -> None:
         None,
         replace(ROW, psnr=28),
     ]
-    assert text.ranks([*rows, replace(ROW, psnr=99.0, status="failed: x")], "psnr") == [1, 1, 2, 0, 0, 0]
+    assert PSNR.places([*rows, replace(ROW, psnr=99.0, status="failed: x")]) == [1, 1, 2, 0, 0, 0]
 
 
 def test_a_smaller_file_has_not_won() -> None:
-    assert text.ranks([ROW, replace(ROW, bpp=0.1)], "bpp") == [0, 0]
+    assert BPP.places([ROW, replace(ROW, bpp=0.1)]) == [0, 0]
+
+
+def test_the_smaller_error_is_the_best() -> None:
+    error = Measure("flip", "FLIP", 2, direction=-1)
+    rows = [replace(ROW, metrics={"flip": value}) for value in (0.3, 0.1, None, 0.2)]
+    assert error.places(rows) == [0, 1, 0, 2]
+    assert [error.written(row) for row in rows] == ["0.30", "0.10", "n/d", "0.20"]
 
 
 def test_knob_of_one_and_of_two() -> None:

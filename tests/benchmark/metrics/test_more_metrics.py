@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from concurrent.futures import Executor
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -22,9 +23,11 @@ from isorate.metrics import registry
 from isorate.metrics.base import Metric, quality
 from isorate.metrics.registry import BUILT_IN, check_names, metric, metric_identity
 from isorate.metrics.ycbcr import ycbcr
-from isorate.reports import tables
+from isorate.reports import figures, page, tables
 from isorate.reports.compare_page import text, to_json
 from isorate.reports.compare_runs import compare_runs
+from isorate.reports.results import Comparison
+from isorate.reports.summary import summarize
 from isorate.runs.row import Row
 from isorate.testing import ConformanceError, check_metric
 
@@ -197,6 +200,48 @@ def test_they_are_columns_of_rows_tables_and_curves(ran: Ran) -> None:
     entry = run.manifest.more_metrics[1]
     assert (entry.larger_is_better, entry.scale, entry.identity) == (False, "error", metric_identity("ciede2000"))
     assert "skimage" in entry.implementation or "scikit-image" in entry.implementation
+
+
+def test_they_stand_in_the_page_and_the_latex_tables(ran: Ran, tmp_path: Path) -> None:
+    run = api.run(**ran, metrics=["ssim", "ciede2000"])
+    html = page.render(run, tmp_path / "page").read_text("utf-8")
+    for row in run.rows():
+        assert f">{row.metrics['ciede2000']:.3f}<" in html
+    data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[0])
+    assert [metric["unit"] for metric in data["metrics"]] == [" dB", " dB"]
+    cell = data["images"][0]["points"][0]["cells"][1]
+    (row,) = [r for r in run.rows() if r.psnr == cell["psnr"]]
+    ssim, error = row.metrics["ssim"], row.metrics["ciede2000"]
+    assert ssim
+    assert error
+    assert cell["more"] == pytest.approx([-10 * math.log10(1 - ssim), -10 * math.log10(error)])
+    assert all(len(point) == 6 for curve in data["dataset"] for point in curve["points"])
+    assert "<figcaption>−10 log10(1 − SSIM) (dB)</figcaption>" in html
+    assert "ΔE2000 <small>smaller is better</small>" in html
+    assert html.count('<th scope="col">BD-rate</th>') == 4
+    latex = tables.render(run, "latex")
+    first = [r for r in run.rows() if (r.image, r.point) == (run.rows()[0].image, run.rows()[0].point)]
+    best = min(r.metrics["ciede2000"] or 0 for r in first)
+    assert rf"\bfseries {best:.3f}" in latex
+    assert r"MS-SSIM, SSIM and $\Delta$E2000. $\Delta$E2000: smaller is better." in latex
+    names = {path.name for path in figures.render(run, tmp_path / "figures", formats=["png"], dpi=40)}
+    assert {"rd-ssim.png", "rd-ciede2000.png"} <= names
+
+
+def test_a_smaller_error_is_a_win_and_its_difference_is_better(ran: Ran) -> None:
+    comparison = Comparison(api.run(**ran, metrics=["ciede2000"]))
+    level = comparison.levels()[0]
+    anchor, other = (some.metrics["ciede2000"] for some in summarize(comparison, level))
+    assert (anchor.difference, anchor.wins, anchor.better) == (None, None, 0)
+    pairs = [
+        (row.metrics["ciede2000"] or 0, comparison.cell(row.image, row.point, "jpeg"))
+        for row in comparison.at(level, "jpeg2000")
+    ]
+    won = sum(value < (ref.metrics["ciede2000"] or 0) for value, ref in pairs if ref)
+    assert other.wins == won / len(pairs)
+    assert other.difference
+    if other.difference.clear:
+        assert other.better == (1 if other.difference.mean < 0 else -1)
 
 
 def test_a_metric_that_is_added_later_measures_again_and_encodes_none(

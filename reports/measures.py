@@ -1,0 +1,120 @@
+"""What is measured of a cell, as a reader sees it: rate, PSNR, MS-SSIM, and the further metrics of a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, number, rank
+from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.manifest import Manifest
+from isorate.runs.row import Row
+
+NOT_DEFINED = "n/d"
+"""A metric that does not exist, such as the MS-SSIM of a picture that is too small for five scales."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One line of figures under a crop.
+
+    Attributes
+    ----------
+    name
+        ``bpp``, or a metric as :meth:`isorate.runs.row.Row.value` knows it.
+    title, unit
+        What a reader sees.
+    digits
+        Decimals that are printed, and that ranks are compared in.
+    direction
+        1 where larger is better, -1 where smaller is. 0 where neither is: the comparison holds the file size equal, and
+        a file that came out smaller has not won anything.
+    """
+
+    name: str
+    title: str
+    digits: int
+    unit: str = ""
+    direction: int = 1
+
+    def value(self, row: Row | None) -> float | None:
+        """Return a cell's value; None where there is none."""
+        if row is None or not row.ok:
+            return None
+        return row.bpp if self.name == "bpp" else row.value(self.name)
+
+    def written(self, row: Row | None) -> str:
+        """Return a cell's value as it is printed."""
+        if row is None:
+            return DASH
+        if not row.ok:
+            return "failed"
+        value = self.value(row)
+        return NOT_DEFINED if value is None and self.name not in ("bpp", "psnr") else number(value, self.digits)
+
+    def places(self, cells: Sequence[Row | None]) -> list[int]:
+        """Return for each cell 1 (best), 2 (second) or 0; see :meth:`ranks`."""
+        return self.ranks([self.value(row) for row in cells])
+
+    def ranks(self, values: Sequence[float | None]) -> list[int]:
+        """Return for each value 1 (best), 2 (second) or 0, compared as printed, so that equal print is equal rank."""
+        if self.direction == 0:
+            return [0] * len(values)
+        return rank([None if value is None else self.direction * value for value in values], self.digits)
+
+
+ALWAYS = (Measure("bpp", "BPP", 4, direction=0), Measure("psnr", "PSNR", 4, "dB"), Measure("ms_ssim", "MS-SSIM", 4))
+"""The three lines of every run, with the digits that the paper's supplementary prints."""
+
+
+def measures(manifest: Manifest) -> tuple[Measure, ...]:
+    """Return everything that a run measured."""
+    return (*ALWAYS, *further(manifest))
+
+
+def further(manifest: Manifest) -> tuple[Measure, ...]:
+    """Return the metrics of a run beside PSNR and MS-SSIM."""
+    return tuple(
+        Measure(entry.name, entry.label, entry.digits, entry.unit, 1 if entry.larger_is_better else -1)
+        for entry in manifest.more_metrics
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A measure of one image at one operating point: each codec's value as printed, and its rank."""
+
+    title: str
+    values: tuple[tuple[str, int], ...]
+
+
+def lines(cells: Sequence[Row | None], shown: Sequence[Measure], tolerance_pct: float) -> list[Line]:
+    """Return the lines under the crops: what was measured, and where a file misses the rate, what is had at it.
+
+    Ranks are among values at equal rate: where such lines are there, the measured ones above them have none.
+    """
+    apart = any(row is not None and row.equal_rate for row in cells)
+    found = []
+    for measure in shown:
+        places = [0] * len(cells) if apart else measure.places(cells)
+        found.append(Line(measure.title, tuple(zip([measure.written(row) for row in cells], places, strict=True))))
+    return found + ([at_rate(cells, some, tolerance_pct) for some in shown if some.name != "bpp"] if apart else [])
+
+
+def at_rate(cells: Sequence[Row | None], measure: Measure, tolerance_pct: float) -> Line:
+    """Return the line of a measure at equal rate; a cell that misses the rate and has no neighbour has no value."""
+    values = [
+        row.compared(measure.name)
+        if row is not None and row.ok and basis(row, tolerance_pct) is not Basis.NONE
+        else None
+        for row in cells
+    ]
+    texts = [
+        (INTERPOLATED if row is not None and row.equal_rate.get(measure.name) is not None else "")
+        + number(value, measure.digits)
+        for row, value in zip(cells, values, strict=True)
+    ]
+    return Line(f"{measure.title} {AT_RATE}", tuple(zip(texts, measure.ranks(values), strict=True)))
+
+
+def figures(row: Row | None) -> str:
+    """Return a cell's rate, PSNR and MS-SSIM in one line, as under a whole picture."""
+    return ", ".join(measure.written(row) for measure in ALWAYS)
