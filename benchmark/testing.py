@@ -349,6 +349,8 @@ def _metric_says_what_it_is(metric: Metric, _: Image) -> None:
     _require(metric.name.isidentifier(), f"name {metric.name!r} is no identifier; it is a column's name")
     _require(metric.name not in Row.__dataclass_fields__, f"name {metric.name!r} is a column of every run already")
     _require(any(c.isdigit() for c in metric.implementation), f"{metric.implementation!r} names no version")
+    fits = metric.tolerance is None or (isinstance(metric.tolerance, float | int) and 0 <= metric.tolerance < math.inf)
+    _require(fits, f"tolerance {metric.tolerance!r} is neither None nor a number from 0 on")
     _require(metric.scale in get_args(Scale), f"scale {metric.scale!r} is none of {', '.join(get_args(Scale))}")
 
 

@@ -22,7 +22,7 @@ def check(
     allow_programs: bool = False,
     json: bool = False,
 ) -> int:
-    """Hold a run against a baseline: PSNR and MS-SSIM at equal rate may not fall, the rate may not rise.
+    """Hold a run against a baseline: metrics at equal rate may not get worse, the rate may not rise.
 
     Exit codes: 0 pass, 1 regression (or rows that cannot be compared), 2 a changed tool chain (codec or library
     version), 3 unusable input.

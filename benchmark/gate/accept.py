@@ -11,10 +11,20 @@ from isorate.codecs.identity import identity
 from isorate.codecs.registry import CodecSpec
 from isorate.engine.workers import worker_count, worker_pool
 from isorate.errors import RunError
-from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineCodec, BaselineImage, BaselineRow
+from isorate.gate.baseline import (
+    MORE_DIGITS,
+    MS_SSIM_DIGITS,
+    PSNR_DIGITS,
+    Baseline,
+    BaselineCodec,
+    BaselineImage,
+    BaselineMetric,
+    BaselineRow,
+    Measured,
+)
 from isorate.gate.slopes import NEIGHBOUR, Slope, from_neighbour, from_points, from_probe
 from isorate.runs.folder import Run
-from isorate.runs.manifest import CodecEntry
+from isorate.runs.manifest import CodecEntry, MetricEntry
 from isorate.runs.row import REMEDY, Row
 
 DIGITS = 12
@@ -28,6 +38,7 @@ class _Task:
     row: Row
     spec: CodecSpec
     entry: CodecEntry
+    metrics: tuple[MetricEntry, ...]
 
 
 def make_baseline(
@@ -53,15 +64,16 @@ def make_baseline(
     """
     rows = run.rows()
     _check_complete(run, rows)
+    more = run.manifest.more_metrics
     known = {row.key: row for row in before.rows} if before else {}
     kept = {key: row for row in rows if (key := row.key) in known and known[key].stream == row.stream_sha256[:DIGITS]}
-    slopes = {row.key: (slope, "points") for row, slope in _slopes_from_points(rows)}
+    slopes = {row.key: (slope, "points") for row, slope in _slopes_from_points(rows, more)}
     for key in kept:
         old = known[key]
-        if old.slope_from:
-            slopes.setdefault(key, (Slope(old.psnr_slope, old.ms_ssim_slope), old.slope_from))
+        if old.slope_from and {entry.name for entry in more} <= set(old.slopes):
+            slopes.setdefault(key, (Slope(old.psnr_slope, old.ms_ssim_slope, old.slopes), old.slope_from))
     for row in rows:
-        if slope := from_neighbour(row):
+        if slope := from_neighbour(row, more):
             slopes.setdefault(row.key, (slope, NEIGHBOUR))
     if executor is not None:
         missing = [row for row in rows if row.key not in slopes]
@@ -83,7 +95,8 @@ def make_baseline(
             for image in manifest.dataset.images
             if image.width and image.height
         },
-        rows=tuple(_baseline_row(row, *slopes.get(row.key, (Slope(None, None), ""))) for row in rows),
+        rows=tuple(_baseline_row(row, more, *slopes.get(row.key, (Slope(None, None), ""))) for row in rows),
+        metrics={entry.name: BaselineMetric(entry.label, entry.implementation, entry.measured_on) for entry in more},
     )
 
 
@@ -123,12 +136,12 @@ def _check_complete(run: Run, rows: list[Row]) -> None:
         raise RunError(f"{run.path}: has rows of a codec that its manifest lacks: {foreign[0].codec}; {REMEDY}")
 
 
-def _slopes_from_points(rows: list[Row]) -> Iterator[tuple[Row, Slope]]:
+def _slopes_from_points(rows: list[Row], metrics: Sequence[MetricEntry]) -> Iterator[tuple[Row, Slope]]:
     groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.image, row.codec].append(row)
     for row in rows:
-        slope = from_points(row, groups[row.image, row.codec])
+        slope = from_points(row, groups[row.image, row.codec], metrics)
         if slope:
             yield row, slope
 
@@ -137,7 +150,8 @@ def _tasks(run: Run, rows: Sequence[Row], *, allow_programs: bool) -> list[_Task
     wanted = {row.codec for row in rows}
     entries = {codec.name: codec for codec in run.manifest.codecs if codec.name in wanted}
     specs = {name: entry.codec_spec(allow_programs=allow_programs) for name, entry in entries.items()}
-    return [_Task(run.path, row, specs[row.codec], entries[row.codec]) for row in rows]
+    metrics = run.manifest.more_metrics
+    return [_Task(run.path, row, specs[row.codec], entries[row.codec], metrics) for row in rows]
 
 
 def _measure(task: _Task) -> Slope | None:
@@ -146,13 +160,14 @@ def _measure(task: _Task) -> Slope | None:
         known = task.entry.identity.encode
         if codec.backend != task.row.backend or (known and identity(codec) != task.entry.identity):
             return None  # another machine or other code made the run: this codec says nothing of its slope
-        return from_probe(task.row, codec, Run.open(task.run_path).original(task.row.image))
+        return from_probe(task.row, codec, Run.open(task.run_path).original(task.row.image), task.metrics)
     except (Exception, SystemExit):  # an adapter may fail in any way
         return None  # the stated default takes its place, and the check says so
 
 
-def _baseline_row(row: Row, slope: Slope, slope_from: str) -> BaselineRow:
+def _baseline_row(row: Row, metrics: Sequence[MetricEntry], slope: Slope, slope_from: str) -> BaselineRow:
     assert row.num_bytes is not None
+    digits = {entry.name: entry.digits + MORE_DIGITS for entry in metrics}
     return BaselineRow(
         image=row.image,
         point=row.point,
@@ -164,4 +179,14 @@ def _baseline_row(row: Row, slope: Slope, slope_from: str) -> BaselineRow:
         ms_ssim_slope=None if slope.ms_ssim is None else round(slope.ms_ssim, 5),
         slope_from=slope_from,
         stream=row.stream_sha256[:DIGITS],
+        metrics={name: _rounded(row.value(name), digits[name]) for name in digits},
+        slopes={name: None if (gain := slope.more.get(name)) is None else round(gain, digits[name]) for name in digits}
+        if slope_from
+        else {},
     )
+
+
+def _rounded(value: float | None, digits: int) -> Measured:
+    if value is None:
+        return None
+    return "inf" if math.isinf(value) else round(value, digits)

@@ -5,9 +5,9 @@ Strict JSON with one row, one codec and one image a line, so that a pull request
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -21,6 +21,11 @@ from isorate.runs.row import Decibels, Key, Side, Similarity
 BASELINE_SCHEMA = 1
 PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
 """Decimals that a baseline keeps: far below any tolerance."""
+MORE_DIGITS = 3
+"""The same for a further metric, beyond those that a table prints."""
+
+Finite: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)] | None
+Measured: TypeAlias = Finite | Literal["inf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,15 @@ class BaselineImage:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineMetric:
+    """What a further metric is called, and which program measured what with it."""
+
+    label: str
+    implementation: str
+    measured_on: str
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineRow:
     """One accepted row.
 
@@ -70,6 +84,8 @@ class BaselineRow:
         the rate), ``probe`` (a second encode, measured when the baseline was written), or empty.
     stream
         The first digits of the file's SHA-256.
+    metrics, slopes
+        Further metrics by name, rounded, and what they gain when the rate doubles, as above.
     """
 
     image: str
@@ -82,6 +98,8 @@ class BaselineRow:
     ms_ssim_slope: Decibels | None
     slope_from: str
     stream: str
+    metrics: dict[str, Measured] = field(default_factory=dict)
+    slopes: dict[str, Finite] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -103,6 +121,8 @@ class Baseline:
         By name.
     rows
         In the run's order.
+    metrics
+        What further metrics its rows have, by name.
     """
 
     dataset: str
@@ -113,6 +133,7 @@ class Baseline:
     codecs: dict[str, BaselineCodec]
     images: dict[str, BaselineImage]
     rows: Annotated[tuple[BaselineRow, ...], Meta(min_length=1)]
+    metrics: dict[str, BaselineMetric] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return the file's text: a row, a codec and an image take one line each."""
@@ -131,7 +152,9 @@ class Baseline:
                 del codec["programs"]
         parts.append(_mapping("codecs", codecs))
         parts.append(_mapping("images", {name: asdict(image) for name, image in self.images.items()}))
-        parts.append('"rows": [\n' + ",\n".join(f" {_json(asdict(row))}" for row in self.rows) + "\n]")
+        if self.metrics:
+            parts.append(_mapping("metrics", {name: asdict(about) for name, about in self.metrics.items()}))
+        parts.append('"rows": [\n' + ",\n".join(f" {_json(_row(row))}" for row in self.rows) + "\n]")
         return "{\n" + ",\n".join(parts) + "\n}\n"
 
     def write(self, path: Path) -> None:
@@ -177,6 +200,11 @@ def lines_of_rows(path: Path) -> dict[Key, int]:
                 continue
             found[row.key] = number
     return found
+
+
+def _row(row: BaselineRow) -> dict[str, object]:
+    data = asdict(row)
+    return {key: value for key, value in data.items() if key not in ("metrics", "slopes") or value}
 
 
 def _json(value: object) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from isorate.codecs.base import Option
-from isorate.gate.baseline import MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
-from isorate.gate.findings import Checked, CheckedRow, Figure, Finding, Kind
+from isorate.errors import RunError
+from isorate.gate.baseline import MORE_DIGITS, MS_SSIM_DIGITS, PSNR_DIGITS, Baseline, BaselineRow
+from isorate.gate.findings import MS_SSIM, PSNR, RATE, Checked, CheckedRow, Figure, Finding, Kind, Measure
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, NEIGHBOUR
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
@@ -42,7 +43,9 @@ def check(
     Raises
     ------
     RunError
-        When a row of the run is damaged.
+        When a row of the run is damaged, or lacks a metric that the baseline guards.
+    UsageError
+        When a metric has no tolerance.
     """
     return _Check(Run.of(run), baseline, tolerances, lines or {}).result(baseline_file)
 
@@ -58,6 +61,7 @@ class _Check:
         self.checked: list[CheckedRow] = []
 
     def result(self, baseline_file: str) -> Checked:
+        self._check_measured()
         findings = [*self._configuration(), *self._data(), *self._rows(), *self._new()]
         unfinished = self.run.manifest.unfinished(self.now)
         return Checked(
@@ -68,6 +72,25 @@ class _Check:
             tuple(self.changes),
             unfinished,
         )
+
+    def _check_measured(self) -> None:
+        """Raise where the run says nothing of what the baseline guards: that is no pass."""
+        entries = {entry.name: entry for entry in self.run.manifest.more_metrics}
+        for name, was in self.baseline.metrics.items():
+            lacking = [
+                row for row in self.now.values() if row.ok and row.key in self.before and name not in row.metrics
+            ]
+            if name not in entries or lacking:
+                what = f"{lacking[0].image}, {lacking[0].codec} has no" if name in entries else "the run has no"
+                raise RunError(
+                    f"{self.run.path}: {what} {name} ({was.label}), which the baseline guards; measure it: the same "
+                    f"isorate run command with --metric {name}; or write the baseline without it: isorate baseline"
+                )
+            if was.measured_on != entries[name].measured_on:
+                raise RunError(
+                    f"{self.run.path}: {name} is measured on {entries[name].measured_on!r}, the baseline's on "
+                    f"{was.measured_on!r}: these cannot be compared; write the baseline anew: isorate baseline"
+                )
 
     def _configuration(self) -> Iterator[Finding]:
         manifest = self.run.manifest
@@ -114,6 +137,10 @@ class _Check:
                 yield from self._compared(row, before)
 
     def _new(self) -> Iterator[Finding]:
+        for entry in self.run.manifest.more_metrics:
+            if entry.name not in self.baseline.metrics:
+                text = f"metric {entry.name} is not in the baseline, so nothing guards it yet; --accept adds it"
+                yield Finding(Kind.NEW, "", "", "", text)
         for key, row in self.now.items():
             if key in self.before:
                 continue
@@ -127,19 +154,23 @@ class _Check:
         assert row.num_bytes is not None
         rate_change = 100 * (row.num_bytes / before.bytes - 1)
         same = row.stream_sha256.startswith(before.stream)
-        checked = CheckedRow(*before.key, row.label, tuple(figures), slope_from, rate_change, same)
+        along = slope_from and not encloses(row, before.bytes)
+        unknown = tuple(name for name in before.metrics if before.slopes.get(name) is None) if along else ()
+        checked = CheckedRow(*before.key, row.label, tuple(figures), slope_from, rate_change, same, unknown)
         self.checked.append(checked)
         line = self.lines.get(before.key)
         for figure in figures:
             if figure.loss > figure.allowed:
-                explained = explanation(
-                    self.changes, row.codec, self.baseline.anchor, rate_moved=self._target_moved(before)
-                )
+                moved = self._target_moved(before)
+                explained = explanation(self.changes, row.codec, figure.metric, self.baseline.anchor, rate_moved=moved)
                 yield Finding(Kind.WORSE, *before.key, figure.text, figure, explained, line)
             elif -figure.loss > figure.allowed:
                 yield Finding(Kind.BETTER, *before.key, figure.text, figure, line=line)
         if (row.ms_ssim is None) != (before.ms_ssim is None):
             yield Finding(Kind.DATA, *before.key, "MS-SSIM is defined on one side only", line=line)
+        for name, was in before.metrics.items():
+            if (row.value(name) is None) != (was is None):
+                yield Finding(Kind.DATA, *before.key, f"{name} is defined on one side only", line=line)
 
     def _figures(self, row: Row, before: BaselineRow) -> tuple[list[Figure], str]:
         assert row.num_bytes is not None
@@ -153,25 +184,40 @@ class _Check:
             was = math.inf if before.psnr is None else before.psnr
             there = at_size(row, "psnr", before.bytes, "as it is")
             corrected = psnr_slope * doublings if there is None else row.psnr - there
-            figures.append(self._figure(row, "psnr", was, round(row.psnr, PSNR_DIGITS), corrected))
+            figures.append(self._figure(row, PSNR, was, round(row.psnr, PSNR_DIGITS), corrected))
         if row.ms_ssim is not None and before.ms_ssim is not None:
             slope = before.ms_ssim_slope
             slope = DEFAULT_MS_SSIM * (1 - before.ms_ssim) if slope is None else slope
             there = at_size(row, "ms_ssim", before.bytes, "similarity")
             corrected = slope * doublings if there is None else row.ms_ssim - there
-            figures.append(self._figure(row, "ms_ssim", before.ms_ssim, round(row.ms_ssim, MS_SSIM_DIGITS), corrected))
+            figures.append(self._figure(row, MS_SSIM, before.ms_ssim, round(row.ms_ssim, MS_SSIM_DIGITS), corrected))
         pixels = row.width * row.height
-        figures.append(self._figure(row, "bpp", 8 * before.bytes / pixels, 8 * row.num_bytes / pixels, 0.0))
+        figures.append(self._figure(row, RATE, 8 * before.bytes / pixels, 8 * row.num_bytes / pixels, 0.0))
+        figures += self._further(row, before, doublings)
         return figures, slope_from if doublings else ""
 
-    def _figure(self, row: Row, metric: str, before: float, after: float, corrected: float) -> Figure:
+    def _further(self, row: Row, before: BaselineRow, doublings: float) -> Iterator[Figure]:
+        for entry in self.run.manifest.more_metrics:
+            was, now, slope = before.metrics.get(entry.name), row.value(entry.name), before.slopes.get(entry.name)
+            if was is None or now is None:
+                continue
+            unit = f" {entry.unit}" if entry.unit else ""
+            about = Measure(entry.name, entry.label, entry.digits + 2, unit, entry.larger_is_better, entry.title)
+            there = at_size(row, entry.name, before.bytes, entry.scale)
+            corrected = now - there if there is not None else 0.0 if slope is None else slope * doublings
+            now = now if math.isinf(now) else round(now, entry.digits + MORE_DIGITS)
+            yield self._figure(row, about, math.inf if was == "inf" else was, now, corrected, entry.tolerance)
+
+    def _figure(
+        self, row: Row, about: Measure, before: float, after: float, corrected: float, own: float | None = None
+    ) -> Figure:
         if math.isinf(before):  # identical pictures: no rate improves or excuses them
             allowed, corrected = 0.0, 0.0
             change = 0.0 if math.isinf(after) else -math.inf
         else:
-            allowed = self.tolerances.of(row.codec, metric, row.image).allowed(before)
+            allowed = self.tolerances.of(row.codec, about.name, row.image, own).allowed(before)
             change = after - corrected - before
-        return Figure(metric, before, after, change, corrected, allowed)
+        return Figure(about.name, before, after, change, corrected, allowed, about)
 
     def _target_moved(self, before: BaselineRow) -> bool:
         anchor = (before.image, before.point, self.baseline.anchor)

@@ -6,9 +6,23 @@ from enum import StrEnum
 from isorate.gate.tool_chain import ToolChange
 from isorate.runs.manifest import Unfinished
 
-UNITS = {"psnr": " dB", "ms_ssim": "", "bpp": " bpp"}
-TITLES = {"psnr": "PSNR", "ms_ssim": "MS-SSIM", "bpp": "rate"}
-DIGITS = {"psnr": 4, "ms_ssim": 6, "bpp": 5}
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is guarded: a metric or the rate. `head` is the title of its column."""
+
+    name: str
+    title: str
+    digits: int
+    unit: str = ""
+    larger_is_better: bool = True
+    head: str = ""
+
+
+PSNR = Measure("psnr", "PSNR", 4, " dB", head="PSNR dB")
+MS_SSIM = Measure("ms_ssim", "MS-SSIM", 6, head="MS-SSIM")
+RATE = Measure("bpp", "rate", 5, " bpp", larger_is_better=False, head="bpp")
+ALWAYS = (PSNR, MS_SSIM, RATE)
 
 
 class Kind(StrEnum):
@@ -41,15 +55,17 @@ class Figure:
     Attributes
     ----------
     metric
-        ``psnr``, ``ms_ssim`` or ``bpp``.
+        ``psnr``, ``ms_ssim``, ``bpp`` or a further metric of the run.
     before, after
         The baseline's value and the run's as it was measured.
     change
-        ``after - before`` at equal rate for PSNR and MS-SSIM, as it is for the rate.
+        ``after - before``, at equal rate but for the rate itself.
     corrected
         The part that the correction to equal rate took away.
     allowed
         By how much it may get worse.
+    about
+        What the metric is.
     """
 
     metric: str
@@ -58,19 +74,20 @@ class Figure:
     change: float
     corrected: float
     allowed: float
+    about: Measure
 
     @property
     def loss(self) -> float:
         """The change, positive where it got worse."""
-        return self.change if self.metric == "bpp" else -self.change
+        return -self.change if self.about.larger_is_better else self.change
 
     @property
     def text(self) -> str:
         """The figure for a reader: ``PSNR 32.1000 → 32.0500 dB, -0.0500 at equal rate (allowed 0.02)``."""
-        digits, unit = DIGITS[self.metric], UNITS[self.metric]
+        digits, unit = self.about.digits, self.about.unit
         at = " at equal rate" if self.corrected else ""
         return (
-            f"{TITLES[self.metric]} {self.before:.{digits}f} → {self.after:.{digits}f}{unit}, "
+            f"{self.about.title} {self.before:.{digits}f} → {self.after:.{digits}f}{unit}, "
             f"{self.change:+.{digits}f}{at} (allowed {self.allowed:.3g})"
         )
 
@@ -117,7 +134,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A row that was compared: its figures, and where the slope of its correction came from (empty without one)."""
+    """A row that was compared: its figures, and where the slope of its correction came from (empty without one).
+
+    `uncorrected` names the metrics whose slope nobody measured, where the rate is another.
+    """
 
     image: str
     point: str
@@ -127,6 +147,7 @@ class CheckedRow:
     slope_from: str
     rate_change_pct: float
     same_stream: bool
+    uncorrected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

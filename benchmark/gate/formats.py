@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from isorate.gate.check import DEFAULT_SLOPE
-from isorate.gate.findings import FAILING, TITLES, Checked, CheckedRow, Finding, Kind, Verdict
+from isorate.gate.findings import ALWAYS, FAILING, Checked, CheckedRow, Finding, Kind, Measure, Verdict
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, NEIGHBOUR
 
 Format = Literal["table", "markdown", "junit", "github", "json"]
@@ -64,10 +64,15 @@ def correction(checked: Checked) -> str:
         return ""
     largest = max(moved, key=lambda row: abs(row.rate_change_pct))
     sources = "; ".join(f"{count} {SLOPES[name]}" for name, count in Counter(row.slope_from for row in moved).items())
+    unknown = Counter(name for row in moved for name in row.uncorrected)
+    without = "".join(
+        f"; {name} is not corrected in {count} of them, where nobody measured its slope"
+        for name, count in unknown.items()
+    )
     return (
         f"{len(moved)} of {len(checked.rows)} rows have another rate than the baseline (the largest change: "
-        f"{largest.rate_change_pct:+.2f} %, {largest.image}, {largest.codec}); PSNR and MS-SSIM are corrected to equal "
-        f"rate along each row's slope: {sources}"
+        f"{largest.rate_change_pct:+.2f} %, {largest.image}, {largest.codec}); metrics are corrected to equal rate "
+        f"along each row's slope: {sources}{without}"
     )
 
 
@@ -84,8 +89,10 @@ def table(checked: Checked) -> str:
             lines += [f"  {f.where:{width}}  {_kind(f)}{f.text}" for f in findings]
             lines += [f"  explained by {text}" for text in dict.fromkeys(f.explained for f in findings if f.explained)]
             lines += [""]
-    head = f"{'codec':28}{'rows':>5}{'same file':>10}{'PSNR dB':>10}{'MS-SSIM':>11}{'bpp':>10}   mean change"
-    lines += [head, *(_codec_line(name, rows) for name, rows in _by_codec(checked).items())]
+    shown = _measures(checked)
+    heads = "".join(f"{some.head:>{width}}" for some, width in zip(shown, _widths(shown), strict=True))
+    head = f"{'codec':28}{'rows':>5}{'same file':>10}{heads}   mean change"
+    lines += [head, *(_codec_line(name, rows, shown) for name, rows in _by_codec(checked).items())]
     if text := correction(checked):
         lines += ["", text]
     return "\n".join(lines) + "\n"
@@ -108,13 +115,23 @@ def _by_codec(checked: Checked) -> dict[str, list[CheckedRow]]:
     return found
 
 
+def _measures(checked: Checked) -> list[Measure]:
+    """Return what is guarded: PSNR, MS-SSIM and the rate, then the further metrics."""
+    found = {figure.metric: figure.about for row in checked.rows for figure in row.figures}
+    return list(({some.name: some for some in ALWAYS} | found).values())
+
+
+def _widths(shown: list[Measure]) -> list[int]:
+    return [max(10 + (some.digits > 5), len(some.head) + 2) for some in shown]
+
+
 def _mean(rows: list[CheckedRow], metric: str) -> float | None:
     changes = [f.change for row in rows for f in row.figures if f.metric == metric and math.isfinite(f.change)]
     return sum(changes) / len(changes) if changes else None
 
 
-def _cells(rows: list[CheckedRow]) -> list[str]:
-    means = [(_mean(rows, metric), digits) for metric, digits in (("psnr", 4), ("ms_ssim", 6), ("bpp", 5))]
+def _cells(rows: list[CheckedRow], shown: list[Measure]) -> list[str]:
+    means = [(_mean(rows, some.name), some.digits) for some in shown]
     return [
         str(len(rows)),
         str(sum(row.same_stream for row in rows)),
@@ -122,9 +139,9 @@ def _cells(rows: list[CheckedRow]) -> list[str]:
     ]
 
 
-def _codec_line(name: str, rows: list[CheckedRow]) -> str:
-    widths = (5, 10, 10, 11, 10)
-    return f"{name:28}" + "".join(f"{cell:>{width}}" for cell, width in zip(_cells(rows), widths, strict=True))
+def _codec_line(name: str, rows: list[CheckedRow], shown: list[Measure]) -> str:
+    widths = (5, 10, *_widths(shown))
+    return f"{name:28}" + "".join(f"{cell:>{width}}" for cell, width in zip(_cells(rows, shown), widths, strict=True))
 
 
 def markdown(checked: Checked) -> str:
@@ -132,8 +149,10 @@ def markdown(checked: Checked) -> str:
     lines = [f"### {_MARKS[checked.verdict]} isorate: {checked.verdict}", "", f"{SAID[checked.verdict].capitalize()}."]
     if checked.unfinished:
         lines += ["", f"The run is **{checked.unfinished}**."]
-    lines += ["", "| codec | rows | same file | ΔPSNR dB | ΔMS-SSIM | Δbpp |", "| :-- | --: | --: | --: | --: | --: |"]
-    lines += [f"| {_md(name)} | {' | '.join(_cells(rows))} |" for name, rows in _by_codec(checked).items()]
+    shown = _measures(checked)
+    heads = " | ".join(f"Δ{_md(some.head)}" for some in shown)
+    lines += ["", f"| codec | rows | same file | {heads} |", f"| :-- | --: | --: |{' --: |' * len(shown)}"]
+    lines += [f"| {_md(name)} | {' | '.join(_cells(rows, shown))} |" for name, rows in _by_codec(checked).items()]
     if checked.changes:
         lines += ["", "**Tool chain**", "", *(f"- {_md(change.text)}" for change in checked.changes)]
     for title, findings in sections(checked):
@@ -163,7 +182,7 @@ def to_json(checked: Checked) -> str:
         "findings": [{**asdict(finding), "fails": finding.fails} for finding in checked.findings],
         "rows": [asdict(row) for row in checked.rows],
         "correction": correction(checked),
-        "metrics": list(TITLES),
+        "metrics": [some.name for some in _measures(checked)],
     }
     return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from isorate.errors import UsageError
 from isorate.files.toml import Place, TomlFile
+from isorate.metrics.registry import names
 
 METRICS = ("psnr", "ms_ssim", "bpp")
+"""What every run has; further metrics bring their tolerance along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,25 @@ class Tolerances:
     defaults: tuple[tuple[str, Tolerance], ...] = tuple(DEFAULTS.items())
     overrides: tuple[Override, ...] = ()
 
-    def of(self, codec: str, metric: str, image: str) -> Tolerance:
-        """Return the tolerance of one figure: the last override that fits, else the metric's default."""
+    def of(self, codec: str, metric: str, image: str, own: float | None = None) -> Tolerance:
+        """Return the tolerance of one figure: the last override that fits, else the metric's default, else its `own`.
+
+        Raises
+        ------
+        UsageError
+            Where there is none.
+        """
         fitting = [o.tolerance for o in self.overrides if o.fits(codec, metric, image)]
-        return fitting[-1] if fitting else dict(self.defaults)[metric]
+        if fitting:
+            return fitting[-1]
+        stated = dict(self.defaults)
+        if metric in stated:
+            return stated[metric]
+        if own is None:
+            raise UsageError(
+                f"metric {metric} states no tolerance; write one into isorate.toml: [tolerances.{metric}] absolute = …"
+            )
+        return Tolerance(absolute=own)
 
 
 def read_tolerances(file: TomlFile) -> Tolerances:
@@ -79,9 +97,10 @@ def read_tolerances(file: TomlFile) -> Tolerances:
     """
     table = file.table(file.data, "tolerances")
     place: Place = ("tolerances",)
-    file.check_keys(table, [*METRICS, "override"], place)
+    metrics = (*METRICS, *names())
+    file.check_keys(table, [*metrics, "override"], place)
     defaults = dict(DEFAULTS)
-    for metric in METRICS:
+    for metric in metrics:
         if metric in table:
             values = file.table(table, metric, place)
             file.check_keys(values, ["absolute", "relative"], (*place, metric))
@@ -100,8 +119,9 @@ def _override(file: TomlFile, item: dict[str, Any], place: Place) -> Override:
         if not isinstance(value, str):
             raise file.error((*place, key), f"{key} is {value!r}; a name or a pattern in quotes is needed")
     metric = patterns.get("metric", "*")
-    if not any(fnmatchcase(name, metric) for name in METRICS):
-        raise file.error((*place, "metric"), f"metric {metric!r} is none of {', '.join(METRICS)}")
+    metrics = (*METRICS, *names())
+    if not any(fnmatchcase(name, metric) for name in metrics):
+        raise file.error((*place, "metric"), f"metric {metric!r} is none of {', '.join(metrics)}")
     if not {"absolute", "relative"} & set(item):
         raise file.error(place, "an override needs absolute or relative")
     return Override(_tolerance(file, item, place), **patterns)

@@ -20,12 +20,15 @@ class ToolChange:
         The codec whose back end it is, or None for a package.
     name, before, after
         What it is and its versions; empty where it was or is not there.
+    metric
+        The further metric that it computes, or None.
     """
 
     codec: str | None
     name: str
     before: str
     after: str
+    metric: str | None = None
 
     @property
     def text(self) -> str:
@@ -50,6 +53,11 @@ def tool_changes(baseline: Baseline, manifest: Manifest) -> list[ToolChange]:
             found.append(ToolChange(name, f"{name}'s back end", codec.backend, here.backend))
         elif codec.programs and programs not in (codec.programs, ""):
             found.append(ToolChange(name, f"{name}'s programs and scripts", codec.programs[:12], programs[:12]))
+    for entry in manifest.more_metrics:
+        was = baseline.metrics.get(entry.name)
+        if was and was.implementation != entry.implementation:
+            what = f"{entry.label}'s implementation"
+            found.append(ToolChange(None, what, was.implementation, entry.implementation, entry.name))
     now = manifest.versions
     for package in sorted({*baseline.versions, *now} - set(OURS)):
         before, after = baseline.versions.get(package, ""), now.get(package, "")
@@ -58,16 +66,18 @@ def tool_changes(baseline: Baseline, manifest: Manifest) -> list[ToolChange]:
     return found
 
 
-def explanation(changes: list[ToolChange], codec: str, anchor: str, *, rate_moved: bool) -> str:
-    """Return the changes that can explain a worse row of `codec`, or nothing.
+def explanation(changes: list[ToolChange], codec: str, metric: str, anchor: str, *, rate_moved: bool) -> str:
+    """Return the changes that can explain a worse `metric` of a row of `codec`, or nothing.
 
-    The codec's own back end can, a metric's package can, and the anchor's back end where it moved the rate.
+    The codec's own back end can, a metric's package can, what computes this metric, and the anchor's back end where it
+    moved the rate.
     """
     found = [
         change.text
         for change in changes
         if change.codec == codec
         or (change.codec is None and change.name in METRIC_PACKAGES)
+        or change.metric == metric
         or (change.codec == anchor and rate_moved)
     ]
     return "; ".join(found)

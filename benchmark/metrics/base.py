@@ -24,6 +24,8 @@ class Metric(ABC):
     """How :func:`quality` makes of a value what curves and BD-rates are drawn over."""
     digits: ClassVar[int] = 3
     """Decimals that a table prints."""
+    tolerance: ClassVar[float | None] = None
+    """By how much the gate lets a value get worse, in the metric's own unit; None leaves it to the user."""
     measured_on: ClassVar[str]
     """Which samples are compared: colour space, matrix, range, depth, viewing conditions."""
 

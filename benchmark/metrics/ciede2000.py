@@ -13,6 +13,7 @@ class Ciede2000(Metric):
     name, label, digits = "ciede2000", "ΔE2000", 3
     larger_is_better = False
     scale = "error"
+    tolerance = 0.005
     measured_on = "CIELAB of sRGB, white D65 of the 2° observer; kL = kC = kH = 1"
 
     @property

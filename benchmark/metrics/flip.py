@@ -16,6 +16,7 @@ class Flip(Metric):
     name, label, digits = "flip", "FLIP", 4
     larger_is_better = False
     scale = "error"
+    tolerance = 0.0005
     measured_on = "sRGB; 67 pixels a degree, the default: a 0.7 m wide 4K screen from 0.7 m away"
 
     @property

@@ -15,6 +15,7 @@ class Ssim(Metric):
 
     name, label, digits = "ssim", "SSIM", 4
     scale = "similarity"
+    tolerance = 0.0002
     measured_on = "Y by BT.601 in full range, not rounded; windows inside the picture; no downscaling before"
 
     @property

@@ -18,6 +18,7 @@ class Ssimulacra2(Metric):
     """SSIMULACRA 2 (Sneyers 2022): 100 for identical pictures, 90 what the eye cannot tell, below 0 for bad ones."""
 
     name, label, digits = "ssimulacra2", "SSIMULACRA 2", 2
+    tolerance = 0.1
     measured_on = "XYB of sRGB, six scales"
 
     @property

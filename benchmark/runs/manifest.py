@@ -204,7 +204,7 @@ class MetricEntry:
 
     Attributes
     ----------
-    name, label, unit, larger_is_better, scale, digits, measured_on, implementation
+    name, label, unit, larger_is_better, scale, digits, tolerance, measured_on, implementation
         What the metric says of itself.
     identity
         Of what computed it, see :func:`isorate.metrics.registry.metric_identity`.
@@ -216,6 +216,7 @@ class MetricEntry:
     larger_is_better: bool = True
     scale: Scale = "as it is"
     digits: Annotated[int, Meta(ge=0, le=10)] = 3
+    tolerance: Annotated[float, Meta(ge=0, le=1e15)] | None = None
     measured_on: str = ""
     implementation: str = ""
     identity: str = ""
@@ -226,8 +227,8 @@ class MetricEntry:
         found = metric(name)
         return cls(
             name=name, label=found.label, unit=found.unit, larger_is_better=found.larger_is_better, scale=found.scale,
-            digits=found.digits, measured_on=found.measured_on, implementation=found.implementation,
-            identity=metric_identity(name),
+            digits=found.digits, tolerance=found.tolerance, measured_on=found.measured_on,
+            implementation=found.implementation, identity=metric_identity(name),
         )  # fmt: skip
 
     @property
