@@ -28,7 +28,11 @@ class BitstreamError(CodecError):
     """A stream is damaged, truncated, foreign or made by another version."""
 
 
-class MetricUnavailableError(IsorateError):
+class MetricError(IsorateError):
+    """A metric failed on a pair of pictures."""
+
+
+class MetricUnavailableError(MetricError):
     """A metric cannot run here; the message says what to install."""
 
 

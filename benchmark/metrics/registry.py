@@ -24,6 +24,8 @@ BUILT_IN = {
     "ciede2000": "isorate.metrics.ciede2000:Ciede2000",
     "flip": "isorate.metrics.flip:Flip",
     "ssimulacra2": "isorate.metrics.ssimulacra2:Ssimulacra2",
+    "vmaf": "isorate.metrics.libvmaf:Vmaf",
+    "psnr_hvs": "isorate.metrics.libvmaf:PsnrHvs",
 }
 
 
