@@ -65,7 +65,7 @@ class RunResults(Run):
         image
             Of this image; by default the means over all images.
         published
-            Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
+            Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
         width
             Inches.
 

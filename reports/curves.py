@@ -33,11 +33,16 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A codec's points by rising rate; `source` names a publication and is empty for what this run measured."""
+    """A codec's points by rising rate.
+
+    `source` names a publication and is empty for what this run measured; `images` says over what the publication took
+    its means, where that is known.
+    """
 
     name: str
     points: tuple[CurvePoint, ...]
     source: str = ""
+    images: str = ""
 
 
 def of_image(comparison: Comparison, image: str, column: Column) -> Curve:

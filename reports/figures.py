@@ -20,7 +20,7 @@ from isorate.reports import crops, curves, paper, text
 from isorate.reports import measures as measured
 from isorate.reports.bdrate import decibel
 from isorate.reports.paper import printable
-from isorate.reports.published import read as read_published
+from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo
 from isorate.runs.folder import Run, safe_name
 
@@ -48,7 +48,7 @@ def render(
     formats: Sequence[str] = FORMATS,
     dpi: int = 300,
     style: str | None = None,
-    published: Path | None = None,
+    published: Path | str | None = None,
 ) -> list[Path]:
     """Write a run's figures and return their paths; see :func:`draw`."""
     return draw(
@@ -66,7 +66,7 @@ def draw(
     formats: Sequence[str] = FORMATS,
     dpi: int = 300,
     style: str | None = None,
-    published: Path | None = None,
+    published: Path | str | None = None,
 ) -> list[Path]:
     """Write the figures of a comparison and return their paths; its `lost` then says which pictures they lack.
 
@@ -87,7 +87,7 @@ def draw(
     style
         A bundle of tueplots, such as ``neurips2024``.
     published
-        Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
+        Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def draw(
                     places.append((image, boxes))
             if places:
                 made += paper.save(full_figure(comparison, places, width, dpi), out / "full", formats, dpi)
-            others = read_published(published) if published else []
+            others = named(published)
             for metric in rd_metrics(comparison):
                 made += paper.save(rd_figure(comparison, metric, others, width), out / f"rd-{metric}", formats, dpi)
     except OSError as error:
@@ -336,7 +336,7 @@ def plot(
     image
         One image; by default the means over all.
     published
-        Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
+        Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
     width
         Inches.
 
@@ -348,7 +348,7 @@ def plot(
     if metric not in rd_metrics(comparison):
         raise ReportError(f"metric {metric!r}: use one of {', '.join(rd_metrics(comparison))}")
     own = curves.of_run(comparison, image)
-    others = read_published(Path(published)) if published else []
+    others = named(published)
     with paper.style(None):
         return rd_figure(comparison, metric, others, width, own)
 

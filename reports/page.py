@@ -14,7 +14,7 @@ from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import Frames, preview
 from isorate.reports.measures import ALWAYS, lines, measures
-from isorate.reports.published import read as read_published
+from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
 from isorate.reports.templating import environment
@@ -22,6 +22,9 @@ from isorate.runs.equal_rate import log_share
 from isorate.runs.folder import Run
 from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
+
+SHOWN_AT_FIRST = 8
+"""Published curves that are drawn when the page opens; the rest are a tick away."""
 
 
 def render(
@@ -43,7 +46,7 @@ def render(
         Whether everything stands inside the page: the frames as previews where they are more than
         :data:`isorate.reports.frames.LOSSLESS_BUDGET` bytes.
     published
-        Curves to draw beside the run's own; see :func:`isorate.reports.published.read`.
+        Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def render(
     if out is None and folder.is_symlink():
         raise ReportError(f"{folder}: is a link that leads out of the run; remove it, or name a folder with -o")
     frames = Frames(single_file)
-    html = _html(comparison, frames, read_published(Path(published)) if published else [])
+    html = _html(comparison, frames, named(published))
     frames.write(folder)
     write_bytes(folder / "index.html", html.encode())
     return folder / "index.html"
@@ -92,6 +95,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         findings=check(comparison),
         checked=CHECKED,
         published=published,
+        shown_at_first=SHOWN_AT_FIRST,
         ground_truth=GROUND_TRUTH,
         crops_width=_crops_width(comparison, images),
         data=_data(comparison, images, published, frames),
@@ -223,6 +227,7 @@ def _data(
         ],
         "images": [_image_data(image, more) for image in images],
         "dataset": [_curve_data(curves.of_dataset(comparison, column), more) for column in comparison.columns],
+        "shownAtFirst": SHOWN_AT_FIRST,
         "published": [_curve_data(curve, more) for curve in published],
         "embedded": frames.embedded,
         "lossless": frames.lossless,

@@ -9,7 +9,28 @@ from typing import Any
 
 from isorate.errors import ReportError
 from isorate.files.plain import LARGEST_SETTINGS, read_plain
+from isorate.reports import published_kodak
 from isorate.reports.curves import Curve, CurvePoint
+
+
+def named(value: Path | str | None) -> list[Curve]:
+    """Return the published curves that a user asks for: the project's own by their name, or a file's.
+
+    ``kodak`` names those that come with the project, ``kodak:vvc,av1`` some of them; a path object, or a text such as
+    ``./kodak``, is a file or folder (:func:`read`); None is none.
+
+    Raises
+    ------
+    ReportError
+        See :func:`read` and :func:`isorate.reports.published_kodak.curves`.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str):
+        name, _, chosen = value.partition(":")
+        if name == published_kodak.NAME:
+            return published_kodak.curves(chosen)
+    return read(Path(value))
 
 
 def read(path: Path) -> list[Curve]:
@@ -34,7 +55,7 @@ def read(path: Path) -> list[Curve]:
         text = read_plain(path, LARGEST_SETTINGS).decode("utf-8-sig")
     except OSError as error:
         raise ReportError(
-            f"{path}: {error.strerror}; give a CSV or a CompressAI JSON file of published curves"
+            f"{path}: {error.strerror}; give a CSV or a CompressAI JSON file of published curves, or kodak"
         ) from None
     except UnicodeDecodeError:
         raise ReportError(f"{path}: not UTF-8 text; save the table of published curves as UTF-8") from None

@@ -19,7 +19,7 @@ def figures(
     format: Annotated[tuple[Literal["pdf", "png"], ...], Parameter(negative="")] = ("pdf", "png"),
     dpi: Resolution = 300,
     style: str | None = None,
-    published: Path | None = None,
+    published: str | None = None,
 ) -> None:
     """Write a run's figures for a paper: magnified crops over their numbers, whole images with boxes, RD curves.
 
@@ -47,8 +47,9 @@ def figures(
     style
         A bundle of tueplots, such as `icml2024` (pip install tueplots).
     published
-        Published rate-distortion curves to draw beside the measured ones: a CSV with codec, bpp, psnr_rgb, ms_ssim
-        (or ms_ssim_db), or CompressAI's JSON.
+        Published rate-distortion curves to draw beside the measured ones: `kodak` (they come with isorate;
+        `kodak:vvc,av1` takes those with such names), a CSV with codec, bpp, psnr_rgb, ms_ssim (or ms_ssim_db), or
+        CompressAI's JSON.
     """
     from isorate.reports.figures import draw
     from isorate.reports.results import Comparison

@@ -12,7 +12,7 @@ def report(
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     single_file: bool = False,
-    published: Path | None = None,
+    published: str | None = None,
 ) -> None:
     """Render a run as an HTML page that opens from disk.
 
@@ -21,6 +21,7 @@ def report(
     ```
     isorate report runs/kodak
     isorate report runs/kodak -o page --single-file
+    isorate report runs/kodak --published kodak:vvc,av1,bpg
     ```
 
     Parameters
@@ -32,8 +33,9 @@ def report(
     single_file
         Put every image inside the page.
     published
-        Published rate-distortion curves to draw beside the measured ones: a CSV with codec, bpp, psnr_rgb, ms_ssim
-        (or ms_ssim_db), or CompressAI's JSON.
+        Published rate-distortion curves to draw beside the measured ones: `kodak` (they come with isorate;
+        `kodak:vvc,av1` takes those with such names), a CSV with codec, bpp, psnr_rgb, ms_ssim (or ms_ssim_db), or
+        CompressAI's JSON.
     """
     from isorate.reports.page import render
 

@@ -20,7 +20,7 @@ const plots = {
   image: null, // index of the image, or null for the mean of all
   log: false,
   decibels: false,
-  published: new Set(DATA.published.keys()), // whoever asked for them wants to see them
+  published: new Set(DATA.published.slice(0, DATA.shownAtFirst).keys()), // whoever asked for them wants to see them
   printing: false,
   charts: [],
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isorate.errors import ReportError
-from isorate.reports import page, tables
+from isorate.reports import page, published_kodak, tables
+from isorate.reports.bdrate import bd_rate
 from isorate.reports.curves import Curve, CurvePoint, to_compressai
-from isorate.reports.published import read
+from isorate.reports.published import named, read
 from isorate.runs.folder import Run
 
 
@@ -112,3 +115,44 @@ def test_the_pages_data_is_strict_json_whatever_the_rows_hold(hostile_run: Run, 
     html = page.render(hostile_run.path, tmp_path).read_text("utf-8")
     data = html.partition('type="application/json"')[2].partition(">")[2].partition("</script>")[0]
     assert json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["title"]
+
+
+def test_the_curves_on_kodak_come_with_the_project() -> None:
+    curves = named("kodak")
+    assert [curve.name for curve in curves[:4]] == ["BPG 4:4:4 (x265)", "HEVC (HM)", "VVC (VTM)", "AV1 (aom)"]
+    for curve in curves:
+        assert ", commit " in curve.source
+        rates = [point.bpp for point in curve.points]
+        values = [point.psnr for point in curve.points if point.psnr is not None]
+        assert rates == sorted(rates)
+        assert values == sorted(values)
+        assert len(values) == len(rates) >= 5
+        assert all(0.03 < rate < 5 for rate in rates)
+        assert all(20 < value < 50 for value in values)
+        assert all(point.ms_ssim is None or 0.7 < point.ms_ssim < 1 for point in curve.points)
+    sources = tomllib.loads(published_kodak.FILE.read_text("utf-8"))["source"]
+    assert all(set(source) == {"name", "url", "version", "licence"} for source in sources.values())
+    gain = bd_rate(curves[0], curves[2], "psnr").percent
+    assert gain is not None
+    assert -25 < gain < -10
+
+
+def test_some_of_them_by_words_and_a_file_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [curve.name for curve in named("kodak:vvc, AV1")] == ["VVC (VTM)", "AV1 (aom)"]
+    with pytest.raises(ReportError, match=r"has 'vcc' in its name; there are: BPG 4:4:4 \(x265\), HEVC"):
+        named("kodak:vcc")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kodak").mkdir()
+    with pytest.raises(ReportError, match=r"no \.json files"):
+        named("./kodak")
+    with pytest.raises(ReportError, match=r"no \.json files"):
+        named(Path("kodak"))
+    assert named(None) == []
+
+
+def test_the_page_draws_a_few_and_says_of_which_images_they_are(run: Run, tmp_path: Path) -> None:
+    html = page.render(run.path, tmp_path, published="kodak").read_text("utf-8")
+    ticked = re.findall(r'value="\d+"( checked)?> ([^<]+)</label>', html)
+    assert [bool(checked) for checked, _ in ticked] == [True] * 8 + [False] * (len(ticked) - 8)
+    assert len(ticked) == len(named("kodak"))
+    assert "as means over Kodak&#39;s 24 photographs; ours are over 4 images of photographs." in html
