@@ -176,8 +176,8 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
         *(f"{title} {AT_RATE}" for _, title, _ in measures if apart),
         "ΔPSNR (95 %)",
         "wins",
-        "encode s",
-        "decode s",
+        "encode s in the pool",
+        "decode s in the pool",
         "failed",
     ]
     found = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]

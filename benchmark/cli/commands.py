@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "Hold a run against a baseline; the exit code is the verdict.",
     "compare": "Compare two runs: differences, win rate, BD-rate.",
     "reproduce": "Run a manifest again and compare every row.",
+    "time": "Time a run's encodes and decodes alone, in random order.",
     "init": "Write a commented isorate.toml to start from.",
     "doctor": "Say what is here, what is missing and how to install it.",
     "verify": "Recompute the supplementary's classical columns.",
