@@ -14,8 +14,16 @@ ANCHOR ?= learned
 RUNS ?= runs
 # Further rates for the curves; their decoded pictures are not kept.
 CURVE_POINTS ?= bpp=0.15 bpp=0.25 bpp=0.4 bpp=0.6
+# What the field's report compares at BPG's sizes, as far as it can run here. FIELD_EFFORT= leaves the overfitted codec
+# out and has the curves' rates, for BD-rates.
 FIELD_EFFORT ?= 0
-FIELD_CODECS ?= learned bpg jpeg2000 jpeg overfitted:effort=$(FIELD_EFFORT)
+FIELD_ANCHOR ?= $(if $(filter file,$(origin ANCHOR)),bpg,$(ANCHOR))
+FIELD_CODECS ?= bpg learned vvc av1 svtav1 avif heif webp jxl jpeg2000 jpeg $(if $(FIELD_EFFORT),overfitted:effort=$(FIELD_EFFORT))
+FIELD_METRICS ?= ssimulacra2
+# Curves of others' in the page: means over Kodak's photographs.
+comma := ,
+FIELD_PUBLISHED ?= $(if $(filter kodak,$(DATA)),kodak:bpg$(comma)vvc$(comma)av1$(comma)webp)
+FIELD_CURVE_POINTS ?= $(if $(FIELD_EFFORT),,$(CURVE_POINTS))
 TESTS ?= tests
 JOBS ?= auto
 ARGS ?=
@@ -83,12 +91,20 @@ demo: $(ENV)  ## the same on photographs that scikit-image brings, without a dow
 # Failed cells (exit code 1) are rows of the report: render it all the same, then say so.
 define compare
 	@$(ISORATE) run --data "$(1)" --anchor "$(ANCHOR)" -o "$(2)" $(3) $(ARGS); code=$$?; \
-	if [ $$code -le 1 ]; then $(ISORATE) report "$(2)" || code=$$?; fi; exit $$code
+	if [ $$code -le 1 ]; then $(ISORATE) report "$(2)" $(4) || code=$$?; fi; exit $$code
 endef
 
+# Which of $(2) can run here, of what `isorate $(1)` lists.
+here = $(shell $(ISORATE) $(1) --json | $(PY) -c 'import json, sys; there = {entry["name"] for entry in json.load(sys.stdin) \
+	if entry["available"]}; print(*(name for name in sys.argv[1:] if name.partition(":")[0] in there))' $(2))
+
 # The overfitted codec fits a decoder to every picture: minutes a file, an hour with FIELD_EFFORT=2.
-field-report: $(ENV)  ## the same with the overfitted codec beside them: 3 minutes and more a cell
-	$(call compare,$(DATA),$(RUNS)/field-$(ANCHOR),$(addprefix --codec ,$(FIELD_CODECS)))
+field-report: ANCHOR = $(FIELD_ANCHOR)
+field-report: $(ENV)  ## AVIF, AV1, VVC, the overfitted codec and others at BPG's sizes: 5 minutes and more a cell
+	@left="$(filter-out $(call here,codecs,$(FIELD_CODECS)) $(call here,metrics,$(FIELD_METRICS)),$(FIELD_CODECS) $(FIELD_METRICS))"; \
+	if [ -n "$$left" ]; then echo "Left out, see isorate codecs and isorate metrics: $$left" >&2; fi
+	$(call compare,$(DATA),$(RUNS)/field-$(ANCHOR),$(addprefix --codec ,$(call here,codecs,$(FIELD_CODECS))) \
+		$(addprefix --metric ,$(call here,metrics,$(FIELD_METRICS))) $(addprefix --curve-point ,$(FIELD_CURVE_POINTS)),$(addprefix --published ,$(FIELD_PUBLISHED)))
 
 verify: $(ENV)  ## recompute the paper's classical columns and print the differences
 	@$(ISORATE) verify --data "$(DATA)"
