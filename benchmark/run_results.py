@@ -1,7 +1,7 @@
 """What a script or a notebook does with a run: data frame, curves, plot, page, and a look at it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from isorate.runs.folder import Run
 
@@ -50,7 +50,7 @@ class RunResults(Run):
 
     def plot(
         self,
-        metric: Literal["psnr", "ms_ssim", "ms_ssim_db"] = "psnr",
+        metric: str = "psnr",
         *,
         image: str | None = None,
         published: Path | str | None = None,
@@ -61,7 +61,7 @@ class RunResults(Run):
         Parameters
         ----------
         metric
-            ``psnr``, ``ms_ssim``, or ``ms_ssim_db``: ``-10 log10(1 - MS-SSIM)``.
+            ``psnr``, ``ms_ssim``, ``ms_ssim_db`` (``-10 log10(1 - MS-SSIM)``), or a further metric of the run.
         image
             Of this image; by default the means over all images.
         published

@@ -45,7 +45,7 @@ const plots = {
   draw() {
     this.charts.forEach((chart) => chart.destroy());
     const curves = this.curves();
-    const metrics = [METRICS[0], this.decibels ? DECIBELS : METRICS[1]];
+    const metrics = [METRICS[0], this.decibels ? DECIBELS : METRICS[1], ...METRICS.slice(2)];
     this.charts = metrics.map((metric) => drawPlot($(`#plot-${metric.key}`), metric, curves, this.log));
     $("#legend").replaceChildren(...curves.map(legendItem));
   },

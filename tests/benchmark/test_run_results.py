@@ -78,7 +78,7 @@ def test_curves_and_plots_of_the_means_and_of_an_image(run: RunResults) -> None:
     with pytest.raises(ReportError, match="has no images other; it has photo"):
         run.curves("other")
     with pytest.raises(ReportError, match="metric 'vmaf'"):
-        run.plot("vmaf")  # type: ignore[arg-type]
+        run.plot("vmaf")
 
 
 def test_the_page_and_the_glance(run: RunResults, tmp_path: Path) -> None:
