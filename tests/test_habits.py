@@ -1,5 +1,6 @@
 """What the forge and the hooks run exists: the workflow, pre-commit and the release notes call real make targets."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -30,6 +31,19 @@ def make_commands() -> Iterator[tuple[str, str]]:
     for file in ("RELEASING.md", "CONTRIBUTING.md", "SECURITY.md"):
         for line in re.findall(r"`(make [^`…]+)`", (ROOT / file).read_text(encoding="utf-8")):
             yield file, line
+
+
+def test_no_bar_is_drawn_into_a_pipe() -> None:
+    calls = 0
+    for folder in ("benchmark", "codecs", "datasets", "reports"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tqdm":
+                    calls += 1
+                    disabled = [ast.unparse(word.value) for word in node.keywords if word.arg == "disable"]
+                    assert disabled, f"{file}: a bar without disable=None, which leaves it out where nobody looks"
+                    assert disabled[0].endswith("None"), f"{file}: disable={disabled[0]}"
+    assert calls
 
 
 @pytest.mark.parametrize(("where", "command"), [*make_commands()])

@@ -19,6 +19,7 @@ def baseline(
     workers: Count | None = None,
     config: Path | None = None,
     allow_programs: bool = False,
+    json: bool = False,
 ) -> None:
     """Write a run's rows as a small file that later runs are held against.
 
@@ -44,11 +45,19 @@ def baseline(
     allow_programs
         Run the programs that the run's manifest names for codecs that your configuration does not describe: only for a
         run whose origin you trust.
+    json
+        Print what was written as JSON for scripts.
     """
+    import json as json_module
+
     from isorate.cli.config import use_codecs
     from isorate.gate.accept import write_baseline
     from isorate.runs.folder import Run
 
     use_codecs(config)
     written = write_baseline(Run.open(run), out, probe=probe, workers=workers, allow_programs=allow_programs)
-    print(f"{out}: {len(written.rows)} rows, {len(written.codecs)} codecs; next: isorate check RUN --baseline {out}")
+    rows, codecs = len(written.rows), len(written.codecs)
+    if json:
+        print(json_module.dumps({"baseline": str(out), "rows": rows, "codecs": codecs}))
+    else:
+        print(f"{out}: {rows} rows, {codecs} codecs; next: isorate check RUN --baseline {out}")

@@ -21,6 +21,7 @@ def reproduce(
     config: Path | None = None,
     allow_programs: bool = False,
     json: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Run a run's manifest again, from its own copies of the images, and compare every row.
 
@@ -50,6 +51,8 @@ def reproduce(
         run whose origin you trust.
     json
         Print JSON for scripts.
+    quiet
+        Say nothing but which rows are not bit-equal; no bar.
     """
     import json as json_module
 
@@ -64,7 +67,7 @@ def reproduce(
     opened = Run.open(run)
     with (
         tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder,
-        tqdm(total=0, unit="cell", file=sys.stderr, disable=None) as bar,
+        tqdm(total=0, unit="cell", file=sys.stderr, disable=quiet or None) as bar,
     ):
 
         def show(_: Counter[str], done: int, total: int) -> None:
@@ -90,5 +93,6 @@ def reproduce(
             if item.outcome is not Outcome.SAME_FILE:
                 why = f" ({item.explained})" if item.explained else " (no recorded version explains it)"
                 print(f"{item.row.image}, {item.row.codec}, {item.row.point}: {item.outcome}{why}")
-        print(", ".join(f"{counts[outcome]} rows {outcome}" for outcome in Outcome))
+        if not quiet:
+            print(", ".join(f"{counts[outcome]} rows {outcome}" for outcome in Outcome))
     return FAILED_CELLS if counts[Outcome.DIFFERENT] else DONE

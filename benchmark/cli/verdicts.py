@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,13 @@ if TYPE_CHECKING:  # the help loads no NumPy
     from isorate.codecs.damage import FuzzReport
 
 
-def damage_verdict(report: FuzzReport) -> int:
+def damage_verdict(report: FuzzReport, as_json: bool) -> int:
     """Print what happened to damaged streams; return the exit code, 1 when a wrong picture came out."""
-    print(dict(report.outcomes), f"normal decode {report.normal:.4f} s, slowest {report.slowest:.4f} s")
+    if as_json:
+        times = {"decode_s": report.normal, "slowest_s": report.slowest}
+        print(json.dumps({"outcomes": report.outcomes, **times}))
+    else:
+        print(dict(report.outcomes), f"normal decode {report.normal:.4f} s, slowest {report.slowest:.4f} s")
     return FAILED_CELLS if report.outcomes["wrong picture"] else DONE
 
 

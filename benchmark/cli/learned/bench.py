@@ -3,7 +3,7 @@
 from isorate.cli.numbers import Count
 
 
-def bench(*, threads: Count = 2, repeats: Count = 5) -> None:
+def bench(*, threads: Count = 2, repeats: Count = 5, json: bool = False) -> None:
     """Time the learned codec on one picture of Kodak's size, next to CompressAI's models where they are installed.
 
     Machines are noisy: the ratios of one run say more than seconds.
@@ -20,10 +20,19 @@ def bench(*, threads: Count = 2, repeats: Count = 5) -> None:
         CPU threads of the networks.
     repeats
         Of each measurement; the fastest counts.
+    json
+        Print JSON for scripts.
     """
+    import json as json_module
+    from dataclasses import asdict
+
     from isorate.codecs.learned.tools.bench import profile_small, run
 
     timings = run(threads=threads, repeats=repeats)
+    if json:
+        parts = profile_small(threads=threads, repeats=repeats)
+        print(json_module.dumps({"codecs": [asdict(one) for one in timings], "small_s": parts}))
+        return
     first = timings[0]
     print(f"768×512, {threads} threads, fastest of {repeats}")
     for one in timings:

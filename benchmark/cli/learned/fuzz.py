@@ -7,7 +7,7 @@ from isorate.cli.streams import read_stream
 from isorate.cli.verdicts import damage_verdict
 
 
-def fuzz(stream: Path, /, *, count: Count = 10_000, seed: Whole = 0, weights: str = "small") -> int:
+def fuzz(stream: Path, /, *, count: Count = 10_000, seed: Whole = 0, weights: str = "small", json: bool = False) -> int:
     """Decode damaged versions of a stream: the exit code is 1 when a wrong picture came out.
 
     Examples
@@ -26,8 +26,10 @@ def fuzz(stream: Path, /, *, count: Count = 10_000, seed: Whole = 0, weights: st
         Of the damage.
     weights
         A model's name or a weights file.
+    json
+        Print JSON for scripts.
     """
     from isorate.codecs.learned import LearnedCodec
     from isorate.codecs.learned.tools.fuzz import fuzz as decode_damaged
 
-    return damage_verdict(decode_damaged(LearnedCodec(weights, threads=1), read_stream(stream), count, seed))
+    return damage_verdict(decode_damaged(LearnedCodec(weights, threads=1), read_stream(stream), count, seed), json)

@@ -7,7 +7,7 @@ from isorate.cli.streams import read_stream
 from isorate.cli.verdicts import damage_verdict
 
 
-def fuzz(stream: Path, /, *, count: Count = 1000, seed: Whole = 0) -> int:
+def fuzz(stream: Path, /, *, count: Count = 1000, seed: Whole = 0, json: bool = False) -> int:
     """Decode damaged versions of a stream: the exit code is 1 when a wrong picture came out.
 
     Examples
@@ -24,8 +24,10 @@ def fuzz(stream: Path, /, *, count: Count = 1000, seed: Whole = 0) -> int:
         How many damaged versions.
     seed
         Of the damage.
+    json
+        Print JSON for scripts.
     """
     from isorate.codecs.overfitted import OverfittedCodec
     from isorate.codecs.overfitted.tools.fuzz import fuzz as decode_damaged
 
-    return damage_verdict(decode_damaged(OverfittedCodec(threads=1), read_stream(stream), count, seed))
+    return damage_verdict(decode_damaged(OverfittedCodec(threads=1), read_stream(stream), count, seed), json)

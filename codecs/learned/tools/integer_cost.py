@@ -76,7 +76,7 @@ def integer_cost(
     network = Network(weights_of(model, {}, {}))
     curve = []
     with torch.inference_mode():
-        for log10_lmbda in tqdm(LOG10_LMBDAS, desc="λ"):
+        for log10_lmbda in tqdm(LOG10_LMBDAS, desc="λ", disable=None):
             lmbda = 10.0**log10_lmbda
             pairs = [(float_point(model, image, lmbda), integer_point(network, image, lmbda)) for image in images]
             curve.append((_mean([one for one, _ in pairs]), _mean([other for _, other in pairs])))

@@ -30,7 +30,7 @@ def measure_rates(weights: Weights, images: Sequence[Image]) -> Weights:
     rates = np.zeros((count, len(BIN_SIZES), len(images)))
     statistics = np.zeros((count, len(images)))
     with torch.inference_mode():
-        for number, image in enumerate(tqdm(images, desc="rates")):
+        for number, image in enumerate(tqdm(images, desc="rates", disable=None)):
             encoder, activity = PictureEncoder(network, image), Activity(image)
             for row, place in enumerate(places):
                 statistics[row, number] = activity.log_statistic(float(place))

@@ -155,7 +155,7 @@ class Trainer:
         started, seconds_before, step_before = time.monotonic(), self.seconds, self.step
         saved_at, queue = started, self._batches()
         window: list[tuple[float, float, float]] = []
-        bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.place.rank > 0)
+        bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.place.rank > 0 or None)
         over = self.finished
         while not over:
             recipe = self.settings.train.at(self._progress())

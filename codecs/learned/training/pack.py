@@ -62,7 +62,7 @@ def pack(out: Path, sources: Sequence[Path], workers: int = 1) -> int:
     offset = 0
     encoded = (image for source in sources for image in encoded_images(source))
     with out.with_suffix(".bin").open("wb") as file, ProcessPoolExecutor(workers) as pool:
-        for name, pixels in tqdm(_in_order(pool, encoded), unit="image"):
+        for name, pixels in tqdm(_in_order(pool, encoded), unit="image", disable=None):
             file.write(pixels.tobytes())
             rows.append((name, offset, pixels.shape[0], pixels.shape[1]))
             offset += pixels.size

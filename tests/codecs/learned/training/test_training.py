@@ -130,8 +130,11 @@ def test_from_photographs_to_weights_by_the_command_line(
     card = said("card", weights, run, "--data", "two photographs", "--commit", "0123456789abcdef")
     assert "commit `0123456789abcdef`" in card
     assert f"{weights.stat().st_size} bytes" in card
+    assert json.loads(said("fuzz", stream, "--count", 5, "--weights", weights, "--json"))["outcomes"]["refused"] > 0
     assert "over 1 photographs" in said("integer-cost", run, "--validation", valid)
+    assert json.loads(said("integer-cost", run, "--validation", valid, "--json"))["photographs"] == 1
     assert "ms a step" in said("budget", config, "--steps", 1)
+    assert json.loads(said("budget", config, "--steps", 1, "--json"))["crops"] > 0
     stream.unlink()
     stream.write_bytes((golden / "coffee_1x1_0.0316_2.iso").read_bytes())
     assert main(["learned", "golden", "--out", str(golden), "--weights", str(weights), "--check"]) == 1
