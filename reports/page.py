@@ -44,7 +44,7 @@ def render(
         The folder to write, by default ``RUN/report``.
     single_file
         Whether everything stands inside the page: the frames as previews where they are more than
-        :data:`isorate.reports.frames.LOSSLESS_BUDGET` bytes.
+        ``isorate.reports.frames.LOSSLESS_BUDGET`` bytes.
     published
         Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
 

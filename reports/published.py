@@ -22,7 +22,7 @@ def named(value: Path | str | None) -> list[Curve]:
     Raises
     ------
     ReportError
-        See :func:`read` and :func:`isorate.reports.published_kodak.curves`.
+        See :func:`read` and ``isorate.reports.published_kodak.curves``.
     """
     if value is None:
         return []

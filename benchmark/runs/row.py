@@ -120,7 +120,7 @@ class Row:
         none there, and in rows of older versions.
     equal_rate
         ``psnr``, ``ms_ssim`` and the further metrics at `target_bpp`, interpolated between this file and `neighbour`
-        (:mod:`isorate.runs.equal_rate`); empty without one.
+        (``isorate.runs.equal_rate``); empty without one.
     """
 
     image: str

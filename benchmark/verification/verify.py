@@ -1,9 +1,9 @@
 """Recomputing the classical columns of the paper's supplementary (Choi, El-Khamy & Lee, ICCV 2019).
 
-The 18 rows are in ``supplementary.csv``: six photographs; BPG 4:4:4, JPEG2000 and JPEG. JPEG is compared at the
-supplementary's integer qualities, BPG by bpgenc at its QPs: rate, PSNR and MS-SSIM must be equal as printed. Another
-encoder (BPG's embedded back end, any OpenJPEG) gives other sizes: it is compared at the supplementary's rate,
-interpolated in log rate between the two sizes that enclose it.
+The 18 rows are in ``supplementary.csv``, beside those of the paper's model: six photographs; BPG 4:4:4, JPEG2000 and
+JPEG. JPEG is compared at the supplementary's integer qualities, BPG by bpgenc at its QPs: rate, PSNR and MS-SSIM must
+be equal as printed. Another encoder (BPG's embedded back end, any OpenJPEG) gives other sizes: it is compared at the
+supplementary's rate, interpolated in log rate between the two sizes that enclose it.
 """
 
 import math
@@ -15,12 +15,12 @@ from functools import partial
 from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset, Source
-from isorate.errors import DatasetError, IsorateError
+from isorate.errors import IsorateError
 from isorate.image import Image
 from isorate.matching.outcome import Policy
 from isorate.matching.search import match_size
 from isorate.metrics import bpp, ms_ssim, psnr
-from isorate.verification.supplementary import PaperRow, paper_knobs, paper_rows
+from isorate.verification.supplementary import PaperRow, paper_knobs, paper_rows, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,8 @@ def verify(dataset: Dataset, executor: Executor) -> Iterator[Verified]:
     CodecUnavailableError
         When a codec cannot run here.
     """
-    sources = {source.name: source for source in dataset.sources}
     rows = paper_rows()
-    if missing := sorted({row.image for row in rows} - set(sources)):
-        raise DatasetError(
-            f"{dataset.name}: has no {', '.join(missing)}; verify needs Kodak's PNGs (--data kodak or their folder)"
-        )
-    yield from executor.map(_verified, [sources[row.image] for row in rows], rows)
+    yield from executor.map(_verified, sources_of(dataset, [row.image for row in rows]), rows)
 
 
 def _verified(source: Source, row: PaperRow) -> Verified:
