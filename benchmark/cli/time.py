@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from isorate.cli.exit_codes import DONE, FAILED_CELLS
+from isorate.cli.numbers import Count, Whole
 
 if TYPE_CHECKING:
     from isorate.engine.timing import Times
@@ -18,11 +19,11 @@ def time(
     run: Path,
     /,
     *,
-    repeat: int = 5,
+    repeat: Count = 5,
     codec: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    seed: int = 0,
+    seed: Whole = 0,
     config: Path | None = None,
     allow_programs: bool = False,
     json: bool = False,

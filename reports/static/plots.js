@@ -11,7 +11,7 @@ const METRICS = [
 ];
 const DECIBELS = { ...METRICS[1], of: (point) => decibels(point[2]), digits: 2, unit: " dB", room: 1, most: Infinity };
 
-/** MS-SSIM on the scale of its BD-rates; null where there is none, or nothing is missing to 1. */
+/** MS-SSIM in decibels; null where there is none, or nothing is missing to 1. */
 function decibels(similarity) {
   return similarity === null || similarity >= 1 ? null : -10 * Math.log10(1 - similarity);
 }

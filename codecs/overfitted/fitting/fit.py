@@ -4,7 +4,8 @@
    What a grid becomes, brightness or colour, is decided in the first steps and hardly changes later.
 2. Latents with soft rounding and noise, nets beside them; the rates fall by a cosine, noise and temperature linearly.
    Where a size is asked for, λ follows it.
-3. The nets alone, on rounded latents; the best state seen is kept.
+3. The nets alone, on rounded latents; the best state seen is kept. Where the size is still far off, λ is corrected, and
+   the later half of 2 and this come again.
 4. The nets are quantized, kind by kind, and what is not quantized yet is trained in between; then levels are moved by
    trial.
 5. Where a size is asked for, the latents follow a λ that is pushed until the file has it.
@@ -13,6 +14,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -41,6 +43,13 @@ END_RATE = 0.1
 """Share of the nets' rate with which phase 3 begins."""
 LEAST_WARM_UP, MOST_WARM_UP = 15, 400
 """Steps of the warm-up for each start; fewer say little about it."""
+
+LARGEST_GAP = 0.08
+"""Of the log size, with nets quantized without training: what phase 5 closes."""
+AGAIN, MOST_AGAIN = 0.5, 3
+"""The share of phase 2 that is taken again where the gap is larger, and how often."""
+RESPONSE = 0.6
+"""Change of the log size for a change of log λ."""
 
 Progress = Callable[[int], None]
 
@@ -98,10 +107,9 @@ class Fit:
             done += 1
             progress(done)
         end = round(settings.steps * settings.end)
-        for _ in self._descend(max(1, settings.steps - end - done)):
-            done += 1
-            progress(done)
-        for _ in self._train_nets(end):
+        for _ in chain(
+            self._descend(max(1, settings.steps - end - done)), self._train_nets(end), self._descend_again(end)
+        ):
             done += 1
             progress(done)
 
@@ -152,6 +160,20 @@ class Fit:
                 lead.move(step, bits)
             self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * done)), LOWEST_RATE), self)
             yield
+
+    def _descend_again(self, end: int) -> Iterator[None]:
+        """Take the later part of phase 2, and phase 3, again while the size is far off."""
+        steps = round(self.settings.steps * AGAIN)
+        for _ in range(MOST_AGAIN):
+            gap = self.goal.gap(self._bits_of_quantized())
+            if abs(gap) <= LARGEST_GAP:
+                break
+            self.goal.move(gap / RESPONSE)
+            for step in range(steps):
+                done = 1 - AGAIN * (1 - step / steps)
+                self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * done)), LOWEST_RATE), self)
+                yield
+            yield from self._train_nets(end)
 
     def descend_once(self, done: float, fall: float, nets: "Fit | None") -> float:
         """Take one step of phases 1 and 2 and return the loss.

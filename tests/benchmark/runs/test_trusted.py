@@ -251,7 +251,8 @@ def test_one_unreadable_picture_costs_nothing_else(
     page = Path("run/report/index.html").read_text("utf-8")
     assert "The original of empty is not in the run." in page
     assert "JPEG: failures" in page
-    assert len(list(Path("run/report/frames").iterdir())) == 4
+    frames = [path.name for path in Path("run/report/frames").iterdir() if "neighbour" not in path.name]
+    assert len(frames) == 4
     assert main(READERS["figures"]) == 0
     assert Path("drawn/crops-coffee-jpeg-quality30.png").is_file()
     assert Path("drawn/full.png").is_file()
