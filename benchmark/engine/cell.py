@@ -190,10 +190,10 @@ def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
     return decoded
 
 
-def measure(loaded: LoadedImage, decoded: Decoded, cache_: Cache) -> Measured:
+def measure(loaded: LoadedImage, decoded: Decoded, pixels: Callable[[], Image], cache_: Cache) -> Measured:
     """Return what decoded pixels measure against the image."""
     key = cache_.measure_key(loaded.sha256, decoded.sha256)
-    return cache_.measured(key) or _measure(loaded, pixels_of(decoded.file), key, cache_)
+    return cache_.measured(key) or _measure(loaded, pixels(), key, cache_)
 
 
 def decode_and_measure(
@@ -331,8 +331,8 @@ def _file(cell: Cell, codec: Codec, data: bytes, loaded: LoadedImage, cache_: Ca
     """Return what a file decodes to and measures, with its picture where the point keeps pictures."""
     if cell.point.pictures:
         decoded = decode(codec, data, cache_)
-        measured = measure(loaded, decoded, cache_)
         pixels = cache(lambda: pixels_of(decoded.file))
+        measured = measure(loaded, decoded, pixels, cache_)
     else:
         pixels = cache(lambda: decoded_by(codec, data))
         decoded, measured = decode_and_measure(cache_.decode_key(codec, data), pixels, loaded, cache_)

@@ -40,6 +40,11 @@ class Kind:
     finest: int
 
     @property
+    def of_picture(self) -> bool:
+        """Whether they make the picture; the others are the context model's, which is computed in integers."""
+        return self.finest != UNIT_BITS
+
+    @property
     def names(self) -> list[str]:
         """The parameters, in the order of their coding."""
         return [
@@ -132,7 +137,7 @@ def read(decoder: SymbolDecoder, codings: tuple[Coding, ...]) -> Levels:
     for kind, coding in zip(KINDS, codings, strict=True):
         sizes = [int(np.prod(shapes[name])) for name in kind.names]
         numbers = decoder.decode(_densities(sum(sizes), coding.scale))
-        if kind.finest == UNIT_BITS and np.abs(numbers).max() >> coding.step > 31:
+        if not kind.of_picture and np.abs(numbers).max() >> coding.step > 31:
             raise BitstreamError("overfitted: the payload is damaged, a parameter is out of range")
         parts = np.split(numbers, np.cumsum(sizes)[:-1])
         found |= {name: part.reshape(shapes[name]) for name, part in zip(kind.names, parts, strict=True)}

@@ -14,7 +14,6 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
@@ -94,6 +93,7 @@ class Fit:
         count = sum(len(latents) for latents in self.state.latents)
         self.bank = torch.randn(NOISE_BANK * count, generator=self.generator).to(image.device)
         self.optimizers = Optimizers(self.state, settings, settings.latent_betas)
+        self.steps_done = 0
 
     def run(self, progress: Progress = lambda step: None) -> Fitted:
         """Fit and return the file; `progress` is called with the number of steps done."""
@@ -102,16 +102,16 @@ class Fit:
 
     def train(self, progress: Progress = lambda step: None) -> None:
         """Phases 1 to 3."""
-        settings, done = self.settings, 0
-        for _ in self._warm_up():
-            done += 1
-            progress(done)
-        end = round(settings.steps * settings.end)
-        for _ in chain(
-            self._descend(max(1, settings.steps - end - done)), self._train_nets(end), self._descend_again(end)
-        ):
-            done += 1
-            progress(done)
+        self._follow(self._warm_up(), progress)
+        end = round(self.settings.steps * self.settings.end)
+        self._follow(self._descend(max(1, self.settings.steps - end - self.steps_done)), progress)
+        self._follow(self._train_nets(end), progress)
+        self._follow(self._descend_again(end), progress)
+
+    def _follow(self, steps: Iterator[None], progress: Progress) -> None:
+        for _ in steps:
+            self.steps_done += 1
+            progress(self.steps_done)
 
     def _warm_up(self) -> Iterator[None]:
         """Phase 1."""
@@ -136,11 +136,10 @@ class Fit:
         self.optimizers = Optimizers(state, settings, settings.latent_betas)
 
     def finish(self, progress: Progress = lambda step: None) -> Fitted:
-        """Phases 4 and 5; `progress` is called with the number of steps done since the beginning."""
+        """Phases 4 and 5."""
         state, settings = self.state, self.settings
         quantizer = Quantizer(state, self.goal.lmbda, start(settings.start), settings)
-        for done, _ in enumerate(quantizer.run(), settings.steps + 1):
-            progress(done)
+        self._follow(quantizer.run(), progress)
         trials = round(settings.steps * settings.polish)
         levels, codings = polish(state, self.goal.lmbda, quantizer.levels, quantizer.codings, trials)
         height, width = state.image.shape[1:]
@@ -158,20 +157,20 @@ class Fit:
                 if lead.weighs_nets(step):
                     lead.weigh_nets(self._bits_of_quantized() - bits)
                 lead.move(step, bits)
-            self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * done)), LOWEST_RATE), self)
+            self.descend_once(done, _fall(done), self)
             yield
 
     def _descend_again(self, end: int) -> Iterator[None]:
         """Take the later part of phase 2, and phase 3, again while the size is far off."""
         steps = round(self.settings.steps * AGAIN)
-        for _ in range(MOST_AGAIN):
+        for _ in range(MOST_AGAIN if self.goal.num_bytes is not None else 0):
             gap = self.goal.gap(self._bits_of_quantized())
             if abs(gap) <= LARGEST_GAP:
                 break
             self.goal.move(gap / RESPONSE)
             for step in range(steps):
                 done = 1 - AGAIN * (1 - step / steps)
-                self.descend_once(done, max(0.5 * (1 + math.cos(math.pi * done)), LOWEST_RATE), self)
+                self.descend_once(done, _fall(done), self)
                 yield
             yield from self._train_nets(end)
 
@@ -210,9 +209,13 @@ class Fit:
 
     def _train_nets(self, steps: int) -> Iterator[None]:
         """Phase 3."""
-        fall = (0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps))
-        shares = [max(END_RATE * share, LOWEST_RATE) for share in fall]
+        shares = [_fall(step / steps, END_RATE) for step in range(steps)]
         return train_nets(self.state, self.goal.lmbda, self.optimizers, shares, {})
+
+
+def _fall(done: float, first: float = 1.0) -> float:
+    """Return the share of a rate, from `first` down by a cosine, while a share `done` of a phase is over."""
+    return max(first * (0.5 * (1 + math.cos(math.pi * done))), LOWEST_RATE)
 
 
 def image_tensor(image: Image, device: torch.device) -> Tensor:

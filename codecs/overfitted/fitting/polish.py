@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from isorate.codecs.overfitted.bitstream import parameters
-from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding, Kind, Levels
+from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Kind, Levels
 from isorate.codecs.overfitted.bitstream.symbols import LIMIT, Densities, bits
+from isorate.codecs.overfitted.fitting.quantize import cost_of
 from isorate.codecs.overfitted.fitting.state import State
 
 BATCH = 64
@@ -38,7 +39,7 @@ class _Trial:
 class _Polish:
     def __init__(self, state: State, lmbda: float, levels: Levels, codings: tuple[Coding, ...]) -> None:
         self.state, self.levels = state, {name: value.copy() for name, value in levels.items()}
-        self.per_bit = lmbda / state.num_pixels
+        self.lmbda, self.per_bit = lmbda, lmbda / state.num_pixels
         self.kinds: dict[str, tuple[Kind, Coding]] = {
             name: (kind, coding) for kind, coding in zip(KINDS, codings, strict=True) for name in kind.names
         }
@@ -79,17 +80,13 @@ class _Polish:
                 ]
         return sorted(found)
 
-    @torch.no_grad()
-    def cost(self, of_picture: bool) -> float:
-        """Return the error, or what the latents' bits cost."""
-        params = self.state.matrices()
-        if of_picture:
-            return self.state.error(self.rounded, params)
-        return self.per_bit * float(self.state.decoder.bits(self.rounded, params).sum())
+    def cost(self, kind: Kind) -> float:
+        return cost_of(self.state, self.rounded, self.state.matrices(), kind, self.lmbda)
 
     def run(self, trials: int) -> None:
         """Make at most `trials`."""
-        costs = {of_picture: self.cost(of_picture) for of_picture in (True, False)}
+        one_of = {kind.of_picture: kind for kind in KINDS}
+        costs = {of_picture: self.cost(kind) for of_picture, kind in one_of.items()}
         while trials > 0 and (promising := self.promising()[: min(BATCH, trials)]):
             trials -= len(promising)
             for trial in promising:
@@ -100,14 +97,13 @@ class _Polish:
         """Make a trial, and keep its move where D + λR falls; `costs` are those of the nets as they are."""
         self.tried.add((trial.name, trial.place, trial.move))
         kind, coding = self.kinds[trial.name]
-        of_picture = kind.finest != UNIT_BITS
         levels, value = self.levels[trial.name].reshape(-1), self.state.params[trial.name].view(-1)
         before, here = float(value[trial.place]), levels[trial.place : trial.place + 1]
         value[trial.place] += trial.move * 2.0**-coding.step
-        cost = self.cost(of_picture)
+        cost = self.cost(kind)
         rate = self.per_bit * float((self.bits(trial.name, here + trial.move) - self.bits(trial.name, here))[0])
-        if cost + rate < costs[of_picture]:
-            costs[of_picture] = cost
+        if cost + rate < costs[kind.of_picture]:
+            costs[kind.of_picture] = cost
             levels[trial.place] += trial.move
             self.tried.discard((trial.name, trial.place, -trial.move))
         else:

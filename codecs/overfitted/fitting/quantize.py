@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isorate.codecs.overfitted.bitstream import parameters
-from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding, Kind, Levels
+from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Kind, Levels
 from isorate.codecs.overfitted.bitstream.starts import Params
 from isorate.codecs.overfitted.bitstream.symbols import LIMIT
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
@@ -22,7 +22,7 @@ COARSEST = 3
 PATIENCE = 2
 """Finer steps that are tried after the best one."""
 LARGEST_ARM_WEIGHT = 31.0
-ORDER = sorted(KINDS, key=lambda kind: kind.finest != UNIT_BITS)
+ORDER = sorted(KINDS, key=lambda kind: kind.of_picture)
 """The kinds as they are decided: those of the context model, then those of the picture."""
 UNMENDED = 0.4
 """What is left of a step's damage after the other parameters were trained on."""
@@ -109,7 +109,7 @@ def _best(
 ) -> tuple[Levels, Coding]:
     """Return the levels and the coding of `kind` that cost least, `unmended` of what they do to D + λR counted."""
     rounded = state.rounded()
-    before = _cost(state, rounded, values, kind, lmbda)
+    before = _cost_of_values(state, rounded, values, kind, lmbda)
     best: tuple[float, Levels, Coding] | None = None
     since = 0
     for step in range(COARSEST, kind.finest + 1):
@@ -120,7 +120,7 @@ def _best(
         scale, bits = parameters.best_scale(numbers)
         coding = Coding(step, scale)
         tried = values | parameters.restored(trial, kind, coding, first)
-        damage = _cost(state, rounded, tried, kind, lmbda) - before
+        damage = _cost_of_values(state, rounded, tried, kind, lmbda) - before
         cost = unmended * damage + lmbda * bits / state.num_pixels
         if best is None or cost < best[0]:
             best, since = (cost, trial, coding), 0
@@ -140,12 +140,17 @@ def _values(state: State) -> Params:
     return values
 
 
-def _cost(state: State, latents: Tensor, values: Params, kind: Kind, lmbda: float) -> float:
-    """Return what of D + λR depends on `kind`."""
+def _cost_of_values(state: State, latents: Tensor, values: Params, kind: Kind, lmbda: float) -> float:
     params = {name: _tensor(value, state.image.device) for name, value in values.items()}
-    if kind.finest == UNIT_BITS:
-        return lmbda * float(state.decoder.bits(latents, params).sum()) / state.num_pixels
-    return state.error(latents, params)
+    return cost_of(state, latents, params, kind, lmbda)
+
+
+@torch.no_grad()
+def cost_of(state: State, latents: Tensor, params: dict[str, Tensor], kind: Kind, lmbda: float) -> float:
+    """Return what of D + λR, without the nets' own bits, depends on parameters of `kind`."""
+    if kind.of_picture:
+        return state.error(latents, params)
+    return lmbda / state.num_pixels * float(state.decoder.bits(latents, params).sum())
 
 
 def _tensor(value: NDArray[np.float64], device: torch.device) -> Tensor:

@@ -1,6 +1,7 @@
 """The mechanisms of a fit, on small pictures."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from isorate.codecs.overfitted.fitting.polish import polish
 from isorate.codecs.overfitted.fitting.quantize import Quantizer, quantize
 from isorate.codecs.overfitted.fitting.settings import RETRAININGS, Settings
 from isorate.codecs.overfitted.fitting.settle import settled
+from isorate.codecs.overfitted.fitting.state import State
 from isorate.codecs.overfitted.fitting.train_nets import train_nets
 from isorate.codecs.overfitted.model.structure import parameters
 from isorate.codecs.overfitted.picture import picture_of
@@ -93,6 +95,21 @@ def test_lambda_follows_the_gap_but_for_what_falls_by_itself() -> None:
         moves.append(math.log(goal.lmbda / 0.002))
     assert moves[0] == pytest.approx(0, abs=1e-12)
     assert moves[1] > 0.005 > -0.005 > moves[2]
+
+
+def test_the_nets_are_trained_for_the_lambda_that_was_led_to(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained_for: list[float] = []
+
+    def noted(state: State, lmbda: float, *more: object) -> Iterator[None]:
+        trained_for.append(lmbda)
+        return iter(())
+
+    monkeypatch.setattr(phases, "train_nets", noted)
+    monkeypatch.setattr(phases, "MOST_AGAIN", 0)
+    fit = a_fit(photo, Goal.of_size(900.0, 64 * 64), steps=60)
+    before = fit.goal.lmbda
+    fit.train()
+    assert trained_for == [fit.goal.lmbda] != [before]
 
 
 def test_trained_nets_leave_fixed_numbers_alone(photo: Image) -> None:
