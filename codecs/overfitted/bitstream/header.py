@@ -1,10 +1,10 @@
-"""The file format of an overfitted stream, version 1. All integers are big-endian unless said otherwise.
+"""The file format of an overfitted stream, versions 1 and 2. All integers are big-endian unless said otherwise.
 
 ====== ====== ===============================================================================================
 offset length content
 ====== ====== ===============================================================================================
 0      2      magic, CF 89 (ω in UTF-8)
-2      1      format version, 1
+2      1      format version: 1, or 2, which differs in the code of the parameters only
 3      1      what the parameters are differences to: :mod:`isorate.codecs.overfitted.bitstream.starts`
 4      2      a bit for each grid in the order of coding, the first one lowest: 1 where any latent is not 0
 6      12     for each of the six kinds of parameters: s of its step 2^-s, index of its Laplace scale
@@ -26,14 +26,14 @@ import zlib
 from dataclasses import dataclass
 
 from isorate.codecs.entropy.leb128 import read_leb128, to_leb128
+from isorate.codecs.overfitted.bitstream.levels import scales
 from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding
 from isorate.codecs.overfitted.bitstream.starts import NUMBERS
-from isorate.codecs.overfitted.bitstream.tables import SCALES
 from isorate.codecs.overfitted.model.structure import GRIDS
 from isorate.errors import BitstreamError
 
 MAGIC = b"\xcf\x89"
-VERSION = 1
+VERSIONS = (1, 2)
 FIXED = struct.Struct(f">2sBBH{2 * len(KINDS)}sI")
 TRAILER = struct.Struct(">I")
 SIDE = "overfitted: damaged, a side of the picture"
@@ -51,6 +51,8 @@ class Header:
 
     Attributes
     ----------
+    version
+        Of the format.
     height, width
         Size of the picture in pixels.
     start
@@ -63,6 +65,7 @@ class Header:
         CRC-32 of the parameters and the latents.
     """
 
+    version: int
     height: int
     width: int
     start: int
@@ -74,7 +77,7 @@ class Header:
 def pack(header: Header, payload: bytes) -> bytes:
     """Return the whole file."""
     codings = bytes(number for coding in header.codings for number in (coding.step, coding.scale))
-    fixed = FIXED.pack(MAGIC, VERSION, header.start, header.used, codings, header.content_crc)
+    fixed = FIXED.pack(MAGIC, header.version, header.start, header.used, codings, header.content_crc)
     body = fixed + to_leb128(header.width) + to_leb128(header.height) + payload
     body += bytes(max(0, _least(header.height * header.width) - len(body) - TRAILER.size))
     return body + TRAILER.pack(zlib.crc32(body))
@@ -93,15 +96,15 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
     if len(data) < SHORTEST:
         raise BitstreamError(f"overfitted: truncated, {len(data)} bytes are less than a header")
     _, version, first, used, codes, content_crc = FIXED.unpack_from(data)
-    if version != VERSION:
-        raise BitstreamError(f"overfitted: format version {version}, this program reads version {VERSION}")
+    if version not in VERSIONS:
+        raise BitstreamError(f"overfitted: format version {version}, this program reads versions up to {VERSIONS[-1]}")
     body = data[: -TRAILER.size]
     if TRAILER.unpack(data[-TRAILER.size :])[0] != zlib.crc32(body):
         raise BitstreamError("overfitted: damaged or truncated, the checksum of the file does not hold")
     if first not in NUMBERS:
         raise BitstreamError(f"overfitted: the nets' start {first} is not known here; a newer program made the file")
     codings = tuple(Coding(step, scale) for step, scale in zip(codes[::2], codes[1::2], strict=True))
-    if any(c.step > kind.finest or c.scale >= SCALES for kind, c in zip(KINDS, codings, strict=True)):
+    if any(c.step > kind.finest or c.scale not in scales(version) for kind, c in zip(KINDS, codings, strict=True)):
         raise BitstreamError("overfitted: damaged, a step or scale of the parameters is out of range")
     if used >> GRIDS:
         raise BitstreamError(f"overfitted: damaged, there are no more than {GRIDS} grids")
@@ -114,7 +117,7 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
     if len(data) == _least(height * width):
         payload = payload.rstrip(b"\0")
         payload += bytes(-len(payload) % WORD)
-    return Header(height, width, first, codings, used, content_crc), payload
+    return Header(version, height, width, first, codings, used, content_crc), payload
 
 
 def _least(pixels: int) -> int:

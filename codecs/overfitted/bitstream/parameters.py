@@ -1,7 +1,8 @@
-"""The nets' parameters as a stream holds them: whole numbers of a step for each kind, coded as Laplace numbers.
+"""The nets' parameters as a stream holds them: whole numbers of a step, each kind coded as Laplace numbers of a scale.
 
 A parameter is its start plus a whole number of steps of 2^-s. The context model and its features are computed in
-integers, in units of 2^-10: their steps are no finer than that.
+integers, in units of 2^-10: their steps are no finer than that. A stream says s for each kind; from version 2 on, what
+the picture or the bits react to more strongly has a finer step than its kind by a power of two that is always the same.
 """
 
 from dataclasses import dataclass
@@ -9,15 +10,41 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isorate.codecs.overfitted.bitstream.levels import LevelCode, level_code, scales
 from isorate.codecs.overfitted.bitstream.starts import Params, start
-from isorate.codecs.overfitted.bitstream.symbols import Densities, SymbolDecoder, SymbolEncoder, bits
-from isorate.codecs.overfitted.bitstream.tables import SCALES
+from isorate.codecs.overfitted.bitstream.symbols import SymbolDecoder, SymbolEncoder
 from isorate.codecs.overfitted.model.structure import parameters
 from isorate.errors import BitstreamError
 
 UNIT_BITS = 10
 """The context model's numbers are multiples of 2^-10."""
 FINEST = 15
+FINER = {
+    "arm.out.weight": 2,
+    "arm.out.bias": 1,
+    "arm.linear.weight": 1,
+    "features.2.bias": -2,
+    "features.1.bias": -1,
+    "features.0.weight": 1,
+    "features.0.bias": -1,
+    "upsampling.5.weight": -2,
+    "upsampling.3.weight": 1,
+    "upsampling.2.weight": 1,
+    "upsampling.1.weight": 2,
+    "upsampling.0.weight": 2,
+    "filter.5.weight": -1,
+    "filter.4.weight": -1,
+    "filter.0.weight": -1,
+    "synthesis.enter.bias": -1,
+    "synthesis.leave.bias": 1,
+    "synthesis.residual0.weight": -1,
+    "synthesis.residual0.bias": 1,
+    "synthesis.residual1.bias": 2,
+    "synthesis.linear.weight": 2,
+    "synthesis.linear.bias": 2,
+}
+"""By how much the s of a parameter is above its kind's, where it is: the mean of what six photographs of the training
+pack wanted (curvature of D + λR against bits)."""
 Levels = dict[str, NDArray[np.int64]]
 
 
@@ -80,21 +107,57 @@ class Coding:
     scale: int
 
 
-def quantized(values: Params, kind: Kind, step: int, first: Params) -> Levels:
-    """Return the levels of the parameters of `kind` in steps of 2^-step from `first`."""
-    return {name: np.rint(np.ldexp(values[name] - first[name], step)).astype(np.int64) for name in kind.names}
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What levels mean.
+
+    Attributes
+    ----------
+    start
+        What they are differences to: the number of :mod:`isorate.codecs.overfitted.bitstream.starts`.
+    version
+        Of the file format.
+    """
+
+    start: int
+    version: int
+
+    @property
+    def first(self) -> Params:
+        """The parameters whose levels are 0."""
+        return start(self.start)
+
+    def exponent(self, kind: Kind, name: str, step: int) -> int:
+        """Return the s of the parameter `name`, whose `kind` has 2^-step."""
+        return min(max(step + (FINER.get(name, 0) if self.version > 1 else 0), 0), kind.finest)
+
+    def code(self, coding: Coding) -> LevelCode:
+        """Return how levels are coded."""
+        return level_code(coding.scale, self.version)
 
 
-def restored(levels: Levels, kind: Kind, coding: Coding, first: Params) -> Params:
-    """Return the parameters of `kind` that `levels` from `first` stand for."""
-    return {name: first[name] + np.ldexp(levels[name].astype(np.float64), -coding.step) for name in kind.names}
+def quantized(values: Params, kind: Kind, step: int, reading: Reading) -> Levels:
+    """Return the levels of the parameters of `kind`."""
+    return {
+        name: np.rint(np.ldexp(values[name] - reading.first[name], reading.exponent(kind, name, step))).astype(np.int64)
+        for name in kind.names
+    }
 
 
-def all_restored(levels: Levels, codings: tuple[Coding, ...], number: int) -> Params:
-    """Return all parameters that `levels` from start `number` stand for."""
+def restored(levels: Levels, kind: Kind, coding: Coding, reading: Reading) -> Params:
+    """Return the parameters of `kind` that `levels` stand for."""
+    return {
+        name: reading.first[name]
+        + np.ldexp(levels[name].astype(np.float64), -reading.exponent(kind, name, coding.step))
+        for name in kind.names
+    }
+
+
+def all_restored(levels: Levels, codings: tuple[Coding, ...], reading: Reading) -> Params:
+    """Return all parameters that `levels` stand for."""
     found: Params = {}
     for kind, coding in zip(KINDS, codings, strict=True):
-        found |= restored(levels, kind, coding, start(number))
+        found |= restored(levels, kind, coding, reading)
     return found
 
 
@@ -103,28 +166,26 @@ def flat(levels: Levels, kind: Kind) -> NDArray[np.int64]:
     return np.concatenate([levels[name].ravel() for name in kind.names])
 
 
-def best_scale(numbers: NDArray[np.int64]) -> tuple[int, float]:
+def best_scale(numbers: NDArray[np.int64], reading: Reading) -> tuple[int, float]:
     """Return the index of the scale that codes `numbers` in the fewest bits, and those bits."""
     values, counts = np.unique(numbers, return_counts=True)
-    every = np.arange(SCALES).repeat(len(values))
-    costs = bits(np.tile(values, SCALES), Densities(every, np.zeros_like(every))).reshape(SCALES, -1) @ counts
+    costs = [float(level_code(scale, reading.version).bits(values) @ counts) for scale in scales(reading.version)]
     best = int(np.argmin(costs))
-    return best, float(costs[best])
+    return best, costs[best]
 
 
-def count_bits(levels: Levels) -> float:
+def count_bits(levels: Levels, reading: Reading) -> float:
     """Return the bits of all parameters, each kind under its best scale."""
-    return sum(best_scale(flat(levels, kind))[1] for kind in KINDS)
+    return sum(best_scale(flat(levels, kind), reading)[1] for kind in KINDS)
 
 
-def write(encoder: SymbolEncoder, levels: Levels, codings: tuple[Coding, ...]) -> None:
+def write(encoder: SymbolEncoder, levels: Levels, codings: tuple[Coding, ...], reading: Reading) -> None:
     """Append all parameters."""
     for kind, coding in zip(KINDS, codings, strict=True):
-        numbers = flat(levels, kind)
-        encoder.encode(numbers, _densities(len(numbers), coding.scale))
+        reading.code(coding).encode(encoder, flat(levels, kind))
 
 
-def read(decoder: SymbolDecoder, codings: tuple[Coding, ...]) -> Levels:
+def read(decoder: SymbolDecoder, codings: tuple[Coding, ...], reading: Reading) -> Levels:
     """Return the levels that :func:`write` wrote.
 
     Raises
@@ -136,13 +197,10 @@ def read(decoder: SymbolDecoder, codings: tuple[Coding, ...]) -> Levels:
     found: Levels = {}
     for kind, coding in zip(KINDS, codings, strict=True):
         sizes = [int(np.prod(shapes[name])) for name in kind.names]
-        numbers = decoder.decode(_densities(sum(sizes), coding.scale))
-        if not kind.of_picture and np.abs(numbers).max() >> coding.step > 31:
-            raise BitstreamError("overfitted: the payload is damaged, a parameter is out of range")
+        numbers = reading.code(coding).decode(decoder, sum(sizes))
         parts = np.split(numbers, np.cumsum(sizes)[:-1])
+        for name, part in zip(kind.names, parts, strict=True):
+            if not kind.of_picture and np.abs(part).max() >> reading.exponent(kind, name, coding.step) > 31:
+                raise BitstreamError("overfitted: the payload is damaged, a parameter is out of range")
         found |= {name: part.reshape(shapes[name]) for name, part in zip(kind.names, parts, strict=True)}
     return {name: found[name] for name in shapes}
-
-
-def _densities(count: int, scale: int) -> Densities:
-    return Densities(np.full(count, scale, np.int64), np.zeros(count, np.int64))

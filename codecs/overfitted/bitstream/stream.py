@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isorate.codecs.overfitted.bitstream import parameters, waves
-from isorate.codecs.overfitted.bitstream.header import Header, pack, unpack
+from isorate.codecs.overfitted.bitstream.header import VERSIONS, Header, pack, unpack
 from isorate.codecs.overfitted.bitstream.integer_arm import IntegerArm
-from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels
+from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, Reading
 from isorate.codecs.overfitted.bitstream.starts import Params
 from isorate.codecs.overfitted.bitstream.symbols import SymbolDecoder, SymbolEncoder
 from isorate.codecs.overfitted.model.structure import Grid, grids
@@ -32,6 +32,8 @@ class Content:
         The nets' parameters: what they are differences to, the differences, how these are coded.
     latents
         The grids in the order of their coding, (height, width) each.
+    version
+        Of the file format.
     """
 
     height: int
@@ -40,11 +42,17 @@ class Content:
     levels: Levels
     codings: tuple[Coding, ...]
     latents: list[NDArray[np.int64]]
+    version: int = VERSIONS[-1]
+
+    @property
+    def reading(self) -> Reading:
+        """What the levels mean."""
+        return Reading(self.start, self.version)
 
     @property
     def params(self) -> Params:
         """The nets' parameters by name."""
-        return parameters.all_restored(self.levels, self.codings, self.start)
+        return parameters.all_restored(self.levels, self.codings, self.reading)
 
     @property
     def crc(self) -> int:
@@ -75,10 +83,10 @@ class Bits:
 def write(content: Content) -> bytes:
     """Return the file of `content`."""
     encoder = SymbolEncoder()
-    parameters.write(encoder, content.levels, content.codings)
+    parameters.write(encoder, content.levels, content.codings, content.reading)
     _write_grids(encoder, content)
     used = sum(1 << place for place, latents in enumerate(content.latents) if latents.any())
-    header = Header(content.height, content.width, content.start, content.codings, used, content.crc)
+    header = Header(content.version, content.height, content.width, content.start, content.codings, used, content.crc)
     return pack(header, encoder.finish())
 
 
@@ -92,8 +100,9 @@ def read(data: bytes) -> Content:
     """
     header, payload = unpack(data)
     decoder = SymbolDecoder(payload)
-    levels = parameters.read(decoder, header.codings)
-    arm = IntegerArm(parameters.all_restored(levels, header.codings, header.start))
+    reading = Reading(header.start, header.version)
+    levels = parameters.read(decoder, header.codings, reading)
+    arm = IntegerArm(parameters.all_restored(levels, header.codings, reading))
     decoded: dict[int, list[NDArray[np.int64]]] = {}
     latents = []
     for place, grid in enumerate(grids(header.height, header.width)):
@@ -104,7 +113,7 @@ def read(data: bytes) -> Content:
         latents.append(y)
         decoded.setdefault(grid.level, []).append(y)
     decoder.finish()
-    content = Content(header.height, header.width, header.start, levels, header.codings, latents)
+    content = Content(header.height, header.width, header.start, levels, header.codings, latents, header.version)
     if content.crc != header.content_crc:
         raise BitstreamError("overfitted: damaged, the checksum of the latents does not hold")
     return content
@@ -112,7 +121,10 @@ def read(data: bytes) -> Content:
 
 def count_bits(content: Content) -> Bits:
     """Return where the bits of the file of `content` are."""
-    of_parameters = [parameters.best_scale(parameters.flat(content.levels, kind))[1] for kind in parameters.KINDS]
+    of_parameters = [
+        float(content.reading.code(coding).bits(parameters.flat(content.levels, kind)).sum())
+        for kind, coding in zip(parameters.KINDS, content.codings, strict=True)
+    ]
     sizes = _write_grids(None, content)
     return Bits(sum(of_parameters), list(zip(grids(content.height, content.width), sizes, strict=True)))
 

@@ -79,6 +79,10 @@ class SymbolEncoder:
             if len(distances):
                 self._coder.encode((distances + (1 << ESCAPE_BITS - 1)).astype(np.int32), _ESCAPED)
 
+    def encode_plain(self, numbers: NDArray[np.int64], count: int) -> None:
+        """Append whole numbers of `count` bits each, 0 .. 2^count - 1, as they are."""
+        self._coder.encode(numbers.astype(np.int32), constriction.stream.model.Uniform(1 << count))
+
     def finish(self) -> bytes:
         """Return the payload: little-endian words without the zero bytes at their end."""
         return to_payload(self._coder.get_compressed())
@@ -117,6 +121,19 @@ class SymbolDecoder:
         if symbols.size and max(-int(symbols.min()), int(symbols.max())) > LIMIT:
             raise BitstreamError("overfitted: the payload is damaged, a number is out of range")
         return symbols
+
+    def decode_plain(self, length: int, count: int) -> NDArray[np.int64]:
+        """Return the next `length` numbers of `count` bits each.
+
+        Raises
+        ------
+        BitstreamError
+            When the payload is impossible.
+        """
+        try:
+            return self._coder.decode(constriction.stream.model.Uniform(1 << count), length).astype(np.int64)
+        except AssertionError as error:
+            raise BitstreamError("overfitted: the payload is damaged") from error
 
     def finish(self) -> None:
         """Check that nothing is left over.

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from isorate.codecs.overfitted.bitstream import parameters
+from isorate.codecs.overfitted.bitstream.header import VERSIONS
+from isorate.codecs.overfitted.bitstream.parameters import Reading
 from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
 from isorate.codecs.overfitted.bitstream.stream import Content
 from isorate.codecs.overfitted.fitting.goal import Goal
@@ -93,6 +95,7 @@ class Fit:
         count = sum(len(latents) for latents in self.state.latents)
         self.bank = torch.randn(NOISE_BANK * count, generator=self.generator).to(image.device)
         self.optimizers = Optimizers(self.state, settings, settings.latent_betas)
+        self.reading = Reading(settings.start, VERSIONS[-1])
         self.steps_done = 0
 
     def run(self, progress: Progress = lambda step: None) -> Fitted:
@@ -138,10 +141,10 @@ class Fit:
     def finish(self, progress: Progress = lambda step: None) -> Fitted:
         """Phases 4 and 5."""
         state, settings = self.state, self.settings
-        quantizer = Quantizer(state, self.goal.lmbda, start(settings.start), settings)
+        quantizer = Quantizer(state, self.goal.lmbda, self.reading, settings)
         self._follow(quantizer.run(), progress)
         trials = round(settings.steps * settings.polish)
-        levels, codings = polish(state, self.goal.lmbda, quantizer.levels, quantizer.codings, trials)
+        levels, codings = polish(state, self.goal.lmbda, quantizer.levels, quantizer.codings, self.reading, trials)
         height, width = state.image.shape[1:]
         content = Content(height, width, settings.start, levels, codings, [])
         state.set_params(content.params)
@@ -202,10 +205,10 @@ class Fit:
     def _bits_of_quantized(self) -> float:
         """Return the bits of latents and nets if the nets were quantized as they are."""
         state = self.state
-        levels, codings = quantize(state, self.goal.lmbda, start(self.settings.start))
-        values = parameters.all_restored(levels, codings, self.settings.start)
+        levels, codings = quantize(state, self.goal.lmbda, self.reading)
+        values = parameters.all_restored(levels, codings, self.reading)
         params = {name: torch.from_numpy(value).to(state.image) for name, value in values.items()}
-        return float(state.decoder.bits(state.rounded(), params).sum()) + parameters.count_bits(levels)
+        return float(state.decoder.bits(state.rounded(), params).sum()) + parameters.count_bits(levels, self.reading)
 
     def _train_nets(self, steps: int) -> Iterator[None]:
         """Phase 3."""

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from isorate.codecs.overfitted.bitstream import parameters
-from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Kind, Levels
-from isorate.codecs.overfitted.bitstream.symbols import LIMIT, Densities, bits
+from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Kind, Levels, Reading
+from isorate.codecs.overfitted.bitstream.symbols import LIMIT
 from isorate.codecs.overfitted.fitting.quantize import cost_of
 from isorate.codecs.overfitted.fitting.state import State
 
@@ -37,9 +37,11 @@ class _Trial:
 
 
 class _Polish:
-    def __init__(self, state: State, lmbda: float, levels: Levels, codings: tuple[Coding, ...]) -> None:
+    def __init__(
+        self, state: State, lmbda: float, levels: Levels, codings: tuple[Coding, ...], reading: Reading
+    ) -> None:
         self.state, self.levels = state, {name: value.copy() for name, value in levels.items()}
-        self.lmbda, self.per_bit = lmbda, lmbda / state.num_pixels
+        self.lmbda, self.per_bit, self.reading = lmbda, lmbda / state.num_pixels, reading
         self.kinds: dict[str, tuple[Kind, Coding]] = {
             name: (kind, coding) for kind, coding in zip(KINDS, codings, strict=True) for name in kind.names
         }
@@ -50,13 +52,17 @@ class _Polish:
         """Return the codings with the scales that serve the levels of now."""
         found = []
         for kind in KINDS:
-            scale, _ = parameters.best_scale(parameters.flat(self.levels, kind))
+            scale, _ = parameters.best_scale(parameters.flat(self.levels, kind), self.reading)
             found.append(Coding(self.kinds[kind.names[0]][1].step, scale))
         return tuple(found)
 
     def bits(self, name: str, levels: NDArray[np.int64]) -> NDArray[np.float64]:
-        scale = np.full(len(levels), self.kinds[name][1].scale)
-        return bits(levels, Densities(scale, np.zeros_like(scale)))
+        return self.reading.code(self.kinds[name][1]).bits(levels)
+
+    def size(self, name: str) -> float:
+        """Return the size of a level."""
+        kind, coding = self.kinds[name]
+        return 2.0 ** -self.reading.exponent(kind, name, coding.step)
 
     def promising(self) -> list[_Trial]:
         """Return the trials by which D + λR falls if the gradient is right, the best first."""
@@ -67,7 +73,7 @@ class _Polish:
         found = []
         for name, value in state.params.items():
             assert value.grad is not None
-            slope = value.grad.flatten().cpu().double().numpy() * 2.0 ** -self.kinds[name][1].step
+            slope = value.grad.flatten().cpu().double().numpy() * self.size(name)
             levels = self.levels[name].ravel()
             now = self.bits(name, levels)
             for move in (1, -1):
@@ -96,10 +102,10 @@ class _Polish:
     def make(self, trial: _Trial, costs: dict[bool, float]) -> None:
         """Make a trial, and keep its move where D + λR falls; `costs` are those of the nets as they are."""
         self.tried.add((trial.name, trial.place, trial.move))
-        kind, coding = self.kinds[trial.name]
+        kind, _ = self.kinds[trial.name]
         levels, value = self.levels[trial.name].reshape(-1), self.state.params[trial.name].view(-1)
         before, here = float(value[trial.place]), levels[trial.place : trial.place + 1]
-        value[trial.place] += trial.move * 2.0**-coding.step
+        value[trial.place] += trial.move * self.size(trial.name)
         cost = self.cost(kind)
         rate = self.per_bit * float((self.bits(trial.name, here + trial.move) - self.bits(trial.name, here))[0])
         if cost + rate < costs[kind.of_picture]:
@@ -111,7 +117,7 @@ class _Polish:
 
 
 def polish(
-    state: State, lmbda: float, levels: Levels, codings: tuple[Coding, ...], trials: int
+    state: State, lmbda: float, levels: Levels, codings: tuple[Coding, ...], reading: Reading, trials: int
 ) -> tuple[Levels, tuple[Coding, ...]]:
     """Return better levels and their codings.
 
@@ -121,11 +127,11 @@ def polish(
         Its nets are those of `levels`, and follow; its latents are taken as rounded.
     lmbda
         λ.
-    levels, codings
+    levels, codings, reading
         Of the nets.
     trials
         At most so many are made.
     """
-    work = _Polish(state, lmbda, levels, codings)
+    work = _Polish(state, lmbda, levels, codings, reading)
     work.run(trials)
     return work.levels, work.codings()

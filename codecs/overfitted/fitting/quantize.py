@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isorate.codecs.overfitted.bitstream import parameters
-from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Kind, Levels
+from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Kind, Levels, Reading
 from isorate.codecs.overfitted.bitstream.starts import Params
 from isorate.codecs.overfitted.bitstream.symbols import LIMIT
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
@@ -39,15 +39,15 @@ class Quantizer:
         The fit's; its nets are whole levels in the end.
     lmbda
         λ.
-    first
-        Where levels are counted from.
+    reading
+        What levels mean.
     settings
         The steps of training and their rate.
     """
 
-    def __init__(self, state: State, lmbda: float, first: Params, settings: Settings) -> None:
+    def __init__(self, state: State, lmbda: float, reading: Reading, settings: Settings) -> None:
         self.levels: Levels = {}
-        self._state, self._lmbda, self._first, self._settings = state, lmbda, first, settings
+        self._state, self._lmbda, self._reading, self._settings = state, lmbda, reading, settings
         self._codings: dict[Kind, Coding] = {}
         self._fixed: dict[str, Tensor] = {}
 
@@ -59,29 +59,30 @@ class Quantizer:
     def run(self) -> Iterator[None]:
         """Quantize; yields after each step of training."""
         for kind in ORDER:
-            _, coding = _best(self._state, _values(self._state), kind, self._lmbda, self._first, UNMENDED)
+            _, coding = _best(self._state, _values(self._state), kind, self._lmbda, self._reading, UNMENDED)
             for share in (0.5, 1.0):
                 self._fix(kind, coding.step, share)
                 if share < 1 or kind != ORDER[-1]:
                     yield from self._train()
-            levels = parameters.quantized(_values(self._state), kind, coding.step, self._first)
+            levels = parameters.quantized(_values(self._state), kind, coding.step, self._reading)
             self.levels |= levels
-            self._codings[kind] = Coding(coding.step, parameters.best_scale(parameters.flat(levels, kind))[0])
+            scale, _ = parameters.best_scale(parameters.flat(levels, kind), self._reading)
+            self._codings[kind] = Coding(coding.step, scale)
         self.levels = {name: self.levels[name] for name in self._state.params}
 
     @torch.no_grad()
     def _fix(self, kind: Kind, step: int, share: float) -> None:
         """Fix the `share` of each parameter tensor of `kind` that is nearest to whole levels there."""
         for name in kind.names:
-            value = self._state.params[name]
-            levels = (value - _tensor(self._first[name], value.device).view_as(value)) * 2.0**step
+            value, exponent = self._state.params[name], self._reading.exponent(kind, name, step)
+            levels = (value - _tensor(self._reading.first[name], value.device).view_as(value)) * 2.0**exponent
             whole = torch.round(levels)
             distance = (levels - whole).abs().flatten()
             nearest = distance.argsort(stable=True)[: max(1, round(share * distance.numel()))]
             fixed = torch.zeros_like(distance, dtype=torch.bool)
             fixed[nearest] = True
             fixed = fixed.view_as(value)
-            value.add_(torch.where(fixed, (whole - levels) * 2.0**-step, 0))
+            value.add_(torch.where(fixed, (whole - levels) * 2.0**-exponent, 0))
             self._fixed[name] = fixed
 
     def _train(self) -> Iterator[None]:
@@ -91,21 +92,21 @@ class Quantizer:
         return train_nets(self._state, self._lmbda, optimizers, shares, self._fixed)
 
 
-def quantize(state: State, lmbda: float, first: Params) -> tuple[Levels, tuple[Coding, ...]]:
-    """Return the levels, from `first`, and codings of the nets as they are; the latents are taken as rounded."""
+def quantize(state: State, lmbda: float, reading: Reading) -> tuple[Levels, tuple[Coding, ...]]:
+    """Return the levels and codings of the nets as they are; the latents are taken as rounded."""
     values = _values(state)
     levels: Levels = {}
     codings: dict[Kind, Coding] = {}
     for kind in ORDER:
-        found, codings[kind] = _best(state, values, kind, lmbda, first, 1.0)
+        found, codings[kind] = _best(state, values, kind, lmbda, reading, 1.0)
         levels |= found
-        values |= parameters.restored(found, kind, codings[kind], first)
+        values |= parameters.restored(found, kind, codings[kind], reading)
     return {name: levels[name] for name in values}, tuple(codings[kind] for kind in KINDS)
 
 
 @torch.no_grad()
 def _best(
-    state: State, values: Params, kind: Kind, lmbda: float, first: Params, unmended: float
+    state: State, values: Params, kind: Kind, lmbda: float, reading: Reading, unmended: float
 ) -> tuple[Levels, Coding]:
     """Return the levels and the coding of `kind` that cost least, `unmended` of what they do to D + λR counted."""
     rounded = state.rounded()
@@ -113,13 +114,13 @@ def _best(
     best: tuple[float, Levels, Coding] | None = None
     since = 0
     for step in range(COARSEST, kind.finest + 1):
-        trial = parameters.quantized(values, kind, step, first)
+        trial = parameters.quantized(values, kind, step, reading)
         numbers = parameters.flat(trial, kind)
         if np.abs(numbers).max() > LIMIT:
             break
-        scale, bits = parameters.best_scale(numbers)
+        scale, bits = parameters.best_scale(numbers, reading)
         coding = Coding(step, scale)
-        tried = values | parameters.restored(trial, kind, coding, first)
+        tried = values | parameters.restored(trial, kind, coding, reading)
         damage = _cost_of_values(state, rounded, tried, kind, lmbda) - before
         cost = unmended * damage + lmbda * bits / state.num_pixels
         if best is None or cost < best[0]:

@@ -22,8 +22,8 @@ TILE = 12288
 """Positions of a tile."""
 LOG_SCALE_SHIFT = 4.0
 LOG_SCALE_LIMIT = 5.0
-SMALLEST_MASS = 2.0**-16
-"""No latent is counted with more than 16 bits while fitting."""
+SMALLEST_MASS = 2.0**-24
+"""No latent is counted with more than 24 bits, those of the rarest entry of a table while fitting."""
 ROWS = CONTEXT + 1
 """The context and a row of ones."""
 

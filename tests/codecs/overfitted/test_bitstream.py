@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from isorate.codecs.overfitted.bitstream import header, parameters, starts, stream, tables
-from isorate.codecs.overfitted.bitstream.header import FIXED, TRAILER, unpack
+from isorate.codecs.overfitted.bitstream.header import FIXED, TRAILER, VERSIONS, unpack
 from isorate.codecs.overfitted.bitstream.integer_arm import LIMIT, UNIT, IntegerArm
-from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding
+from isorate.codecs.overfitted.bitstream.levels import MOST_SCALES, WIDEST_WHOLE, LevelCode, level_code
+from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding, Reading
 from isorate.codecs.overfitted.bitstream.stream import Content
 from isorate.codecs.overfitted.bitstream.symbols import Densities, SymbolDecoder, SymbolEncoder, bits
 from isorate.codecs.overfitted.model import structure
@@ -18,16 +19,17 @@ from isorate.codecs.overfitted.model.structure import CONTEXT, grids
 from isorate.errors import BitstreamError
 
 
-def content(height: int, width: int, seed: int = 0, start: int = starts.PLAIN) -> Content:
+def content(height: int, width: int, seed: int = 0, start: int = starts.PLAIN, version: int = VERSIONS[-1]) -> Content:
     """Latents and nets as no fit makes them: every path of the coder is taken."""
     draw = np.random.default_rng(seed)
     levels = {name: draw.integers(-2, 3, shape) for name, shape in structure.parameters().items()}
-    codings = tuple(Coding(5, parameters.best_scale(parameters.flat(levels, kind))[0]) for kind in KINDS)
+    reading = Reading(start, version)
+    codings = tuple(Coding(5, parameters.best_scale(parameters.flat(levels, kind), reading)[0]) for kind in KINDS)
     latents = [
         np.rint(draw.laplace(size=(grid.height, grid.width)) * 0.3 * 4**grid.level).astype(np.int64)
         for grid in grids(height, width)
     ]
-    return Content(height, width, start, levels, codings, latents)
+    return Content(height, width, start, levels, codings, latents, version)
 
 
 def test_the_stored_tables_are_those_that_the_code_makes() -> None:
@@ -82,10 +84,12 @@ def test_bits_are_those_of_the_laplace_density() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (33, 70), (64, 64)])
 @pytest.mark.parametrize("start", starts.NUMBERS)
-def test_streams_come_back(size: tuple[int, int], start: int) -> None:
-    given = content(*size, seed=sum(size), start=start)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_streams_come_back(size: tuple[int, int], start: int, version: int) -> None:
+    given = content(*size, seed=sum(size), start=start, version=version)
     data = stream.write(given)
     found = stream.read(data)
+    assert found.version == data[2] == version
     for a, b in zip(given.latents, found.latents, strict=True):
         np.testing.assert_array_equal(a, b)
     for name, levels in given.levels.items():
@@ -142,7 +146,7 @@ def sealed(body: bytes | bytearray) -> bytes:
         (3, 200, "start 200"),
         (4, 0xFF, "no more than 10 grids"),
         (6, 11, "step or scale"),
-        (7, 81, "step or scale"),
+        (7, MOST_SCALES, "step or scale"),
         (18, 0, "checksum of the latents"),
     ],
 )
@@ -152,6 +156,43 @@ def test_headers_that_cannot_be_are_refused(place: int, value: int, said: str) -
     data[place] = value
     with pytest.raises(BitstreamError, match=said):
         stream.read(sealed(data[: -TRAILER.size]))
+
+
+def test_scales_of_low_bits_are_refused_in_version_1() -> None:
+    data = bytearray(stream.write(content(8, 8, version=1)))
+    data[7] = tables.SCALES
+    with pytest.raises(BitstreamError, match="step or scale"):
+        stream.read(sealed(data[: -TRAILER.size]))
+
+
+@pytest.mark.parametrize("scale", [0, 40, WIDEST_WHOLE, WIDEST_WHOLE + 1, 70, 76, 90, 110])
+def test_levels_of_every_scale_come_back_in_about_the_bits_of_their_density(scale: int) -> None:
+    b = np.exp(scale / 8 - 5)
+    levels = np.rint(np.random.default_rng(scale).laplace(size=4000) * b).astype(np.int64).clip(-16383, 16383)
+    code = level_code(scale, 2)
+    encoder = SymbolEncoder()
+    code.encode(encoder, levels)
+    payload = encoder.finish()
+    assert 8 * len(payload) == pytest.approx(code.bits(levels).sum(), abs=64)
+    np.testing.assert_array_equal(code.decode(SymbolDecoder(payload), len(levels)), levels)
+    distance = np.abs(levels)
+    near, far = np.exp(-np.abs(distance - 0.5) / b) / 2, np.exp(-(distance + 0.5) / b) / 2
+    ideal = -np.log2(np.where(distance == 0, 1 - near - far, near - far)).sum()
+    assert code.bits(levels).sum() == pytest.approx(ideal, rel=0.01, abs=1)
+
+
+def test_a_level_out_of_range_is_damage() -> None:
+    code = LevelCode(90, 5)
+    encoder = SymbolEncoder()
+    code.encode(encoder, np.array([1 << 14]))
+    with pytest.raises(BitstreamError, match="out of range"):
+        code.decode(SymbolDecoder(encoder.finish()), 1)
+
+
+def test_wide_levels_cost_less_than_in_version_1() -> None:
+    levels = np.rint(np.random.default_rng(0).laplace(size=500) * 100).astype(np.int64)
+    costs = [parameters.best_scale(levels, Reading(starts.PLAIN, version))[1] for version in VERSIONS]
+    assert costs[1] < 0.8 * costs[0]
 
 
 def test_a_small_file_cannot_claim_a_giant_picture() -> None:

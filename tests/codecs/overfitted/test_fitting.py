@@ -9,7 +9,7 @@ import torch
 
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, all_restored, count_bits
-from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
+from isorate.codecs.overfitted.bitstream.starts import PLAIN
 from isorate.codecs.overfitted.fitting import fit as phases
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
@@ -128,20 +128,22 @@ def test_trained_nets_leave_fixed_numbers_alone(photo: Image) -> None:
 def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(photo: Image) -> None:
     fit = a_fit(photo, Goal(0.002), steps=200)
     fit.train()
-    state, first = fit.state, start(2)
+    state, reading = fit.state, fit.reading
 
     def cost(levels: Levels, codings: tuple[Coding, ...]) -> float:
-        params = {name: torch.from_numpy(value).float() for name, value in all_restored(levels, codings, 2).items()}
-        bits = float(state.decoder.bits(state.rounded(), params).sum()) + count_bits(levels)
+        params = {
+            name: torch.from_numpy(value).float() for name, value in all_restored(levels, codings, reading).items()
+        }
+        bits = float(state.decoder.bits(state.rounded(), params).sum()) + count_bits(levels, reading)
         return state.error(state.rounded(), params) + 0.002 * bits / state.num_pixels
 
-    at_once = cost(*quantize(state, 0.002, first))
-    quantizer = Quantizer(state, 0.002, first, Settings(steps=40 * RETRAININGS * 10))
+    at_once = cost(*quantize(state, 0.002, reading))
+    quantizer = Quantizer(state, 0.002, reading, Settings(steps=40 * RETRAININGS * 10))
     assert sum(1 for _ in quantizer.run()) == 40 * RETRAININGS
     assert cost(quantizer.levels, quantizer.codings) < 0.98 * at_once
-    polished = polish(state, 0.002, quantizer.levels, quantizer.codings, 150)
+    polished = polish(state, 0.002, quantizer.levels, quantizer.codings, reading, 150)
     assert cost(*polished) < 0.995 * cost(quantizer.levels, quantizer.codings)
-    restored = all_restored(*polished, 2)
+    restored = all_restored(*polished, reading)
     for name, value in state.matrices().items():
         np.testing.assert_allclose(value.detach().numpy(), restored[name], atol=1e-5)
 
