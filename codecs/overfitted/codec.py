@@ -73,9 +73,9 @@ class OverfittedCodec(Codec):
     @property
     def backend(self) -> str:
         """The format's version and PyTorch's."""
-        from isorate.codecs.overfitted.bitstream.header import VERSION
+        from isorate.codecs.overfitted.bitstream.header import VERSIONS
 
-        return f"isorate overfitted {VERSION}, torch {version('torch')}"
+        return f"isorate overfitted {VERSIONS[-1]}, torch {version('torch')}"
 
     def encode(self, image: Image, knob: float) -> bytes:
         """Return the whole file for `image`.

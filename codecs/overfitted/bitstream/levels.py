@@ -1,8 +1,8 @@
 """The code of the nets' levels: Laplace numbers of mean 0; those of large scales send low bits as they are.
 
 The stored tables reach ±127, and a level of a fine step is often beyond. From version 2 of the format on, a scale above
-e^3 is halved r times until it is below: level = high · 2^r + low, high has the table of the halved scale, low is r plain
-bits. Within 2^r neighbours a density of that width is flat. Version 1 has no low bits: levels beyond the table escape.
+e^3 is halved r times until it is below: level = high · 2^r + low; high has the table of the halved scale, low is r bits
+as they are. Within 2^r neighbours a density of that width is flat. Version 1 has no low bits: levels beyond escape.
 """
 
 from dataclasses import dataclass

@@ -131,9 +131,11 @@ class SymbolDecoder:
             When the payload is impossible.
         """
         try:
-            return self._coder.decode(constriction.stream.model.Uniform(1 << count), length).astype(np.int64)
+            found = self._coder.decode(constriction.stream.model.Uniform(1 << count), length)
         except AssertionError as error:
             raise BitstreamError("overfitted: the payload is damaged") from error
+        numbers: NDArray[np.int64] = found.astype(np.int64)
+        return numbers
 
     def finish(self) -> None:
         """Check that nothing is left over.
