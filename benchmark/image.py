@@ -1,5 +1,6 @@
 """The image type and the largest image, below codecs, data sets and everything else."""
 
+import hashlib
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +23,13 @@ def array_problem(value: object) -> str:
     if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not value.size:
         return f"an array of shape {value.shape}, {value.dtype}: (height, width, 3), uint8, is needed"
     return ""
+
+
+def pixels_sha256(pixels: Image) -> str:
+    """Return the SHA-256 of the shape and the samples: equal for equal pictures, whatever file they came in."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
 def frozen(image: Image) -> Image:

@@ -12,6 +12,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from isorate.errors import ImageError
 from isorate.files.plain import LARGEST_PICTURE, read_plain
+from isorate.image import pixels_sha256
 from isorate.pictures.colour import UNMANAGED, Colour, colour_of, to_srgb
 from isorate.pictures.depth import largest_value, sample_bits, sample_problem
 from isorate.pictures.files import FORMATS, is_transparent, open_picture
@@ -31,7 +32,7 @@ class LoadedImage:
     pixels
         Shape ``(height, width, 3)``, dtype uint8, sRGB; cannot be written to.
     sha256
-        SHA-256 of the pixels: see :func:`pixels_sha256`.
+        SHA-256 of the pixels: see :func:`isorate.image.pixels_sha256`.
     file_sha256
         SHA-256 of the file.
     lossy
@@ -45,13 +46,6 @@ class LoadedImage:
     file_sha256: str
     lossy: bool
     notes: tuple[str, ...] = ()
-
-
-def pixels_sha256(pixels: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of the shape and the samples: equal for equal pictures, whatever file they came in."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
 
 
 def load_image(path: Path) -> LoadedImage:

@@ -16,12 +16,12 @@ from typing import Any
 from isorate.codecs.base import Codec, TwoKnobCodec, decoded_by
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Source
-from isorate.datasets.images import LoadedImage, pixels_sha256
+from isorate.datasets.images import LoadedImage
 from isorate.engine.cache import Cache, Decoded, Measured
 from isorate.engine.encodes import Encodes
 from isorate.engine.points import rate_at
 from isorate.errors import IsorateError, MatchError, RunError
-from isorate.image import Image
+from isorate.image import Image, pixels_sha256
 from isorate.matching.outcome import Match, Policy
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.metrics.registry import metric

@@ -20,11 +20,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from isorate.datasets.images import pixels_sha256
 from isorate.errors import RunError
 from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, not_plain
-from isorate.image import Image
+from isorate.image import Image, pixels_sha256
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.row import REMEDY, Neighbour, Row

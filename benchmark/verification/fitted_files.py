@@ -1,46 +1,17 @@
 """The overfitted codec's files of the supplementary's six photographs: decoded in seconds, beside BPG and the paper."""
 
-import hashlib
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 from isorate.codecs.overfitted import OverfittedCodec
+from isorate.codecs.overfitted.shipped.files import ShippedFile, shipped_files
 from isorate.datasets.base import Dataset
-from isorate.errors import IsorateError
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.verification.supplementary import PaperRow, learned_rows, paper_rows, sources_of
 
 PSNR_TOLERANCE, MS_SSIM_TOLERANCE = 0.01, 1e-4
 """A machine may round a sample of the picture to the neighbouring level; latents are exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class FittedFile:
-    """A shipped file, and what it was measured as when it was made.
-
-    Attributes
-    ----------
-    image
-        ``kodim02``.
-    sha256
-        Of the file.
-    psnr, ms_ssim
-        dB, 0..1.
-    """
-
-    image: str
-    sha256: str
-    psnr: float
-    ms_ssim: float
-
-    @property
-    def data(self) -> bytes:
-        """The file."""
-        return files("isorate.verification").joinpath("fitted", f"{self.image}.ofi").read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +30,7 @@ class VerifiedFile:
         Seconds.
     """
 
-    file: FittedFile
+    file: ShippedFile
     ours: tuple[float, float, float]
     bpg: PaperRow
     paper: PaperRow
@@ -74,13 +45,6 @@ class VerifiedFile:
         )
 
 
-@cache
-def fitted_files() -> tuple[FittedFile, ...]:
-    """Return the six files."""
-    text = files("isorate.verification").joinpath("fitted", "fitted.toml").read_text(encoding="utf-8")
-    return tuple(FittedFile(**entry) for entry in tomllib.loads(text)["file"])
-
-
 def verify_fitted(dataset: Dataset) -> Iterator[VerifiedFile]:
     """Decode the six files and measure them against the photographs.
 
@@ -88,18 +52,16 @@ def verify_fitted(dataset: Dataset) -> Iterator[VerifiedFile]:
     ------
     DatasetError
         When `dataset` lacks one of the photographs.
-    IsorateError
+    CodecError
         When a file is not the shipped one.
     """
-    shipped = fitted_files()
+    shipped = shipped_files()
     sources = sources_of(dataset, [file.image for file in shipped])
     bpg = {row.image: row for row in paper_rows() if row.codec == "bpg444"}
     paper = {row.image: row for row in learned_rows()}
     codec = OverfittedCodec()
     for file, source in zip(shipped, sources, strict=True):
-        data = file.data
-        if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise IsorateError(f"{file.image}.ofi: not the file that came with isorate; install isorate again")
+        data = file.read()
         started = time.perf_counter()
         decoded = codec.decode(data)
         seconds = time.perf_counter() - started

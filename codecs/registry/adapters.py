@@ -28,6 +28,7 @@ BUILT_IN = {
     "heif": "isorate.codecs.heif:Heif",
     "jxl": "isorate.codecs.jxl:Jxl",
     "overfitted": "isorate.codecs.overfitted:OverfittedCodec",
+    "overfitted-shipped": "isorate.codecs.overfitted:ShippedOverfitted",
     "compressai": "isorate.codecs.compressai:CompressAI",
 }
 

@@ -36,9 +36,14 @@ def _fail(kit: _Kit) -> None:
 WITH_FAST_SETTINGS = {"overfitted", "avif", "webp", "svtav1", "av1", "vvc", "heif", "jxl"}
 """Their usual settings take seconds to minutes a file, and the kit makes dozens: tests/codecs/test_field.py and
 tests/codecs/overfitted run it with faster ones."""
+OF_SIX_PICTURES = {"overfitted-shipped"}
+"""Encodes nothing else: tests/codecs/overfitted/test_shipped.py."""
 
 
-@pytest.mark.parametrize("text", [*(name for name in registry.BUILT_IN if name not in WITH_FAST_SETTINGS), *OTHERS])
+USUAL = [name for name in registry.BUILT_IN if name not in WITH_FAST_SETTINGS | OF_SIX_PICTURES]
+
+
+@pytest.mark.parametrize("text", [*USUAL, *OTHERS])
 def test_every_built_in_codec_conforms(text: str) -> None:
     try:
         codec = CodecSpec.parse(text).create()

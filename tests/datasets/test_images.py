@@ -7,9 +7,9 @@ import pytest
 from PIL import Image as PillowImage
 
 from isorate.codecs.pillow_decode import decode_with_pillow
-from isorate.datasets.images import load_image, pixels_sha256
+from isorate.datasets.images import load_image
 from isorate.errors import BitstreamError, ImageError
-from isorate.image import Image
+from isorate.image import Image, pixels_sha256
 
 
 def save(tmp_path: Path, picture: PillowImage.Image, name: str = "image.png", **options: Any) -> Path:

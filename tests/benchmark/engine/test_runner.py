@@ -16,9 +16,8 @@ from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.codecs.jpeg import Jpeg
-from isorate.datasets.images import pixels_sha256
 from isorate.errors import CodecError, RunError, UsageError
-from isorate.image import Image
+from isorate.image import Image, pixels_sha256
 from isorate.metrics import ms_ssim, psnr
 from isorate.runs.folder import Run
 from isorate.runs.point import AnchorPoint

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from isorate.codecs.overfitted.shipped.files import shipped_files
 from isorate.datasets.registry import open_dataset
-from isorate.errors import DatasetError, IsorateError
+from isorate.errors import CodecError, DatasetError
 from isorate.verification import fitted_files as module
-from isorate.verification.fitted_files import FittedFile, fitted_files, verify_fitted
+from isorate.verification.fitted_files import verify_fitted
 
 
 @pytest.mark.kodak
@@ -26,9 +27,9 @@ def test_the_shipped_files_are_above_bpg_at_its_rate(kodak_dir: Path, tmp_path: 
 
 @pytest.mark.kodak
 def test_another_file_is_refused(kodak_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = (replace(fitted_files()[0], sha256="0" * 64),)
-    monkeypatch.setattr(module, "fitted_files", lambda: wrong)
-    with pytest.raises(IsorateError, match=r"kodim02\.ofi: not the file that came with isorate"):
+    wrong = (replace(shipped_files()[0], sha256="0" * 64),)
+    monkeypatch.setattr(module, "shipped_files", lambda: wrong)
+    with pytest.raises(CodecError, match=r"kodim02\.ofi: not the file that came with isorate"):
         list(verify_fitted(open_dataset(str(kodak_dir), tmp_path)))
 
 
@@ -38,5 +39,4 @@ def test_a_data_set_without_the_photographs_is_refused(two_photos: Path, tmp_pat
 
 
 def test_the_files_are_of_the_photographs_sizes() -> None:
-    files: tuple[FittedFile, ...] = fitted_files()
-    assert sum(len(file.data) for file in files) < 60_000
+    assert sum(len(file.read()) for file in shipped_files()) < 60_000
