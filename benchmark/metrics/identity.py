@@ -7,7 +7,7 @@ from pathlib import Path
 
 FILES = ("__init__.py", "bpp.py", "identity.py", "ms_ssim.py", "psnr.py", "shapes.py")
 """What computes PSNR and MS-SSIM; further metrics have identities of their own, :mod:`isorate.metrics.registry`."""
-LIBRARIES = ("numpy", "pytorch-msssim", "scikit-image", "torch")
+LIBRARIES = ("numpy", "pytorch-msssim", "torch")
 """The packages that compute PSNR and MS-SSIM."""
 
 

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,21 @@ def test_psnr_is_over_all_samples(photo: Image) -> None:
     noisy = np.clip(photo.astype(int) + np.array([10, 0, 0]), 0, 255).astype(np.uint8)
     error = np.mean((noisy.astype(float) - photo) ** 2)
     assert psnr(photo, noisy) == pytest.approx(10 * math.log10(255**2 / error))
+
+
+@pytest.mark.parametrize("quality", [1, 20, 90])
+def test_psnr_is_scikit_images_to_the_last_bit(coffee: Image, quality: float) -> None:
+    from skimage.metrics import peak_signal_noise_ratio
+
+    decoded = Jpeg().decode(Jpeg().encode(coffee, quality))
+    assert psnr(coffee, decoded) == peak_signal_noise_ratio(coffee, decoded, data_range=255)
+
+
+def test_psnr_loads_no_library_but_numpy() -> None:
+    code = "import numpy as np, sys; from isorate.metrics import psnr; image = np.zeros((8, 8, 3), np.uint8)"
+    code += "; psnr(image, image + np.uint8(1)); print([m for m in ('scipy', 'skimage', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.strip() == "[]"
 
 
 def test_identical_images_give_infinity_and_one(photo: Image) -> None:
