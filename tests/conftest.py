@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -27,16 +28,32 @@ COMPILING = "tests/codecs/overfitted"
 """Tests that compile kernels on a fresh checkout: in one process after another, not in all at once."""
 
 
+def _together(nodeid: str) -> str:
+    """Return what a test shares its process with: its file, or those that compile."""
+    return COMPILING if nodeid.startswith(COMPILING) else nodeid.partition("::")[0]
+
+
 class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """A file's tests to one process, and those that compile to one."""
+    """A file's tests to one process, and those that compile to one; in the order of the collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return COMPILING if nodeid.startswith(COMPILING) else nodeid.partition("::")[0]
+        return _together(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling | None:
+    config.option.loadscopereorder = False  # it would hand out the files with most tests first, not the longest
     return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hand out files with slow tests first, and then those with many, so that no process ends long after the others."""
+    if not hasattr(config, "workerinput"):
+        return
+    slow = Counter(_together(item.nodeid) for item in items if item.get_closest_marker("slow"))
+    count = Counter(_together(item.nodeid) for item in items)
+    items.sort(key=lambda item: (-slow[_together(item.nodeid)], -count[_together(item.nodeid)]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,13 +51,7 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 def changed(value: Any, *changes: Change) -> Any:
-    """Return a copy in which each place has its new value.
-
-    Raises
-    ------
-    LookupError, TypeError
-        When an earlier change took a place away.
-    """
+    """Return a copy in which each place has its new value; none of them lies inside another."""
     copied = json.loads(json.dumps(value))
     for place, to in changes:
         at = copied
@@ -107,16 +101,33 @@ class Hostile:
         return code
 
     def draw(self, changes: list[Change]) -> None:
-        """Draw what was accepted one by one; where it is refused together, one by one again."""
-        try:
-            self.write(*changes)
-            refused = bool(self.call("table", *changes))
-        except (LookupError, TypeError):
-            refused = True
-        for group in [[change] for change in changes] if refused else [changes]:
-            self.write(*group)
-            for command in DRAWING:
-                self.call(command, *group)
+        """Draw what was accepted one by one; where it is refused together, in halves."""
+        self.write(*changes)
+        if self.call("table", *changes):
+            assert len(changes) > 1
+            self.draw(changes[: len(changes) // 2])
+            self.draw(changes[len(changes) // 2 :])
+            return
+        for command in DRAWING:
+            self.call(command, *changes)
+
+
+def apart(changes: list[Change]) -> list[list[Change]]:
+    """Return the changes in groups in which none lies inside another."""
+    groups: list[list[Change]] = []
+    for change in changes:
+        group = next((group for group in groups if len(group) < TOGETHER and not any(map(within(change), group))), None)
+        if group is None:
+            groups.append([change])
+        else:
+            group.append(change)
+    return groups
+
+
+def within(change: Change) -> Callable[[Change], bool]:
+    """Return whether another change lies inside this one, or this one inside the other."""
+    place = change[0]
+    return lambda other: place[: len(other[0])] == other[0][: len(place)]
 
 
 @pytest.mark.slow
@@ -142,8 +153,8 @@ def test_every_key_of_a_run_gone_or_wrong(
                 for command in READERS:
                     hostile.call(command, (place, to))
         assert len(accepted) > 2 * TOGETHER
-        for start in range(0, len(accepted), TOGETHER):
-            hostile.draw(accepted[start : start + TOGETHER])
+        for group in apart(accepted):
+            hostile.draw(group)
     finally:
         hostile.write()
     assert hostile.calls > 566

@@ -43,6 +43,7 @@ OF_SIX_PICTURES = {"overfitted-shipped"}
 USUAL = [name for name in registry.BUILT_IN if name not in WITH_FAST_SETTINGS | OF_SIX_PICTURES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*USUAL, *OTHERS])
 def test_every_built_in_codec_conforms(text: str) -> None:
     try:

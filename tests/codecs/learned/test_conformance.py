@@ -1,10 +1,13 @@
 """The same bits decode on any machine: golden streams under every setting that changes floating-point results."""
 
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -21,60 +24,83 @@ FOLDERS = {
 }
 
 
-@pytest.fixture(params=sorted(FOLDERS), scope="module")
-def golden(request: pytest.FixtureRequest) -> tuple[Path, Path]:
-    """Weights and the folder of streams made with them."""
-    weights, folder = FOLDERS[request.param], DATA / request.param
+class Setting(NamedTuple):
+    """What changes floating-point results from one machine to another."""
+
+    contiguous: bool
+    mkldnn: bool
+    precision: str
+    threads: int
+
+
+EVERY = [Setting(*of) for of in itertools.product((False, True), (True, False), ("highest", "medium"), (1, 2, 4))]
+PAIRS = [
+    Setting(False, True, "highest", 1),
+    Setting(True, False, "medium", 1),
+    Setting(True, True, "highest", 2),
+    Setting(False, False, "medium", 2),
+    Setting(True, True, "medium", 4),
+    Setting(False, False, "highest", 4),
+]
+"""Of every two settings, each value of the one with each of the other."""
+CASES = [(name, setting) for name in sorted(FOLDERS) for setting in (EVERY if name == "tiny" else PAIRS)]
+"""All settings together for small weights, all pairs for the large ones, which go through the same code."""
+
+
+def test_of_every_two_settings_each_pair_is_there() -> None:
+    for one, other in itertools.combinations(range(len(Setting._fields)), 2):
+        pairs = {(setting[one], setting[other]) for setting in PAIRS}
+        assert pairs == {(setting[one], setting[other]) for setting in EVERY}
+
+
+def golden(name: str) -> tuple[Path, Path]:
+    """Return weights and the folder of streams made with them."""
+    weights, folder = FOLDERS[name], DATA / name
     if not weights.is_file() or not (folder / INDEX).is_file():
-        pytest.skip(f"no golden streams of {request.param} yet")
+        pytest.skip(f"no golden streams of {name} yet")
     return weights, folder
 
 
-@pytest.fixture(params=["channels_last", "contiguous"], scope="module")
-def network(request: pytest.FixtureRequest, golden: tuple[Path, Path]) -> Network:
-    found = Network(load_weights(golden[0]))
-    if request.param == "contiguous":
-        found.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return found
+@contextmanager
+def under(setting: Setting) -> Iterator[None]:
+    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_float32_matmul_precision(setting.precision)
+    torch.set_num_threads(setting.threads)
+    try:
+        with torch.backends.mkldnn.flags(enabled=setting.mkldnn):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_num_threads(threads)
 
 
-@pytest.fixture(params=["highest", "medium"])
-def precision(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(request.param)
-    yield
-    torch.set_float32_matmul_precision(before)
-
-
-@pytest.fixture(params=[1, 2, 4])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize("mkldnn", [True, False])
+@pytest.mark.parametrize(("name", "setting"), CASES)
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-@pytest.mark.usefixtures("precision", "threads")
-def test_golden_streams_decode_and_encode_to_the_same_bits(
-    network: Network, golden: tuple[Path, Path], mkldnn: bool
-) -> None:
-    with torch.backends.mkldnn.flags(enabled=mkldnn):
-        assert failures(network, golden[1]) == []
+def test_golden_streams_decode_and_encode_to_the_same_bits(name: str, setting: Setting) -> None:
+    weights, folder = golden(name)
+    network = Network(load_weights(weights))
+    if setting.contiguous:
+        network.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with under(setting):
+        assert failures(network, folder) == []
 
 
-def test_golden_streams_in_a_fresh_process(golden: tuple[Path, Path]) -> None:
-    weights, folder = golden
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small", "tiny"])
+def test_golden_streams_in_a_fresh_process(name: str) -> None:
+    weights, folder = golden(name)
     words = [sys.executable, "-m", "isorate", "learned", "golden", "--check", "--weights", str(weights)]
     done = subprocess.run([*words, "--out", str(folder)], capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.usefixtures("precision")
-def test_golden_streams_on_a_gpu(golden: tuple[Path, Path]) -> None:
-    assert failures(Network(load_weights(golden[0]), "cuda"), golden[1]) == []
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_golden_streams_on_a_gpu(name: str, precision: str) -> None:
+    weights, folder = golden(name)
+    with under(PAIRS[0]._replace(precision=precision)):
+        assert failures(Network(load_weights(weights), "cuda"), folder) == []
 
 
 def test_a_changed_latent_or_weight_is_noticed(fresh_tiny: Network, tmp_path: Path) -> None:

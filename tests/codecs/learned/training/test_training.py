@@ -488,7 +488,7 @@ def test_phases_change_the_recipe_from_their_start_on(config: Path, tmp_path: Pa
 
 
 def test_the_budget_counts_crops_and_names_operators(config: Path) -> None:
-    budget = measure(read_settings(config), steps=3)
+    budget = measure(read_settings(config), steps=1)
     assert budget.crops == pytest.approx(4 / budget.seconds)
     assert budget.megapixels == pytest.approx(4 * 64**2 / 1e6 / budget.seconds)
     assert "convolution_backward" in budget.operators
