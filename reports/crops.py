@@ -1,4 +1,4 @@
-"""Which boxes of an image are magnified: pinned in TOML, or proposed where the codecs differ most at equal rate."""
+"""Which boxes of an image are magnified: pinned in TOML, or proposed where close codecs differ on structure."""
 
 import math
 from collections.abc import Sequence
@@ -7,9 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from isorate.errors import ReportError, UsageError
 from isorate.files import typed_json
@@ -136,48 +134,14 @@ def boxes(
 
 
 def propose(name: str, original: Image, frames: Sequence[Image], count: int = 2) -> list[Box]:
-    """Return non-overlapping boxes where the frames differ most in their error against the original.
+    """Return non-overlapping boxes on structure where the two best frames differ; see :mod:`isorate.reports.places`."""
+    from isorate.reports.places import places  # which loads SciPy, while pins are needed by commands that draw nothing
 
-    The score of a place is the gap between the largest and the smallest RMS error over the box: there one codec kept
-    what another lost. With a single frame it is that frame's error. Ties go to the upper left, so equal input gives
-    equal boxes.
-    """
     height, width = original.shape[:2]
     # The supplementary's 128 x 96 at 768 x 512, and the same share of larger and smaller pictures.
     side = math.sqrt(width * height / (768 * 512)) * 128
     box_w = min(width, max(32, min(256, round(side / 16) * 16)))
     box_h = min(height, box_w * 3 // 4 or 1)
-    rms = [np.sqrt(_box_means(_squared_error(original, frame), box_w, box_h)) for frame in frames]
-    if not rms:
-        return [Box("1", name, (width - box_w) // 2, (height - box_h) // 2, box_w, box_h, _zoom(box_w))]
-    score = np.max(rms, axis=0) - (np.min(rms, axis=0) if len(rms) > 1 else 0.0)
-    # Eight-pixel steps: finer ones only shift a box within the same content.
-    ys, xs = np.arange(0, height - box_h + 1, 8), np.arange(0, width - box_w + 1, 8)
-    candidates = score[np.ix_(ys, xs)]
-    found: list[Box] = []
-    for flat in np.argsort(-candidates, axis=None, kind="stable"):
-        y, x = np.unravel_index(flat, candidates.shape)
-        box = Box(str(len(found) + 1), name, int(xs[x]), int(ys[y]), box_w, box_h, _zoom(box_w))
-        if not any(box.overlaps(other) for other in found):
-            found.append(box)
-        if len(found) == count:
-            break
-    return found
-
-
-def _zoom(box_width: int) -> int:
-    return max(1, 256 // box_width)
-
-
-def _squared_error(original: Image, frame: Image) -> NDArray[np.float64]:
-    difference = original.astype(np.int32) - frame.astype(np.int32)
-    mean: NDArray[np.float64] = np.mean(difference * difference, axis=2)
-    return mean
-
-
-def _box_means(plane: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
-    """Return the mean over every box of this size, by its upper left corner, from one table of running sums."""
-    sums = np.pad(plane.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    inner = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
-    means: NDArray[np.float64] = np.maximum(inner, 0) / (width * height)
-    return means
+    zoom = max(1, 256 // box_w)
+    corners = places(original, frames, box_w, box_h, count)
+    return [Box(str(index), name, x, y, box_w, box_h, zoom) for index, (x, y) in enumerate(corners, 1)]
