@@ -20,6 +20,7 @@ SCRIPTS = (
     "box.js",
     "viewer.js",
     "blind.js",
+    "overview.js",
     "main.js",
 )
 """Our own scripts, in the order in which they use one another; joined, they are one strict function."""

@@ -18,10 +18,13 @@ from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
 from isorate.reports.templating import environment
-from isorate.runs.equal_rate import log_share
+from isorate.runs.equal_rate import Basis, basis, log_share
 from isorate.runs.folder import Run
 from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
+
+LISTED = 6
+"""Images that a page shows below one another, as many as the paper's supplementary; of more it has an overview."""
 
 SHOWN_AT_FIRST = 8
 """Published curves that are drawn when the page opens; the rest are a tick away."""
@@ -79,6 +82,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         assets=assets,
         comparison=comparison,
         images=images,
+        overview=len(images) > LISTED,
         levels=levels,
         more=more,
         start=_start(levels),
@@ -225,7 +229,7 @@ def _data(
             {"key": f"more-{index}", "digits": entry.digits, "unit": f" {entry.quality_unit}".rstrip()}
             for index, entry in enumerate(more)
         ],
-        "images": [_image_data(image, more) for image in images],
+        "images": [_image_data(image, more, comparison.tolerance_pct) for image in images],
         "dataset": [_curve_data(curves.of_dataset(comparison, column), more) for column in comparison.columns],
         "shownAtFirst": SHOWN_AT_FIRST,
         "published": [_curve_data(curve, more) for curve in published],
@@ -234,7 +238,7 @@ def _data(
     }
 
 
-def _image_data(image: dict[str, Any], more: Sequence[MetricEntry]) -> dict[str, Any]:
+def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], tolerance_pct: float) -> dict[str, Any]:
     info = image["info"]
     return {
         "name": info.name,
@@ -247,7 +251,8 @@ def _image_data(image: dict[str, Any], more: Sequence[MetricEntry]) -> dict[str,
                 "level": f["level"],
                 "pictures": f["pictures"],
                 "cells": [
-                    _cell_data(*some, more) for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)
+                    _cell_data(*some, more, tolerance_pct)
+                    for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)
                 ],
             }
             for f in image["figures"]
@@ -256,7 +261,7 @@ def _image_data(image: dict[str, Any], more: Sequence[MetricEntry]) -> dict[str,
 
 
 def _cell_data(
-    row: Row | None, frame: str | None, neighbour: str | None, more: Sequence[MetricEntry]
+    row: Row | None, frame: str | None, neighbour: str | None, more: Sequence[MetricEntry], tolerance_pct: float
 ) -> dict[str, Any] | None:
     if row is None:
         return None
@@ -269,6 +274,7 @@ def _cell_data(
         "psnr": _finite(row.psnr),
         "ms_ssim": row.ms_ssim,
         "more": [_finite(None if (value := row.value(entry.name)) is None else entry.quality(value)) for entry in more],
+        "compared": _compared(row, more, tolerance_pct),
         "residual": row.residual_pct,
         "target": row.target_bpp,
         "knob": text.knob(row),
@@ -276,6 +282,18 @@ def _cell_data(
         "trace": row.trace,
         "neighbour": _neighbour_data(row, neighbour),
     }
+
+
+def _compared(row: Row, more: Sequence[MetricEntry], tolerance_pct: float) -> list[float | None]:
+    """Return PSNR, MS-SSIM and further metrics on their quality scales at equal rate; none where there is no value."""
+    if not row.ok or basis(row, tolerance_pct) is Basis.NONE:
+        return []
+    further = [(entry, row.compared(entry.name)) for entry in more]
+    return [
+        _finite(row.compared("psnr")),
+        row.compared("ms_ssim"),
+        *(_finite(None if value is None else entry.quality(value)) for entry, value in further),
+    ]
 
 
 def _neighbour_data(row: Row, frame: str | None) -> dict[str, Any] | None:

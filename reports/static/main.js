@@ -2,8 +2,10 @@
 
 document.documentElement.classList.add("scripted");
 
-function showLevel(level) {
-  $$("main [data-level]").forEach((node) => {
+const currentLevel = () => +($("#level")?.value ?? 0);
+
+function showLevel(level, root = $("main")) {
+  $$("[data-level]", root).forEach((node) => {
     node.hidden = +node.dataset.level !== level;
   });
 }
@@ -11,8 +13,10 @@ function showLevel(level) {
 $$(".swatch").forEach((node) =>
   node.style.setProperty("--swatch", `var(--c${DATA.columns[node.dataset.column].colour})`),
 );
-$("#level")?.addEventListener("change", (event) => showLevel(+event.target.value));
-showLevel(+($("#level")?.value ?? 0));
+$("#level")?.addEventListener("change", () => {
+  showLevel(currentLevel());
+  overview.list();
+});
 
 // In a single file the frames are part of the data; show each when it comes near the window.
 const nearby = new IntersectionObserver(
@@ -25,12 +29,13 @@ const nearby = new IntersectionObserver(
       }),
   { rootMargin: "600px" },
 );
-$$("img[data-frame]").forEach((node) => nearby.observe(node));
+arrive($("main"));
 
 startPlots();
 startTraces();
 viewer.start();
 blind.start();
+overview.start();
 
 // For a reader's console: the data behind the page, and the functions that its maps are made with.
 globalThis.isorate = { DATA, plots, pixels, flipMap, localPsnr };

@@ -1,21 +1,22 @@
 // The search for each rate: which settings were tried, and what size they gave.
 
 function startTraces() {
-  $$("details.traces").forEach((node) =>
-    node.addEventListener("toggle", () => {
-      if (!node.open || node.childElementCount > 1) return;
-      const image = DATA.images[node.dataset.image];
-      const point = image.points.find(({ name }) => name === node.dataset.point);
-      const searched = point.cells
-        .map((cell, column) => ({ cell, label: DATA.columns[column].label }))
-        .filter(({ cell }) => cell?.trace.length);
-      const list = searched.map(({ cell, label }) => traceOf(label, cell, image.width * image.height));
-      node.append(
-        list.length
-          ? make("div", { class: "trace-list" }, ...list)
-          : make("p", { class: "hint" }, "No search was recorded."),
-      );
-    }),
+  // Images are opened later, too; the event does not rise, but goes down.
+  document.addEventListener("toggle", ({ target }) => target.matches("details.traces") && fillTrace(target), true);
+}
+
+function fillTrace(node) {
+  if (!node.open || node.childElementCount > 1) return;
+  const image = DATA.images[node.dataset.image];
+  const point = image.points.find(({ name }) => name === node.dataset.point);
+  const searched = point.cells
+    .map((cell, column) => ({ cell, label: DATA.columns[column].label }))
+    .filter(({ cell }) => cell?.trace.length);
+  const list = searched.map(({ cell, label }) => traceOf(label, cell, image.width * image.height));
+  node.append(
+    list.length
+      ? make("div", { class: "trace-list" }, ...list)
+      : make("p", { class: "hint" }, "No search was recorded."),
   );
 }
 

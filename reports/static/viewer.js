@@ -28,12 +28,15 @@ const viewer = {
     for (const mode of MODES) on(`#viewer-${mode}`, "click", () => this.set({ mode }));
     this.dialog.addEventListener("close", () => {
       clearTimeout(this.resting);
-      history.replaceState(null, "", `${location.pathname}${location.search}`);
+      history.replaceState(null, "", `${location.pathname}${location.search}${overview.fragment()}`);
       this.opener?.focus();
     });
     this.dialog.addEventListener("keydown", (event) => this.key(event));
     startBox(this);
-    $$("[data-open]").forEach((node) => node.addEventListener("click", () => this.fromPage(node)));
+    document.addEventListener("click", (event) => {
+      const node = event.target.closest("[data-open]");
+      if (node) this.fromPage(node);
+    });
     addEventListener("hashchange", () => this.fromFragment());
     setTimeout(() => this.fromFragment()); // after Panzoom's own start, which it puts off in the same way
   },
@@ -52,7 +55,7 @@ const viewer = {
       zoom: null,
     };
     if (box !== undefined) {
-      const rect = $$(`#image-${open} rect`)[+box];
+      const rect = $(`rect[data-box="${box}"]`, node.closest(".pair"));
       const [x, y, w, h] = ["x", "y", "width", "height"].map((name) => +rect.getAttribute(name));
       Object.assign(wanted, { zoom: 4, at: [x + w / 2, y + h / 2] });
     }

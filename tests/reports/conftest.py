@@ -3,7 +3,7 @@
 import hashlib
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from isorate.runs.folder import Run
 from isorate.runs.lossless import to_lossless
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import ANCHOR, MATCHED, Neighbour, Row
+
+from .browsing import Watched, chromium
 
 HOSTILE = "<script>alert('x')</script> \"& 写真 " + "long" * 40
 POINTS = (10, 30, 55, 80)
@@ -243,3 +245,18 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         )
     )
     return made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for the tests of a file."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    """A page that must neither complain nor ask anybody."""
+    one = Watched(browser)
+    yield one
+    one.close()

@@ -5,8 +5,6 @@ import io
 import json
 import math
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,31 +23,12 @@ from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
+from .browsing import Watched, eventually, fragment, settle
 from .conftest import HOSTILE
 
 pytestmark = pytest.mark.browser
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no Chromium", allow_module_level=True)
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-component-update",
-]
 AXE = (Path(__file__).parent / "data" / "axe.min.js").read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        yield (browser := playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS))
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,58 +36,6 @@ def address(run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
     published = tmp_path_factory.mktemp("published") / "curves.csv"
     published.write_text("codec,bpp,psnr_rgb,ms_ssim,source\nOther,0.2,30,0.95,a paper\nOther,0.6,34,0.98,a paper\n")
     return pages.render(run.path, tmp_path_factory.mktemp("page"), published=published).as_uri()
-
-
-class Watched:
-    """A page with everything it complained of or asked for."""
-
-    def __init__(self, browser: Any, **context: Any) -> None:
-        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
-        self.page = self.context.new_page()
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        self.page.on(
-            "console",
-            lambda message: self.errors.append(message.text) if message.type in ("error", "warning") else None,
-        )
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-
-    def open(self, address: str) -> Any:
-        self.page.goto(address)
-        self.page.wait_for_function("() => document.documentElement.classList.contains('scripted')")
-        return self.page
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.errors == []
-        assert [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))] == []
-
-
-@pytest.fixture
-def watched(browser: Any) -> Iterator[Watched]:
-    one = Watched(browser)
-    yield one
-    one.close()
-
-
-def eventually(page: Any, read: Callable[[], object], expected: object = True) -> None:
-    """Hold `read()` against `expected` as soon as they agree: a page answers keys and clicks some frames later."""
-    until = time.monotonic() + 10
-    while (found := read()) != expected and time.monotonic() < until:
-        page.wait_for_timeout(20)
-    assert found == expected
-
-
-def settle(page: Any) -> None:
-    """Let the page do what it should not do."""
-    page.wait_for_timeout(200)
-
-
-def fragment(page: Any) -> dict[str, str]:
-    found: dict[str, str] = page.evaluate("Object.fromEntries(new URLSearchParams(location.hash.slice(1)))")
-    return found
 
 
 def position(page: Any) -> list[float]:
