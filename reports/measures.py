@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from isorate.metrics.base import Scale, quality
 from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, number, rank
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.manifest import Manifest
@@ -27,6 +28,8 @@ class Measure:
     direction
         1 where larger is better, -1 where smaller is. 0 where neither is: the comparison holds the file size equal, and
         a file that came out smaller has not won anything.
+    scale
+        ``similarity`` where the value is shown in decibels (:func:`isorate.metrics.base.quality`).
     """
 
     name: str
@@ -34,12 +37,17 @@ class Measure:
     digits: int
     unit: str = ""
     direction: int = 1
+    scale: Scale = "as it is"
 
     def value(self, row: Row | None) -> float | None:
         """Return a cell's value; None where there is none."""
         if row is None or not row.ok:
             return None
-        return row.bpp if self.name == "bpp" else row.value(self.name)
+        return row.bpp if self.name == "bpp" else self.scaled(row.value(self.name))
+
+    def scaled(self, value: float | None) -> float | None:
+        """Return a metric's value on the scale of this measure."""
+        return value if value is None or self.scale == "as it is" else quality(value, self.scale)
 
     def written(self, row: Row | None) -> str:
         """Return a cell's value as it is printed."""
@@ -65,9 +73,17 @@ ALWAYS = (Measure("bpp", "BPP", 4, direction=0), Measure("psnr", "PSNR", 4, "dB"
 """The three lines of every run, with the digits that the paper's supplementary prints."""
 
 
-def measures(manifest: Manifest) -> tuple[Measure, ...]:
-    """Return everything that a run measured."""
-    return (*ALWAYS, *further(manifest))
+MS_SSIM_DB = Measure("ms_ssim", "MS-SSIM, dB", 2, "dB", scale="similarity")
+"""MS-SSIM as −10 log₁₀(1 − MS-SSIM)."""
+
+
+def measures(manifest: Manifest, *, decibels: bool = False) -> tuple[Measure, ...]:
+    """Return everything that a run measured, with MS-SSIM in decibels or as it is."""
+    return (*_always(decibels), *further(manifest))
+
+
+def _always(decibels: bool) -> tuple[Measure, ...]:
+    return (*ALWAYS[:2], MS_SSIM_DB if decibels else ALWAYS[2])
 
 
 def further(manifest: Manifest) -> tuple[Measure, ...]:
@@ -102,7 +118,7 @@ def lines(cells: Sequence[Row | None], shown: Sequence[Measure], tolerance_pct: 
 def at_rate(cells: Sequence[Row | None], measure: Measure, tolerance_pct: float) -> Line:
     """Return the line of a measure at equal rate; a cell that misses the rate and has no neighbour has no value."""
     values = [
-        row.compared(measure.name)
+        measure.scaled(row.compared(measure.name))
         if row is not None and row.ok and basis(row, tolerance_pct) is not Basis.NONE
         else None
         for row in cells
@@ -115,6 +131,6 @@ def at_rate(cells: Sequence[Row | None], measure: Measure, tolerance_pct: float)
     return Line(f"{measure.title} {AT_RATE}", tuple(zip(texts, measure.ranks(values), strict=True)))
 
 
-def figures(row: Row | None) -> str:
+def figures(row: Row | None, *, decibels: bool = False) -> str:
     """Return a cell's rate, PSNR and MS-SSIM in one line, as under a whole picture."""
-    return ", ".join(measure.written(row) for measure in ALWAYS)
+    return ", ".join(measure.written(row) for measure in _always(decibels))

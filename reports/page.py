@@ -13,7 +13,7 @@ from isorate.reports import assets, bdrate, crops, curves, tables, text
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import Frames, preview
-from isorate.reports.measures import ALWAYS, lines, measures
+from isorate.reports.measures import ALWAYS, MS_SSIM_DB, lines, measures
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
@@ -59,17 +59,18 @@ def render(
         When it cannot be written.
     """
     comparison = Comparison(run)
-    folder = comparison.run.path / "report" if out is None else Path(out)
+    own = comparison.run.path / "report"
+    folder = own if out is None else Path(out)
     if out is None and folder.is_symlink():
         raise ReportError(f"{folder}: is a link that leads out of the run; remove it, or name a folder with -o")
     frames = Frames(single_file)
-    html = _html(comparison, frames, named(published))
+    html = _html(comparison, frames, named(published), inside_run=folder.resolve() == own.resolve())
     frames.write(folder)
     write_bytes(folder / "index.html", html.encode())
     return folder / "index.html"
 
 
-def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve]) -> str:
+def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve], *, inside_run: bool) -> str:
     images = _images(comparison, frames)
     levels = comparison.levels()
     others = [column for column in comparison.columns if not column.anchor]
@@ -82,6 +83,8 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve])
         assets=assets,
         comparison=comparison,
         images=images,
+        # A page that is moved from its run could not find the streams.
+        streams="../" if inside_run and not frames.single_file else "",
         overview=len(images) > LISTED,
         levels=levels,
         more=more,
@@ -184,7 +187,10 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes or []]
             if point in pictured
             else [],
-            "lines": lines(cells, measures(comparison.manifest), comparison.tolerance_pct),
+            "lines": [
+                lines(cells, measures(comparison.manifest, decibels=decibels), comparison.tolerance_pct)
+                for decibels in (False, True)
+            ],
         }
 
 
@@ -265,7 +271,7 @@ def _cell_data(
 ) -> dict[str, Any] | None:
     if row is None:
         return None
-    data = {measure.name: measure.written(row) for measure in ALWAYS}
+    data = {measure.name: measure.written(row) for measure in ALWAYS} | {"ms_ssim_db": MS_SSIM_DB.written(row)}
     return {
         "status": row.status,
         "frame": frame,

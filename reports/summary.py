@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from isorate.metrics.base import quality
 from isorate.reports.results import Column, Comparison, Level
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.manifest import MetricEntry
@@ -66,6 +67,7 @@ class CodecSummary:
     `psnr`, `ms_ssim` and `metrics` are means of what was measured; `at_rate` has the means by name of what counts at
     equal rate (:meth:`isorate.runs.row.Row.compared`), and of the rate as ``bpp``. Differences and wins are of these.
     `interpolated` counts the images whose values are interpolated, `unequal` those that miss the rate without any.
+    `difference_ms_ssim_db` is the mean difference of the images' MS-SSIM in dB.
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
     `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
     images that `psnr` leaves out, being infinite where others are not. `metrics` has the further ones.
@@ -83,6 +85,7 @@ class CodecSummary:
     metrics: dict[str, MetricSummary]
     difference_psnr: Interval | None
     difference_ms_ssim: Interval | None
+    difference_ms_ssim_db: Interval | None
     wins_psnr: float | None
     wins_ms_ssim: float | None
     encode_s: float | None
@@ -123,6 +126,7 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         },
         difference_psnr=difference(psnr),
         difference_ms_ssim=difference(ms_ssim),
+        difference_ms_ssim_db=difference([(similarity_db(value), similarity_db(ref)) for value, ref in ms_ssim]),
         wins_psnr=win_rate(psnr),
         wins_ms_ssim=win_rate(ms_ssim),
         encode_s=_median([row.encode_s for row in good]),
@@ -143,6 +147,11 @@ def _metric(entry: MetricEntry, rows: Sequence[Row], pairs: Sequence[tuple[Row, 
     better = 0 if gap is None or not gap.clear else 1 if (gap.mean > 0) == entry.larger_is_better else -1
     won = values if entry.larger_is_better else [(ref, value) for value, ref in values]
     return MetricSummary(mean([row.value(entry.name) for row in rows]), gap, win_rate(won), better)
+
+
+def similarity_db(value: float | None) -> float | None:
+    """Return an MS-SSIM as −10 log₁₀(1 − MS-SSIM), in dB."""
+    return None if value is None else quality(value, "similarity")
 
 
 def _pairs(comparison: Comparison, rows: Sequence[Row]) -> list[tuple[Row, Row]]:

@@ -132,7 +132,7 @@ def _figures(pair: _Pair) -> str:
     )
     return (
         _figure(pair.stem, "whole", f"{whole} The boxes are magnified in Figure~\\ref{{{pair.stem}-crops}}.")
-        + _figure(pair.stem, "crops", cut + at_rate)
+        + _figure(pair.stem, "crops", cut)
         + "\\clearpage\n"
     )
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from isorate.reports import measures, text
-from isorate.reports.summary import some_names
+from isorate.reports import measures, summary, text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,11 +22,12 @@ def environment() -> jinja2.Environment:
     )
     made.filters.update(
         number=text.number,
-        names=some_names,
+        names=summary.some_names,
         percent=text.percent,
         seconds=text.seconds,
         knob=text.knob,
         figures=measures.figures,
         missing=text.missing,
+        db=summary.similarity_db,
     )
     return made

@@ -60,19 +60,32 @@ const blind = {
 
   start() {
     this.stage = new Stage($("#blind-stage"));
-    const pairs = equalPairs();
-    const none = "No two codecs of this run have files of equal size on the same image.";
-    if (!pairs.length || !DATA.lossless) {
-      $("#blind-start").disabled = true;
-      $("#blind-result").textContent = DATA.lossless ? none : `Not here: ${PREVIEWS_ONLY}.`;
-    }
-    $("#blind-start").addEventListener("click", () => this.begin(pairs, +$("#blind-count").value));
+    this.pairs = equalPairs();
+    for (const name of ["one", "other"]) $(`#blind-${name}`).addEventListener("change", () => this.choose());
+    this.choose();
+    $("#blind-start").addEventListener("click", () => this.begin(this.chosen(), +$("#blind-count").value));
     $("#blind-save").addEventListener("click", () => this.save());
     $("#blind-close").addEventListener("click", () => this.dialog.close());
     $("#blind-original").addEventListener("change", () => this.show());
     $$("[data-answer]").forEach((node) => node.addEventListener("click", () => this.answer(node.dataset.answer)));
     this.dialog.addEventListener("keydown", (event) => this.key(event));
     this.dialog.addEventListener("close", () => this.end());
+  },
+
+  /** The pairs of the codecs that were chosen. */
+  chosen() {
+    const wanted = ["one", "other"].map((name) => $(`#blind-${name}`).value).filter((value) => value !== "");
+    return this.pairs.filter(({ pair }) => wanted.every((value) => pair.some(({ column }) => column === +value)));
+  },
+
+  choose() {
+    const count = this.chosen().length;
+    $("#blind-start").disabled = !count || !DATA.lossless;
+    $("#blind-result").textContent = !DATA.lossless
+      ? `Not here: ${PREVIEWS_ONLY}.`
+      : count
+        ? ""
+        : "These codecs have no files of equal size on the same image.";
   },
 
   begin(pairs, count) {

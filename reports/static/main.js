@@ -13,6 +13,18 @@ function showLevel(level, root = $("main")) {
 $$(".swatch").forEach((node) =>
   node.style.setProperty("--swatch", `var(--c${DATA.columns[node.dataset.column].colour})`),
 );
+/** Texts with an MS-SSIM have two forms, of which one is shown. */
+function showDecibels(root = document) {
+  $$("[data-db]", root).forEach((node) => {
+    node.dataset.plain ??= node.textContent;
+    node.textContent = inDecibels() ? node.dataset.db : node.dataset.plain;
+  });
+}
+
+$("#decibels").addEventListener("change", () => {
+  showDecibels();
+  overview.list();
+});
 $("#level")?.addEventListener("change", () => {
   showLevel(currentLevel());
   overview.list();

@@ -4,6 +4,7 @@
 function arrive(root) {
   $$("img[data-frame]", root).forEach((node) => nearby.observe(node));
   showLevel(currentLevel(), root);
+  showDecibels(root);
 }
 
 const overview = {
@@ -40,8 +41,15 @@ const overview = {
   /** By how much the first codec is better than the second on an image, at equal rate; null where that is unknown. */
   difference(index) {
     const metric = +$("#overview-metric").value;
-    const [one, other] = this.cells(index).map((cell) => cell?.compared[metric] ?? null);
+    const [one, other] = this.cells(index)
+      .map((cell) => cell?.compared[metric] ?? null)
+      .map((value) => (this.metric() === DECIBELS ? decibels(value) : value));
     return one === null || other === null ? null : one - other;
+  },
+
+  metric() {
+    const metric = METRICS[+$("#overview-metric").value];
+    return metric.key === "ms_ssim" && inDecibels() ? DECIBELS : metric;
   },
 
   cells(index) {
@@ -67,7 +75,7 @@ const overview = {
     const sort = $("#overview-sort").value,
       filter = $("#overview-filter").value,
       name = $("#overview-name").value.trim().toLowerCase();
-    const metric = METRICS[+$("#overview-metric").value];
+    const metric = this.metric();
     const [one, other] = ["one", "other"].map((which) => DATA.columns[$(`#overview-${which}`).value].label);
     const all = DATA.images.map((image, index) => ({ index, name: image.name, by: this.difference(index) }));
     const last = (by, value) => (by === null ? Infinity : value); // what is unknown stands at the end

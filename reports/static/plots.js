@@ -11,6 +11,8 @@ const METRICS = [
 ];
 const DECIBELS = { ...METRICS[1], of: (point) => decibels(point[2]), digits: 2, unit: " dB", room: 1, most: Infinity };
 
+const inDecibels = () => $("#decibels").checked;
+
 /** MS-SSIM in decibels; null where there is none, or nothing is missing to 1. */
 function decibels(similarity) {
   return similarity === null || similarity >= 1 ? null : -10 * Math.log10(1 - similarity);
@@ -19,7 +21,6 @@ function decibels(similarity) {
 const plots = {
   image: null, // index of the image, or null for the mean of all
   log: false,
-  decibels: false,
   published: new Set(DATA.published.slice(0, DATA.shownAtFirst).keys()), // whoever asked for them wants to see them
   printing: false,
   charts: [],
@@ -45,7 +46,7 @@ const plots = {
   draw() {
     this.charts.forEach((chart) => chart.destroy());
     const curves = this.curves();
-    const metrics = [METRICS[0], this.decibels ? DECIBELS : METRICS[1], ...METRICS.slice(2)];
+    const metrics = [METRICS[0], inDecibels() ? DECIBELS : METRICS[1], ...METRICS.slice(2)];
     this.charts = metrics.map((metric) => drawPlot($(`#plot-${metric.key}`), metric, curves, this.log));
     $("#legend").replaceChildren(...curves.map(legendItem));
   },
@@ -229,8 +230,7 @@ function startPlots() {
     redraw();
   });
   $("#decibels").addEventListener("change", (event) => {
-    plots.decibels = event.target.checked;
-    $("#ms_ssim-unit").hidden = !plots.decibels;
+    $("#ms_ssim-unit").hidden = !event.target.checked;
     redraw();
   });
   $("#published")?.addEventListener("change", (event) => {

@@ -220,7 +220,7 @@ const viewer = {
         const cell = at ? this.point.cells[at - 1] : null;
         const numbers = at
           ? cell?.frame
-            ? `${cell.text.bpp} bpp, ${cell.text.psnr} dB, ${cell.text.ms_ssim}`
+            ? `${cell.text.bpp} bpp, ${cell.text.psnr} dB, ${cell.text[inDecibels() ? "ms_ssim_db" : "ms_ssim"]}${inDecibels() ? " dB" : ""}`
             : this.nothing(at)
           : "the original";
         return make(

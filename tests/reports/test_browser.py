@@ -373,6 +373,49 @@ def test_blind_test_hides_names_and_exports_answers(watched: Watched, address: s
         assert float(bpp_a) / float(bpp_b) == pytest.approx(1, abs=0.02001)
 
 
+def test_the_blind_test_compares_what_is_chosen(watched: Watched, address: str, run: Run) -> None:
+    page = watched.open(address)
+    page.select_option("#blind-one", label="JPEG2000")
+    page.select_option("#blind-other", label="JPEG2000")
+    assert page.locator("#blind-start").is_enabled()  # the same codec twice: with any other
+    page.select_option("#blind-other", label="WebP")
+    page.select_option("#blind-count", "50")
+    page.locator("#blind-start").click()
+    page.wait_for_selector("#blind-dialog[open]")
+    total = page.evaluate("+document.getElementById('blind-progress').textContent.split(' ').pop()")
+    near = [
+        row for row in run.rows()
+        if row.codec == "jpeg2000" and abs(math.log1p((row.residual_pct or 0) / 100)) <= math.log(1.02)
+    ]  # fmt: skip
+    assert total == len(near)
+    for _ in range(total):
+        page.keyboard.press("a")
+    with page.expect_download() as download:
+        page.locator("#blind-save").click()
+    for line in Path(download.value.path()).read_text().splitlines()[1:]:
+        assert set(line.split(",")[3:5]) == {"jpeg2000", "webp"}
+
+
+def test_ms_ssim_in_decibels_is_a_switch_of_the_whole_page(watched: Watched, address: str, run: Run) -> None:
+    page = watched.open(address)
+    value = rows_of(run)["jpeg"].ms_ssim
+    assert value is not None
+    plain, in_db = f"{value:.4f}", f"{-10 * math.log10(1 - value):.2f}"
+    line = page.locator("#image-0 .point:not([hidden]) .crops .numbers tr").nth(2)
+    assert line.locator("td").last.inner_text() == plain
+    page.locator("#decibels").check()
+    assert line.locator("th").inner_text() == "MS-SSIM, dB"
+    assert line.locator("td").last.inner_text() == in_db
+    assert "dB" in page.locator(".summary:visible thead tr").nth(1).inner_text().split("\t")[3]
+    page.locator("#image-0 .full button").click()
+    page.wait_for_selector("#viewer[open]")
+    assert f", {in_db} dB" in page.locator(".chip").last.inner_text()
+    page.keyboard.press("Escape")
+    eventually(page, lambda: page.locator("#viewer").is_visible(), False)
+    page.locator("#decibels").uncheck()
+    assert line.locator("td").last.inner_text() == plain
+
+
 def test_the_blind_test_draws_between_two_files_around_the_rate(browser: Any, apart_run: Run, tmp_path: Path) -> None:
     one = Watched(browser)
     page = one.open(pages.render(apart_run, tmp_path).as_uri())

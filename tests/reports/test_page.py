@@ -1,18 +1,22 @@
 import base64
 import hashlib
 import json
+import math
 import re
 import shutil
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
+from urllib.parse import unquote
 
 import pytest
 from PIL import Image as PillowImage
 
 from isorate.errors import ReportError, RunError
-from isorate.reports import assets, figures, frames, page, tables
+from isorate.reports import assets, figures, frames, page, tables, text
+from isorate.reports.results import Comparison
+from isorate.reports.summary import summarize
 from isorate.runs.folder import Run
 
 from .conftest import HOSTILE
@@ -210,6 +214,34 @@ def test_every_row_can_be_had_as_csv(run: Run, rendered: Path, tmp_path: Path) -
     assert (rendered.parent / "rows.csv").read_text("utf-8") == tables.render(run, "csv")
     html = page.render(run.path, tmp_path, single_file=True).read_text("utf-8")
     assert re.search(r'href="data:text/csv;base64,[A-Za-z0-9+/=]+" download="rows.csv"', html)
+
+
+def test_a_page_in_its_run_links_to_the_files(run: Run, rendered: Path, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    index = page.render(tmp_path / "run")
+    linked = [address for address in Text(index.read_text("utf-8")).addresses if address.startswith("../")]
+    assert len(linked) == len(run.rows())
+    streams = {(tmp_path / "run" / row.stream).resolve() for row in run.rows()}
+    assert {(index.parent / unquote(address)).resolve() for address in linked} == streams
+    assert page.render(tmp_path / "run", tmp_path / "run" / "report").read_bytes() == index.read_bytes()
+    for moved in (rendered, page.render(tmp_path / "run", single_file=True)):
+        assert 'href="../' not in moved.read_text("utf-8")
+
+
+def test_ms_ssim_has_its_other_form_in_decibels(run: Run, rendered: Path) -> None:
+    html = rendered.read_text("utf-8")
+    rows = [row for row in run.rows() if row.image == "astronaut" and row.point == "webp-quality10"]
+    for row in rows:
+        assert row.ms_ssim is not None
+        in_db = f"{-10 * math.log10(1 - row.ms_ssim):.2f}"
+        assert re.search(rf' data-db="{in_db}">{row.ms_ssim:.4f}</(span|strong)>', html)
+        assert f', {in_db}">{row.bpp:.4f}, {row.psnr:.4f}, {row.ms_ssim:.4f}</span>' in html
+    comparison = Comparison(run)
+    for some in summarize(comparison, comparison.levels()[0]):
+        assert some.ms_ssim is not None
+        assert f'data-db="{-10 * math.log10(1 - some.ms_ssim):.2f}">{some.ms_ssim:.4f}</span>' in html
+        if (gap := some.difference_ms_ssim_db) is not None:
+            assert f'data-db="{text.number(gap.mean, 2, sign=True)}"' in html
 
 
 def test_a_run_of_one_point_has_no_curves(run: Run, tmp_path: Path) -> None:

@@ -23,6 +23,13 @@ def test_it_has_both_figures_of_an_image_and_the_table(curve_run: Run, tmp_path:
     assert text.count(r"\begin{table*}") == 1
 
 
+def test_values_at_equal_rate_are_explained_once(apart_run: Run, tmp_path: Path) -> None:
+    text = supplement.write(apart_run, tmp_path, images=["chelsea"], dpi=60).read_text("utf-8")
+    captions = re.findall(r"\\caption\{(.*)\}\n", text)
+    assert any("at equal rate" in caption for caption in captions)
+    assert all(caption.count("at equal rate") <= 1 for caption in captions)
+
+
 def test_images_with_pinned_boxes_are_the_default(curve_run: Run, tmp_path: Path) -> None:
     shutil.copytree(curve_run.path, tmp_path / "run")
     pin = '[[crop]]\nname = "eye"\nimage = "{}"\nx = 8\ny = 8\nwidth = 32\nheight = 32\nzoom = 3\n'
