@@ -22,7 +22,10 @@ def damage_verdict(report: FuzzReport, as_json: bool) -> int:
     return FAILED_CELLS if report.outcomes["wrong picture"] else DONE
 
 
-def golden_verdict(folder: Path, wrong: list[str]) -> int:
+def golden_verdict(folder: Path, wrong: list[str], as_json: bool) -> int:
     """Print what is wrong with a folder of golden streams; return the exit code, 1 when something is."""
-    print("\n".join(wrong) or f"{folder}: all streams hold")
+    if as_json:
+        print(json.dumps({"folder": str(folder), "wrong": wrong}))
+    else:
+        print("\n".join(wrong) or f"{folder}: all streams hold")
     return FAILED_CELLS if wrong else DONE

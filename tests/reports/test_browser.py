@@ -135,7 +135,9 @@ def test_plots_show_values_switch_axis_and_open_images(watched: Watched, address
     page.locator("#decibels").check()
     assert page.evaluate(values) == pytest.approx([-10 * math.log10(1 - value) for value in plain])
     assert "MS-SSIM, dB" in page.locator("#curves").inner_text()
+    page.locator("#decibels").uncheck()
     page.locator("#curves .menu summary").click()
+    top = page.evaluate("document.querySelector('#plot-psnr .u-over').getBoundingClientRect().top")
     page.mouse.click(where[0], top + where[1])
     eventually(page, lambda: fragment(page).get("codec"), "jpeg2000")
 

@@ -13,8 +13,9 @@ def card(
     data: str,
     hardware: str = f"{platform.processor() or platform.machine()}, {platform.system()}",
     commit: str | None = None,
+    json: bool = False,
 ) -> None:
-    """Print the model card of a weights file, as Markdown.
+    """Print the model card of a weights file, as Markdown or JSON.
 
     Examples
     --------
@@ -34,8 +35,13 @@ def card(
         What trained it; this machine by default.
     commit
         The commit whose program trained it; that of the working tree by default.
+    json
+        Print JSON for scripts.
     """
-    from isorate.codecs.learned.tools.card import model_card
+    import json as json_module
+    from dataclasses import asdict
+
+    from isorate.codecs.learned.tools.card import facts, markdown
     from isorate.runs.provenance import git_commit
 
     if commit is None:
@@ -43,4 +49,5 @@ def card(
         if here is None:
             raise UsageError("this is no working tree of git, which would name the commit; give it with --commit")
         commit = "+".join((here[:12], *here.split("+")[1:]))
-    print(model_card(weights, runs, data, hardware, commit), end="")
+    known = facts(weights, runs, data, hardware, commit)
+    print(json_module.dumps(asdict(known)) + "\n" if json else markdown(known), end="")

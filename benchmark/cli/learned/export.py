@@ -15,6 +15,7 @@ def export(
     validation: Path,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     photographs: Count = 16,
+    json: bool = False,
 ) -> None:
     """Turn a training checkpoint into a weights file.
 
@@ -34,8 +35,16 @@ def export(
         The weights file; in the package's folder and named after the model by default.
     photographs
         How many of them.
+    json
+        Print JSON for scripts.
     """
+    import json as json_module
+
     from isorate.codecs.learned.tools.export import export_weights
 
     path, weights = export_weights(checkpoint, validation, out, photographs)
-    print(f"{path}: {path.stat().st_size} bytes, SHA-256 of the content {weights.digest}")
+    num_bytes = path.stat().st_size
+    if json:
+        print(json_module.dumps({"weights": str(path), "bytes": num_bytes, "content_sha256": weights.digest}))
+        return
+    print(f"{path}: {num_bytes} bytes, SHA-256 of the content {weights.digest}")

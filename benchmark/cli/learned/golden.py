@@ -14,6 +14,7 @@ def golden(
     check: bool = False,
     weights: str = "small",
     device: str = "cpu",
+    json: bool = False,
 ) -> int:
     """Make golden streams, to be renewed with the weights, or compare: the exit code is 1 when one does not hold.
 
@@ -34,6 +35,8 @@ def golden(
         A model's name or a weights file.
     device
         PyTorch device of the networks.
+    json
+        Print JSON for scripts.
     """
     from isorate.codecs.learned.bitstream.weights import weights_path
     from isorate.codecs.learned.coding.network import load_network
@@ -42,4 +45,4 @@ def golden(
     network = load_network(weights_path(weights), device)
     if not check:
         make_golden(network, out)
-    return golden_verdict(out, failures(network, out))
+    return golden_verdict(out, failures(network, out), json)

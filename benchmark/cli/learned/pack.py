@@ -5,7 +5,7 @@ from pathlib import Path
 from isorate.cli.numbers import Count
 
 
-def pack(out: Path, /, *sources: Path, workers: Count = 2) -> None:
+def pack(out: Path, /, *sources: Path, workers: Count = 2, json: bool = False) -> None:
     """Decode photographs once: folders and tars of images to the raw memory map that training reads.
 
     Writes `OUT.bin` and `OUT.json`.
@@ -24,11 +24,15 @@ def pack(out: Path, /, *sources: Path, workers: Count = 2) -> None:
         Folders and tars of images.
     workers
         Processes that decode.
+    json
+        Print JSON for scripts.
     """
+    import json as json_module
+
     from isorate.codecs.learned.training.pack import pack as write
     from isorate.errors import UsageError
 
     if not sources:
         raise UsageError(f"{out}: nothing to pack; name folders or tars of images after it")
     count = write(out, sources, workers)
-    print(f"{out}: {count} photographs")
+    print(json_module.dumps({"pack": str(out), "photographs": count}) if json else f"{out}: {count} photographs")

@@ -1,9 +1,11 @@
-"""The model card of a weights file, as Markdown."""
+"""The model card of a weights file."""
 
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,64 @@ from isorate.errors import UsageError
 CURVE_LINES = 12
 
 
-def model_card(weights: Path, runs: Sequence[Path], data: str, hardware: str, commit: str) -> str:
-    """Return the card.
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One run of those that made the weights, each continued from the one before.
+
+    Attributes
+    ----------
+    steps, seconds
+        How long it was.
+    batch_size, crop_size
+        Crops of a step, and their side in pixels.
+    validation
+        Its last validation, one entry for each λ: ``log10_lmbda``, ``bpp`` (bits a pixel), ``psnr`` (dB), ``ms_ssim``
+        (None where the photographs are too small).
+    curve
+        At most :data:`CURVE_LINES` entries of its loss: ``step``, ``seconds``, ``loss``, ``learning_rate``.
+    """
+
+    steps: int
+    seconds: float
+    batch_size: int
+    crop_size: int
+    validation: list[dict[str, float | None]]
+    curve: list[dict[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model card says.
+
+    Attributes
+    ----------
+    weights
+        The file's name.
+    sha256, num_bytes
+        Of the file.
+    data, hardware, commit
+        The photographs, what trained the model, and the commit whose program did.
+    ms_ssim_share
+        The share of MS-SSIM in the distortion that was trained for, 0 to 1; the rest is the squared error.
+    model
+        The model's configuration.
+    runs
+        The runs, in order.
+    """
+
+    weights: str
+    sha256: str
+    num_bytes: int
+    data: str
+    hardware: str
+    commit: str
+    ms_ssim_share: float
+    model: dict[str, Any]
+    runs: list[TrainingRun]
+
+
+def facts(weights: Path, runs: Sequence[Path], data: str, hardware: str, commit: str) -> Card:
+    """Return what the card of a weights file says.
 
     Parameters
     ----------
@@ -39,43 +97,84 @@ def model_card(weights: Path, runs: Sequence[Path], data: str, hardware: str, co
         raise UsageError(f"{weights}: no run; name the folders of those that made it, in order")
     if missing := [path for path in (weights, *_curves(runs)) if not path.is_file()]:
         raise UsageError(f"{missing[0]}: no such file; give a weights file and the folders of the runs that made it")
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    content = weights.read_bytes()
     states = [_state(run) for run in runs]
-    model = states[-1]["model"]
+    return Card(
+        weights=weights.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        num_bytes=len(content),
+        data=data,
+        hardware=hardware,
+        commit=commit,
+        ms_ssim_share=states[-1]["train"].get("ms_ssim_share", 0.0),
+        model=states[-1]["model"],
+        runs=[_run(run, state) for run, state in zip(runs, states, strict=True)],
+    )
+
+
+def markdown(card: Card) -> str:
+    """Return the card as Markdown."""
     lines = [
-        f"# `{weights.name}`: {model['name']}",
+        f"# `{card.weights}`: {card.model['name']}",
         "",
-        f"* **SHA-256** `{digest}`, {weights.stat().st_size} bytes",
-        f"* **Data** {data}",
-        f"* **Steps** {_sum_up(states)}",
-        f"* **Hardware** {hardware}",
-        f"* **Trained by** commit `{commit}`",
-        f"* **Objective** D + λR, D {_distortion(states[-1])}; λ and Δ drawn for every image (docs/training.md)",
-        f"* **Shape** {', '.join(f'{key} {value}' for key, value in model.items() if key != 'name')}",
+        f"* **SHA-256** `{card.sha256}`, {card.num_bytes} bytes",
+        f"* **Data** {card.data}",
+        f"* **Steps** {', then '.join(map(_sum_up, card.runs))}",
+        f"* **Hardware** {card.hardware}",
+        f"* **Trained by** commit `{card.commit}`",
+        f"* **Objective** D + λR, D {_distortion(card.ms_ssim_share)}; "
+        "λ and Δ drawn for every image (docs/training.md)",
+        f"* **Shape** {', '.join(f'{key} {value}' for key, value in card.model.items() if key != 'name')}",
         "",
         "Validation after each run: photographs never trained on, latents truly rounded, Δ = 1, estimated bits.",
         "",
         "| run | log10 λ | bits per pixel | PSNR, dB | MS-SSIM |",
         "|---|---|---|---|---|",
     ]
-    for number, run in enumerate(runs, 1):
-        rows = _rows(run / "validation.csv")
-        last = rows[-1]["step"]
+    for number, run in enumerate(card.runs, 1):
         lines += [
-            f"| {number} | {row['log10_lmbda']} | {float(row['bpp']):.4f} | {float(row['psnr']):.2f} "
-            f"| {float(row['ms_ssim']):.4f} |"
-            for row in rows
-            if row["step"] == last
+            f"| {number} | {row['log10_lmbda']} | {_number(row['bpp'], '.4f')} | {_number(row['psnr'], '.2f')} "
+            f"| {_number(row['ms_ssim'], '.4f')} |"
+            for row in run.validation
         ]
     lines += ["", "Training loss:", "", "| run | step | seconds | loss | learning rate |", "|---|---|---|---|---|"]
-    for number, run in enumerate(runs, 1):
-        rows = _rows(run / "curve.csv")
+    for number, run in enumerate(card.runs, 1):
         lines += [
-            f"| {number} | {row['step']} | {float(row['seconds']):.0f} | {float(row['loss']):.4f} "
-            f"| {float(row['learning_rate']):.1e} |"
-            for row in rows[:: -(-len(rows) // CURVE_LINES)]
+            f"| {number} | {_number(row['step'], '.0f')} | {_number(row['seconds'], '.0f')} "
+            f"| {_number(row['loss'], '.4f')} | {_number(row['learning_rate'], '.1e')} |"
+            for row in run.curve
         ]
     return "\n".join(lines) + "\n"
+
+
+def _run(folder: Path, state: dict[str, Any]) -> TrainingRun:
+    validation, curve = _rows(folder / "validation.csv"), _rows(folder / "curve.csv")
+    last = validation[-1]["step"]
+    return TrainingRun(
+        steps=state["step"],
+        seconds=state["seconds"],
+        batch_size=state["train"]["batch_size"],
+        crop_size=state["train"]["crop_size"],
+        validation=[
+            {name: _finite(row[name]) for name in ("log10_lmbda", "bpp", "psnr", "ms_ssim")}
+            for row in validation
+            if row["step"] == last
+        ],
+        curve=[
+            {name: _finite(row[name]) for name in ("step", "seconds", "loss", "learning_rate")}
+            for row in curve[:: -(-len(curve) // CURVE_LINES)]
+        ],
+    )
+
+
+def _finite(text: str) -> float | None:
+    """Return the number; None for one that JSON cannot hold."""
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _curves(runs: Sequence[Path]) -> list[Path]:
@@ -90,20 +189,14 @@ def _state(run: Path) -> dict[str, Any]:
     return state
 
 
-def _distortion(state: dict[str, Any]) -> str:
-    share = state["train"].get("ms_ssim_share", 0.0)
+def _distortion(share: float) -> str:
     if not share:
         return "the mean squared error"
     return f"{share:g} · {MS_SSIM_SCALE} · (1 - MS-SSIM) + {1 - share:g} · the mean squared error"
 
 
-def _sum_up(states: Sequence[dict[str, Any]]) -> str:
-    parts = []
-    for state in states:
-        train = state["train"]
-        crops = f"{train['batch_size']} crops of {train['crop_size']}²"
-        parts.append(f"{state['step']} of {crops} in {state['seconds']:.0f} s")
-    return ", then ".join(parts)
+def _sum_up(run: TrainingRun) -> str:
+    return f"{run.steps} of {run.batch_size} crops of {run.crop_size}² in {run.seconds:.0f} s"
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """``isorate overfitted …``, on small pictures."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def test_golden_streams_hold_and_others_do_not(tmp_path: Path, capsys: pytest.Ca
     PillowImage.fromarray(np.asarray(PillowImage.open(picture)) ^ 128).save(picture)
     assert main(["overfitted", "golden", "--out", str(tmp_path / "other"), "--check"]) == 1
     assert capsys.readouterr().out == "chelsea_1x40: decodes to another picture\n"
+    assert main(["overfitted", "golden", "--out", str(tmp_path / "other"), "--check", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["wrong"] == ["chelsea_1x40: decodes to another picture"]
 
 
 def test_golden_streams_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE, distortion, squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import measure
-from isorate.codecs.learned.tools.card import model_card
+from isorate.codecs.learned.tools.card import facts, markdown
 from isorate.codecs.learned.tools.session import possible
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
@@ -121,15 +121,24 @@ def test_from_photographs_to_weights_by_the_command_line(
         return capsys.readouterr().out
 
     assert said("pack", tmp_path / "pack", config.parent / "sources", "--workers", 1).strip().endswith("2 photographs")
+    assert json.loads(said("pack", tmp_path / "pack", config.parent / "sources", "--json"))["photographs"] == 2
     said("train", config, "-o", run, "--set", "total_steps=30", "--set", "validate_seconds=0.01")
     assert "SHA-256 of the content" in said("export", run, "--validation", valid, "-o", weights)
+    exported = json.loads(said("export", run, "--validation", valid, "-o", weights, "--json"))
+    assert exported["bytes"] == weights.stat().st_size
     assert "all streams hold" in said("golden", "--out", golden, "--weights", weights)
+    assert json.loads(said("golden", "--out", golden, "--weights", weights, "--check", "--json"))["wrong"] == []
     assert "all streams hold" in said("golden", "--out", golden, "--weights", weights, "--check")
     stream = golden / "chelsea_1x65_0.0001_0.5.iso"
     assert "'refused'" in said("fuzz", stream, "--count", 20, "--weights", weights)
-    card = said("card", weights, run, "--data", "two photographs", "--commit", "0123456789abcdef")
+    words = ("card", weights, run, "--data", "two photographs", "--commit", "0123456789abcdef")
+    card = said(*words)
     assert "commit `0123456789abcdef`" in card
     assert f"{weights.stat().st_size} bytes" in card
+    known = json.loads(
+        said("card", weights, run, "--data", "two photographs", "--commit", "0123456789abcdef", "--json")
+    )
+    assert (known["num_bytes"], known["runs"][0]["steps"]) == (weights.stat().st_size, 30)
     assert json.loads(said("fuzz", stream, "--count", 5, "--weights", weights, "--json"))["outcomes"]["refused"] > 0
     assert "over 1 photographs" in said("integer-cost", run, "--validation", valid)
     assert json.loads(said("integer-cost", run, "--validation", valid, "--json"))["photographs"] == 1
@@ -193,7 +202,10 @@ def test_the_model_card_states_digest_steps_and_operating_points(config: Path, t
     trainer.record_validation()
     weights = tmp_path / "tiny.safetensors"
     weights.write_bytes(b"weights")
-    card = model_card(weights, [tmp_path], "two photographs", "one core", "abcdef")
+    known = facts(weights, [tmp_path], "two photographs", "one core", "abcdef")
+    card = markdown(known)
+    assert known.runs[0].validation[0]["log10_lmbda"] == -2
+    assert known.runs[0].steps == 2
     assert hashlib.sha256(b"weights").hexdigest() in card
     assert "2 of 4 crops of 64² in" in card
     assert "| 1 | -2.0 | " in card
