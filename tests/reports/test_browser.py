@@ -404,10 +404,10 @@ def test_ms_ssim_in_decibels_is_a_switch_of_the_whole_page(watched: Watched, add
     assert value is not None
     plain, in_db = f"{value:.4f}", f"{-10 * math.log10(1 - value):.2f}"
     line = page.locator("#image-0 .point:not([hidden]) .crops .numbers tr").nth(2)
-    assert line.locator("td").last.inner_text() == plain
+    assert line.locator("td").last.text_content() == plain
     page.locator("#decibels").check()
-    assert line.locator("th").inner_text() == "MS-SSIM, dB"
-    assert line.locator("td").last.inner_text() == in_db
+    assert line.locator("th").text_content() == "MS-SSIM, dB"
+    assert line.locator("td").last.text_content() == in_db
     assert "dB" in page.locator(".summary:visible thead tr").nth(1).inner_text().split("\t")[3]
     page.locator("#image-0 .full button").click()
     page.wait_for_selector("#viewer[open]")
@@ -415,7 +415,7 @@ def test_ms_ssim_in_decibels_is_a_switch_of_the_whole_page(watched: Watched, add
     page.keyboard.press("Escape")
     eventually(page, lambda: page.locator("#viewer").is_visible(), False)
     page.locator("#decibels").uncheck()
-    assert line.locator("td").last.inner_text() == plain
+    assert line.locator("td").last.text_content() == plain
 
 
 def test_the_blind_test_draws_between_two_files_around_the_rate(browser: Any, apart_run: Run, tmp_path: Path) -> None:
