@@ -24,6 +24,7 @@ from isorate.errors import MatchError
 from isorate.image import Image, frozen
 from isorate.matching.outcome import Match, Policy
 from isorate.run_results import RunResults
+from isorate.runs.aim import SIZE
 from isorate.runs.folder import Run
 
 Images: TypeAlias = "str | Path | Mapping[str, Image | Path | str] | Sequence[Path | str]"
@@ -61,6 +62,8 @@ def run(
     metrics: Sequence[str] = (),
     policy: Policy | str = Policy.NEAREST,
     tolerance_pct: float = 0.5,
+    match: str = SIZE,
+    tolerance_quality: float | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     overwrite: bool = False,
@@ -68,7 +71,7 @@ def run(
     command: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RunResults:
-    """Compare codecs at the anchor's rates and keep everything in a run folder.
+    """Compare codecs at the anchor's rates, or at its quality, and keep everything in a run folder.
 
     It works the same in a script without a ``__main__`` guard, on standard input and in a notebook.
 
@@ -81,9 +84,10 @@ def run(
         The run folder. The same call on the same folder continues it. By default a temporary one, which is removed
         when Python ends.
     anchor
-        The codec whose files set the rates: an instance, or a name with options as in ``bpg:chroma=420``.
+        The codec whose files set the rates, or the quality: an instance, or a name with options as in
+        ``bpg:chroma=420``.
     codecs
-        The codecs that are driven to those rates; the anchor may be among them. One whose class is not registered
+        The codecs that are driven to those; the anchor may be among them. One whose class is not registered
         travels to the workers as it is, also from a script or a notebook, and ``isorate reproduce`` will not find it.
     points
         The anchor's operating points: ``qp=37``, ``bpp=0.2``, or ``paper``; its default when empty.
@@ -96,7 +100,13 @@ def run(
     policy
         ``nearest``, ``at-most`` or ``strict``.
     tolerance_pct
-        A residual up to this counts as matched, in percent.
+        A residual up to this counts as matched, in percent of the size.
+    match
+        What is held equal: ``size``, or a metric: ``psnr``, ``ms_ssim``, or one of ``isorate metrics``. The codecs are
+        then driven to what it says of the anchor's file, and points such as ``psnr=35`` drive the anchor to a value.
+    tolerance_quality
+        With a metric, the gap that counts as matched, on the scale of its curves (dB for PSNR and MS-SSIM); by default
+        0.02 dB, or what the metric states.
     workers, executor, overwrite
         See :func:`isorate.engine.runner.run_plan`.
     use_cache
@@ -142,7 +152,10 @@ def run(
         dataset = _dataset(data, cache, Path(folder))
         if images:
             dataset = dataset.only(list(images))
-        plan = make_plan(dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points, metrics)
+        plan = make_plan(
+            dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points, metrics, match,
+            tolerance_quality,
+        )  # fmt: skip
         done = run_plan(
             plan,
             _temporary() if out is None else Path(out),

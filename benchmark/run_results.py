@@ -28,7 +28,7 @@ class RunResults(Run):
         """
         from isorate.reports.dataframe import frame
 
-        return frame(self.rows(), self.manifest.tolerance_pct)
+        return frame(self.rows(), self.manifest.aim)
 
     def curves(self, image: str | None = None) -> "list[Curve]":
         """Return each codec's rate-distortion points, by rising rate.

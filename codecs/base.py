@@ -13,10 +13,11 @@ from typing import ClassVar
 from isorate.codecs.options import Option, check_fields, option, option_fields
 from isorate.errors import CodecError
 from isorate.image import Image, array_problem
+from isorate.matching.goal import QualityGoal
 from isorate.matching.knob import Knob
-from isorate.matching.outcome import Files, Match, Policy
-from isorate.matching.search import match_size
-from isorate.matching.two_knobs import TwoKnobs, match_two_knobs
+from isorate.matching.outcome import Files, Match, Policy, QualityMatch
+from isorate.matching.search import match_quality, match_size
+from isorate.matching.two_knobs import TwoKnobs, match_two_knobs, match_two_knobs_to_quality
 
 __all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec", "option"]
 
@@ -154,6 +155,43 @@ class Codec(ABC):
         )  # fmt: skip
         return files[found.best.knobs], found
 
+    def encode_to_quality(
+        self,
+        image: Image,
+        goal: QualityGoal,
+        measure: Callable[[bytes], float],
+        *,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, QualityMatch]:
+        """Return the file whose pixels are nearest to a quality, and how it was found: a search over the knob.
+
+        A codec that overrides :meth:`encode_to_size` and is to be compared at equal quality overrides this as well.
+
+        Parameters
+        ----------
+        image
+            (height, width, 3), uint8, sRGB.
+        goal
+            What is asked for.
+        measure
+            Returns the quality of a whole file's pixels, on the goal's scale; it decodes the file.
+        encode
+            As for :meth:`encode_to_size`.
+
+        Raises
+        ------
+        CodecError
+            When the codec's way to a size is one of its own and it has none to a quality.
+        MatchError
+            When the goal cannot be driven to, or under ``strict`` when the nearest is outside the tolerance.
+        """
+        _check_way_to_quality(self)
+        files = Files(encode or self.encode, image)
+        found = match_quality(
+            lambda knob: files.probe(measure, knob), self.knob, goal, num_pixels=image.shape[0] * image.shape[1]
+        )
+        return files[found.best.knobs], found
+
     def header_bytes(self, data: bytes) -> int | None:
         """Return how many bytes of `data` carry no picture data, or None when the format gives no clear answer."""
         return None
@@ -167,6 +205,19 @@ class Codec(ABC):
             When `data` is damaged.
         """
         return None
+
+
+def _check_way_to_quality(codec: Codec) -> None:
+    """Refuse a codec whose class changes the way to a size and not the one to a quality: its files are other ones."""
+
+    def depth(method: str) -> int:
+        return next(at for at, some in enumerate(type(codec).__mro__) if method in vars(some))
+
+    if depth("encode_to_size") < depth("encode_to_quality"):
+        raise CodecError(
+            f"{codec.name}: it makes its files for a size in a way of its own, and has none to a quality; leave it out "
+            "of a run with --match, or give its class an encode_to_quality"
+        )
 
 
 def decoded_by(codec: Codec, data: bytes) -> Image:
@@ -222,6 +273,23 @@ class TwoKnobCodec(Codec):
         found = match_two_knobs(
             files.size, self.knobs_for(image), num_bytes,
             num_pixels=image.shape[0] * image.shape[1], tolerance_pct=tolerance_pct, policy=policy,
+        )  # fmt: skip
+        return files[found.best.knobs], found
+
+    def encode_to_quality(
+        self,
+        image: Image,
+        goal: QualityGoal,
+        measure: Callable[[bytes], float],
+        *,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, QualityMatch]:
+        """See :meth:`Codec.encode_to_quality`: the coarse knob brings the quality near, the fine one to the target."""
+        _check_way_to_quality(self)
+        files = Files(encode or self.encode, image)
+        found = match_two_knobs_to_quality(
+            lambda knob, fine: files.probe(measure, knob, fine), self.knobs_for(image), goal,
+            num_pixels=image.shape[0] * image.shape[1],
         )  # fmt: skip
         return files[found.best.knobs], found
 

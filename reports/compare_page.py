@@ -10,6 +10,7 @@ from isorate.reports.compare_runs import CodecChange, Pair, RunsCompared
 from isorate.reports.summary import Interval
 from isorate.reports.templating import environment
 from isorate.reports.text import DASH, INTERPOLATED, number
+from isorate.runs.aim import SIZE
 
 HEAD = (
     "codec",
@@ -24,13 +25,17 @@ HEAD = (
 )
 CELL_HEAD = ("image", "point", "bytes A", "B", "size %", "PSNR A", "B", "ΔPSNR dB", "MS-SSIM A", "B")
 PSNR_CHANGE = CELL_HEAD.index("ΔPSNR dB")
+SIZE_CHANGE = CELL_HEAD.index("size %")
 
 
 def _head(compared: RunsCompared) -> list[str]:
     """Return the table's head: three columns more for each further metric."""
     more = next((change.metrics for change in compared.codecs), {}).values()
     extra = ((f"Δ{some.label} (95 %)", "wins", f"BD-rate {some.label}") for some in more)
-    return [*HEAD, *(title for titles in extra for title in titles)]
+    head = (
+        HEAD if compared.held == SIZE else [f"bytes % at equal {compared.held}" if t == "size %" else t for t in HEAD]
+    )
+    return [*head, *(title for titles in extra for title in titles)]
 
 
 def _cells(change: CodecChange) -> list[str]:
@@ -73,6 +78,7 @@ def notes(compared: RunsCompared) -> list[str]:
     found = [f"A is {compared.first}, B is {compared.second}; differences are B minus A, a negative BD-rate favours B."]
     if reasons := [change.bd_psnr.reason for change in compared.codecs if change.bd_psnr.reason]:
         found.append(f"No BD-rate: {'. '.join(dict.fromkeys(reasons))}.")
+    found += _held(compared)
     for change in compared.codecs:
         if change.other_rate:
             found.append(
@@ -100,6 +106,19 @@ def notes(compared: RunsCompared) -> list[str]:
     return found
 
 
+def _held(compared: RunsCompared) -> list[str]:
+    """Return what to know of two runs that hold a quality equal."""
+    if compared.held == SIZE:
+        return []
+    found = [f"Both hold {compared.held} equal: fewer bytes are better, and so marked."]
+    if compared.other_targets:
+        found.append(
+            f"{compared.other_targets} cells were driven to another {compared.held} in B, since the anchor has another "
+            "there; part of their difference in bytes is that."
+        )
+    return found
+
+
 def text(compared: RunsCompared) -> str:
     """Return the comparison for a terminal."""
     rows = [_head(compared), *(_cells(change) for change in compared.codecs)]
@@ -121,7 +140,8 @@ def html(compared: RunsCompared) -> str:
         notes=notes(compared),
         cell_head=CELL_HEAD,
         codecs=[(change.label, [_pair_cells(pair) for pair in change.pairs]) for change in compared.codecs],
-        marked=PSNR_CHANGE,
+        marked=PSNR_CHANGE if compared.held == SIZE else SIZE_CHANGE,
+        smaller=compared.held != SIZE,
     )
 
 
@@ -163,6 +183,7 @@ def to_json(compared: RunsCompared) -> str:
         "only_second": compared.only_second, "different_images": compared.different_images,
         "versions": compared.versions,
         "unfinished": [side and asdict(side) for side in compared.unfinished],
+        **({} if compared.held == SIZE else {"held": compared.held, "other_targets": compared.other_targets}),
     }  # fmt: skip
     return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

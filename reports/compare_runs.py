@@ -1,5 +1,6 @@
 """Two runs side by side: what the second one changed, codec by codec."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.curves import Curve, point_of
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
+from isorate.runs.aim import SIZE, Aim
 from isorate.runs.differences import version_differences
 from isorate.runs.equal_rate import at_size, encloses
 from isorate.runs.folder import Run
@@ -24,14 +26,17 @@ RATE_STEP_PCT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One cell in both runs."""
+    """One cell in both runs, which hold the file size equal or a metric (`of_size`)."""
 
     first: Row
     second: Row
+    of_size: bool = True
 
     @property
     def rate_pct(self) -> float:
-        """By how many percent the second file is larger."""
+        """By how many percent the second file is larger; at equal quality, than it had to be in the first run."""
+        if not self.of_size:
+            return 100 * ((self.second.compared("bpp") or 0.0) / (self.first.compared("bpp") or math.inf) - 1)
         assert self.first.num_bytes is not None
         assert self.second.num_bytes is not None
         return 100 * (self.second.num_bytes / self.first.num_bytes - 1)
@@ -40,9 +45,10 @@ class Pair:
     def between(self) -> Literal["first", "second"] | None:
         """Whose values are interpolated at the other's file size: that run has a file on either side of it.
 
-        None where the sizes are as good as equal, or neither has; then both count as measured.
+        None where the sizes are as good as equal, or neither has; then both count as measured. At equal quality nothing
+        is brought to another size.
         """
-        if abs(self.rate_pct) <= RATE_STEP_PCT:
+        if not self.of_size or abs(self.rate_pct) <= RATE_STEP_PCT:
             return None
         assert self.first.num_bytes is not None
         assert self.second.num_bytes is not None
@@ -52,6 +58,8 @@ class Pair:
 
     def values(self, metric: str, scale: Scale) -> tuple[float | None, float | None]:
         """Return what is compared of a metric, the second's first; see :attr:`between`."""
+        if not self.of_size:
+            return self.second.compared(metric), self.first.compared(metric)
         second, first = self.second.value(metric), self.first.value(metric)
         if self.between == "second":
             return at_size(self.second, metric, self.first.num_bytes or 0, scale), first
@@ -143,6 +151,10 @@ class RunsCompared:
         What the manifests record differently.
     unfinished
         Of each run how many of its planned rows are there, or None when all are.
+    held
+        What both hold equal: ``size``, or the metric as a reader sees it.
+    other_targets
+        How many cells were driven to another quality in the second run.
     """
 
     first: str
@@ -153,6 +165,8 @@ class RunsCompared:
     different_images: tuple[str, ...]
     versions: tuple[str, ...]
     unfinished: tuple[Unfinished | None, Unfinished | None]
+    held: str = SIZE
+    other_targets: int = 0
 
 
 def compare_runs(first: Run | Path | str, second: Run | Path | str) -> RunsCompared:
@@ -161,12 +175,16 @@ def compare_runs(first: Run | Path | str, second: Run | Path | str) -> RunsCompa
     Raises
     ------
     RunError
-        When they have no cell in common, or one of them is damaged.
+        When they have no cell in common, hold different things equal, or one of them is damaged.
     ReportError
         When one of them holds no rows.
     """
     sides = Comparison(first), Comparison(second)
     runs = tuple(side.run for side in sides)
+    aim = sides[0].aim
+    if aim.name != sides[1].aim.name:
+        held = [f"{side.run.path} holds the {side.aim.name} equal" for side in sides]
+        raise RunError(f"{held[0]}, {held[1]}; compare runs that hold the same equal (isorate run --match)")
     rows = tuple({row.key: row for row in side.rows} for side in sides)
     other = sorted(
         {key[0] for key in rows[0].keys() & rows[1] if rows[0][key].image_sha256 != rows[1][key].image_sha256}
@@ -192,7 +210,16 @@ def compare_runs(first: Run | Path | str, second: Run | Path | str) -> RunsCompa
         tuple(other),
         tuple(text for _, text in version_differences(runs[0].manifest, runs[1].manifest)),
         (sides[0].unfinished, sides[1].unfinished),
+        SIZE if aim.of_size else aim.label,
+        sum(_other_target(rows[0][key], rows[1][key], aim) for key in common),
     )
+
+
+def _other_target(first: Row, second: Row, aim: Aim) -> bool:
+    """Whether a cell was driven to a quality that is further away than the tolerance."""
+    if first.quality is None or second.quality is None:
+        return False
+    return abs(aim.height(second.quality.target) - aim.height(first.quality.target)) > aim.tolerance
 
 
 def _name(key: tuple[str, str, str]) -> str:
@@ -202,7 +229,8 @@ def _name(key: tuple[str, str, str]) -> str:
 def _change(
     sides: tuple[Comparison, Comparison], first: Column, second: Column, cells: list[tuple[Row, Row]]
 ) -> CodecChange:
-    pairs = tuple(Pair(a, b) for a, b in cells if a.complete and b.complete)
+    of_size = sides[0].aim.of_size
+    pairs = tuple(Pair(a, b, of_size) for a, b in cells if a.complete and b.complete)
     psnr = [pair.psnr for pair in pairs]
     ms_ssim = [pair.ms_ssim for pair in pairs]
     images = {a.image for a, _ in cells} - _partly_identical(cells)
@@ -217,7 +245,7 @@ def _change(
         wins_psnr=win_rate(psnr),
         wins_ms_ssim=win_rate(ms_ssim),
         rate_pct=sum(pair.rate_pct for pair in pairs) / len(pairs) if pairs else None,
-        other_rate=sum(abs(pair.rate_pct) > RATE_STEP_PCT and pair.between is None for pair in pairs),
+        other_rate=sum(of_size and abs(pair.rate_pct) > RATE_STEP_PCT and pair.between is None for pair in pairs),
         interpolated=sum(pair.between is not None for pair in pairs),
         bd_psnr=rates["psnr"],
         bd_ms_ssim=rates["ms_ssim"],

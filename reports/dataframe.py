@@ -4,18 +4,24 @@ import types
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from isorate.errors import ReportError
-from isorate.reports.tables import COLUMNS, at_rate, columns
+from isorate.reports.tables import COLUMNS, at_aim, columns
+from isorate.runs.aim import Aim
 from isorate.runs.row import Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame(rows: list[Row], tolerance_pct: float) -> "pd.DataFrame":
+_BESIDE = dict.fromkeys(("match", "equal_rate", "equal_quality", "neighbour_stream"), "object")
+_BESIDE["neighbour_bytes"] = "Int64"
+"""Which of the last columns are no decimal numbers."""
+
+
+def frame(rows: list[Row], aim: Aim) -> "pd.DataFrame":
     """Return one line a row; the columns are those of ``isorate table --format csv``, documented at the row's fields.
 
     Numbers are ``float64`` (NaN where there is none, ``inf`` for identical pictures) or ``Int64``; ``options`` and
-    ``trace`` hold the row's own objects. `tolerance_pct` is the run's.
+    ``trace`` hold the row's own objects. `aim` is the run's.
 
     Raises
     ------
@@ -31,10 +37,9 @@ def frame(rows: list[Row], tolerance_pct: float) -> "pd.DataFrame":
     more = columns(rows)
     for name in more:
         found[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
-    beside = [at_rate(row, more, tolerance_pct) for row in rows]
+    beside = [at_aim(row, more, aim) for row in rows]
     for name in beside[0] if beside else []:
-        kind = {"equal_rate": "object", "neighbour_stream": "object", "neighbour_bytes": "Int64"}.get(name, "float64")
-        found[name] = pd.Series([values[name] for values in beside], dtype=kind)
+        found[name] = pd.Series([values[name] for values in beside], dtype=_BESIDE.get(name, "float64"))
     return pd.DataFrame(found)
 
 

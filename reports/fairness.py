@@ -8,7 +8,7 @@ from typing import Literal
 from isorate.codecs.base import Option
 from isorate.pictures.colour import UNMANAGED
 from isorate.reports.results import Comparison
-from isorate.reports.text import number
+from isorate.reports.text import residual
 from isorate.runs.equal_rate import Basis, basis, lacks_neighbour
 from isorate.runs.row import Row
 
@@ -123,30 +123,33 @@ def _header(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _residual(comparison: Comparison) -> Iterator[Finding]:
-    tolerance = comparison.tolerance_pct
+    aim = comparison.aim
     for column in comparison.columns:
-        all_of = [(row.residual_pct or 0.0, row) for row in _good(comparison, column.codec)]
-        off = [(value, row) for value, row in all_of if abs(value) > tolerance]
+        all_of = [(row.residual, row) for row in _good(comparison, column.codec)]
+        off = [(value, row) for value, row in all_of if abs(value) > aim.tolerance]
         if off:
             worst, row = max(off, key=lambda pair: abs(pair[0]))
             mean = sum(value for value, _ in all_of) / len(all_of)
+            more, less = ("larger", "smaller") if aim.of_size else ("better", "worse")
+            allowed = f"{aim.tolerance:g} {aim.unit}".rstrip()
             text = (
-                f"{len(off)} of {len(all_of)} files of {column.label} miss the rate by more than {tolerance:g} %; "
-                f"the worst by {number(worst, 2, sign=True)} % ({row.image}, {row.point}). On average its files are "
-                f"{number(abs(mean), 2)} % {'larger' if mean > 0 else 'smaller'} than asked for."
+                f"{len(off)} of {len(all_of)} files of {column.label} miss the {aim.label} by more than {allowed}; "
+                f"the worst by {residual(worst, aim, sign=True)} ({row.image}, {row.point}). On average its files are "
+                f"{residual(abs(mean), aim)} {more if mean > 0 else less} than asked for."
             )
-            without = [row for _, row in off if basis(row, tolerance) is Basis.NONE]
-            between = sum(basis(row, tolerance) is Basis.INTERPOLATED for _, row in off)
+            without = [row for _, row in off if basis(row, aim.tolerance) is Basis.NONE]
+            between = sum(basis(row, aim.tolerance) is Basis.INTERPOLATED for _, row in off)
             if between:
+                what = "PSNR and MS-SSIM" if aim.of_size else "the size"
                 text += (
-                    f" {between} of these count with PSNR and MS-SSIM interpolated at the rate, between this file and "
+                    f" {between} of these count with {what} interpolated at the {aim.label}, between this file and "
                     "the codec's next one on the other side of it."
                 )
             if without:
                 text += f" {len(without)} have no such value and count as measured."
-            if older := sum(lacks_neighbour(row, tolerance) for row in without):
+            if older := sum(lacks_neighbour(row, aim.tolerance) for row in without):
                 text += f" An older version made {older} of them: the same isorate run command again adds the value."
-            yield Finding("warning" if without or not between else "note", f"{column.label}: rate not met", text)
+            yield Finding("warning" if without or not between else "note", f"{column.label}: {aim.label} not met", text)
 
 
 def _sources(comparison: Comparison) -> Iterator[Finding]:

@@ -157,7 +157,7 @@ def crop_figure(
     size = min(8.0, max(4.5, cell * 72 / 9.5))
     line = size * 1.35 / 72
     heights = [cell * box.height / box.width for box in boxes]
-    values = measured.lines(rows, measured.measures(comparison.manifest), comparison.tolerance_pct)
+    values = measured.lines(rows, measured.measures(comparison.manifest), comparison.aim)
     height = line * (len(values) + 1.3) + sum(heights) + _GAP * len(boxes)
     figure = Figure(figsize=(width, height))
 
@@ -179,7 +179,7 @@ def crop_figure(
         for measure in values:
             y += line
             if at == 0:
-                title = measure.title.replace(text.AT_RATE, "≈")
+                title = measure.title.replace(comparison.aim.words, "≈")
                 write(0, y - line / 2, printable(title, max(4, int(left * 72 / size * 2))), ha="left")
                 continue
             value, place = measure.values[at - 1]

@@ -7,6 +7,8 @@ from isorate.reports.bdrate import BDRate
 from isorate.reports.results import Column, Comparison, Level
 from isorate.reports.summary import CodecSummary, Interval, mean, summarize
 from isorate.reports.text import number
+from isorate.runs.aim import Aim
+from isorate.runs.manifest import MetricEntry
 
 FIXED = {1: "one image", 2: "both images"}
 EQUAL_RATE_PCT = 0.5
@@ -33,17 +35,39 @@ def found(comparison: Comparison, level: Level) -> Found | None:
     """Return what a level shows, or None where it has no anchor or nothing beside it to compare."""
     anchor = comparison.anchor
     summaries = summarize(comparison, level)
-    others = [some for some in summaries if not some.column.anchor and some.difference_psnr is not None]
+    aim = comparison.aim
+    others = [(some, gap) for some in summaries if not some.column.anchor and (gap := _deciding(some, aim))]
     if anchor is None or not others:
         return None
     ours = next(some for some in summaries if some.column.anchor)
-    others.sort(key=lambda some: -(some.difference_psnr.mean if some.difference_psnr else 0.0))
+    others.sort(key=lambda pair: -pair[1].mean if aim.of_size else pair[1].mean)
     images = len(level.point_of)
     over = FIXED.get(images, f"{images} images")
     average = "" if images == 1 else " on average"
-    head = f"At the file sizes of {anchor.label}: {number(ours.bpp, 3)} bits per pixel{average}, {over}."
-    sentences = tuple(_sentence(some, anchor, _rate_pct(comparison, level, some.column, anchor)) for some in others)
-    return Found(head, sentences)
+    more = comparison.manifest.more_metrics
+    if aim.of_size:
+        head = f"At the file sizes of {anchor.label}: {number(ours.bpp, 3)} bits per pixel{average}, {over}."
+        rates = [_rate_pct(comparison, level, some.column, anchor) for some, _ in others]
+        sentences = [_sentence(some, anchor, rate, more) for (some, _), rate in zip(others, rates, strict=True)]
+    else:
+        head = f"At the {aim.label} of {anchor.label}: {_quality(ours, aim, more)}{average}, {over}."
+        sentences = [_sentence_of_bytes(some, gap, anchor, aim, more) for some, gap in others]
+    return Found(head, tuple(sentences))
+
+
+def _deciding(some: CodecSummary, aim: Aim) -> Interval | None:
+    """Return what codecs are put in order by: PSNR, or at equal quality the bytes."""
+    return some.difference_psnr if aim.of_size else some.difference_rate
+
+
+def _quality(some: CodecSummary, aim: Aim, more: Sequence[MetricEntry]) -> str:
+    """Return a codec's mean of the metric that is held equal, with its unit."""
+    if aim.name == "psnr":
+        return f"{number(some.psnr, 2)} dB"
+    if aim.name == "ms_ssim":
+        return number(some.ms_ssim, 4)
+    entry = next(entry for entry in more if entry.name == aim.name)
+    return f"{number(some.metrics[aim.name].mean, entry.digits)} {entry.unit}".rstrip()
 
 
 def same_psnr(rates: Sequence[tuple[Column, BDRate]], anchor: Column | None) -> str:
@@ -56,17 +80,67 @@ def same_psnr(rates: Sequence[tuple[Column, BDRate]], anchor: Column | None) -> 
     return f"For the same PSNR as {anchor.label} over the whole range: {', '.join(parts)}." if anchor and parts else ""
 
 
-def _sentence(some: CodecSummary, anchor: Column, rate_pct: float | None) -> str:
+def _sentence_of_bytes(some: CodecSummary, gap: Interval, anchor: Column, aim: Aim, more: Sequence[MetricEntry]) -> str:
+    """Return what a codec needs for the anchor's quality, and what its files have besides.
+
+    >>> _needs(Interval(-12.3, -14.1, -10.2, 6))
+    'needs 12.3 % (10.2 to 14.1) fewer bytes than'
+    """
+    text = f"{some.column.label} {_needs(gap)} {anchor.label} at equal {aim.label}{_wins(some.wins_rate, gap.count)}"
+    if aim.name != "psnr" and some.difference_psnr is not None:
+        text += f"; it is {_gap(some.difference_psnr, 2, ' dB')} it in PSNR"
+    if aim.name != "ms_ssim" and some.difference_ms_ssim is not None:
+        text += f"; it is {_gap(some.difference_ms_ssim, 4, '')} it in MS-SSIM"
+    text += _further(some, [entry for entry in more if entry.name != aim.name])
+    count = some.cells - some.failed
+    if some.interpolated:
+        of = "" if some.interpolated == count else f" on {some.interpolated} of {count} images"
+        text += f"; that is interpolated between its files below and above{of}"
+    if some.unequal:
+        text += f"; on {some.unequal} of {count} images it misses the {aim.label} and has no such pair"
+    return f"{text}{_failed(some)}."
+
+
+def _needs(gap: Interval) -> str:
+    size, side = number(abs(gap.mean), 1), "more" if gap.mean > 0 else "fewer"
+    if size == "0.0":
+        return "needs as many bytes as"
+    if gap.low is None or gap.high is None:
+        return f"needs {size} % {side} bytes than"
+    low, high = gap.low, gap.high
+    if not gap.clear:
+        span = f"{number(low, 1, sign=True)} to {number(high, 1, sign=True)} %"
+        return f"needs not clearly more or fewer bytes ({span}) than"
+    near, far = sorted((abs(low), abs(high)))
+    return f"needs {size} % ({number(near, 1)} to {number(far, 1)}) {side} bytes than"
+
+
+def _further(some: CodecSummary, more: Sequence[MetricEntry]) -> str:
+    """Return where a codec stands in the further metrics of the run."""
+    text = ""
+    for entry in more:
+        if (gap := some.metrics[entry.name].difference) is not None:
+            unit = f" {entry.unit}" if entry.unit else ""
+            hint = "" if entry.larger_is_better else ", where smaller is better"
+            text += f"; {_gap(gap, entry.digits, unit)} it in {entry.label}{hint}"
+            text += _wins(some.metrics[entry.name].wins, gap.count)
+    return text
+
+
+def _failed(some: CodecSummary) -> str:
+    return f"; it failed on {some.failed} of {some.cells} images, which are left out" if some.failed else ""
+
+
+def _sentence(some: CodecSummary, anchor: Column, rate_pct: float | None, more: Sequence[MetricEntry]) -> str:
     psnr = some.difference_psnr
     assert psnr is not None
     text = f"{some.column.label} is {_gap(psnr, 2, ' dB')} {anchor.label} in PSNR{_wins(some.wins_psnr, psnr.count)}"
     if some.difference_ms_ssim is not None:
         text += f", and {_gap(some.difference_ms_ssim, 4, '')} it in MS-SSIM"
         text += _wins(some.wins_ms_ssim, some.difference_ms_ssim.count)
+    text += _further(some, more)
     text += _rates(some, rate_pct or 0.0)
-    if some.failed:
-        text += f"; it failed on {some.failed} of {some.cells} images, which are left out"
-    return text + "."
+    return f"{text}{_failed(some)}."
 
 
 def _rates(some: CodecSummary, rate_pct: float) -> str:

@@ -2,7 +2,7 @@
 
 from isorate.reports.found import found
 from isorate.reports.results import Comparison
-from isorate.reports.summary import AT_EQUAL_RATE, summarize
+from isorate.reports.summary import at_equal, summarize
 from isorate.reports.templating import environment
 from isorate.runs.folder import Run
 
@@ -15,6 +15,6 @@ def glance(run: Run) -> str:
     return template.render(
         run=run,
         comparison=comparison,
-        at_equal_rate=AT_EQUAL_RATE,
+        at_equal="" if comparison is None else at_equal(comparison.aim),
         levels=[(level, found(comparison, level), summarize(comparison, level)) for level in levels if comparison],
     )

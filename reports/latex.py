@@ -7,6 +7,7 @@ from isorate.reports.measures import Measure, further, measures
 from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import CodecSummary, exclusions, summarize
 from isorate.reports.text import DASH, MINUS, number
+from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.row import Row
 
@@ -78,12 +79,12 @@ MOST = {True: 40, False: 16}
 """Images in one table, beside each other's measures and with a line for each; more are continued in another one."""
 MEAN = "mean"
 AT_RATE = " *"
-"""What marks a codec's column of values at equal rate."""
-RESIDUAL = Measure("residual_pct", "Residual (%)", 2, direction=0)
+"""What marks a codec's column of values at equal rate or quality."""
+RESIDUAL = "residual"
 
 
 def _tables(comparison: Comparison, level: Level, residual: bool, columns: int) -> list[str]:
-    shown = [*measures(comparison.manifest), *([RESIDUAL] if residual else [])]
+    shown = [*measures(comparison.manifest), *([_residual(comparison.aim)] if residual else [])]
     summaries = summarize(comparison, level)
     across = _across(summaries)
     labels = [f"{summaries[at].column.label}{AT_RATE if at_rate else ''}" for at, at_rate in across]
@@ -132,7 +133,7 @@ def _ranked(values: Sequence[float | None], across: _Across, measure: Measure) -
 
 def _values(comparison: Comparison, level: Level, image: str, shown: Sequence[Measure], across: _Across) -> _Cells:
     cells = comparison.row_line(image, level.point_of[image])
-    tolerance = comparison.tolerance_pct
+    tolerance = comparison.aim.tolerance
     found = {}
     for measure in shown:
         texts = [
@@ -144,29 +145,34 @@ def _values(comparison: Comparison, level: Level, image: str, shown: Sequence[Me
     return found
 
 
-def _value(row: Row | None, measure: Measure, tolerance_pct: float, *, at_rate: bool) -> float | None:
+def _residual(aim: Aim) -> Measure:
+    """Return the line of how far a file is from what was asked for."""
+    return Measure(RESIDUAL, f"Residual ({aim.unit})" if aim.unit else "Residual", aim.digits, direction=0)
+
+
+def _value(row: Row | None, measure: Measure, tolerance: float, *, at_rate: bool) -> float | None:
     """Return what is ranked of a cell."""
-    if row is None or not row.ok or measure is RESIDUAL:
+    if row is None or not row.ok or measure.name == RESIDUAL:
         return None
     if not at_rate:
         return measure.value(row)
-    return None if basis(row, tolerance_pct) is Basis.NONE else row.compared(measure.name)
+    return None if basis(row, tolerance) is Basis.NONE else row.compared(measure.name)
 
 
 def _measured(row: Row | None, measure: Measure) -> str:
-    if measure is RESIDUAL:
-        return number(row.residual_pct if row and row.ok else None, 2, sign=True)
+    if measure.name == RESIDUAL:
+        return number(row.residual if row and row.ok else None, measure.digits, sign=True)
     return measure.written(row)
 
 
-def _at_rate(row: Row | None, measure: Measure, tolerance_pct: float) -> str:
+def _at_rate(row: Row | None, measure: Measure, tolerance: float) -> str:
     """Return what a cell has at equal rate, as printed: measured where its file meets the rate, else interpolated."""
-    if row is None or not row.ok or not row.equal_rate:
-        there = row is None or not row.ok or basis(row, tolerance_pct) is Basis.MEASURED
+    if row is None or not row.ok or not row.equal:
+        there = row is None or not row.ok or basis(row, tolerance) is Basis.MEASURED
         return _measured(row, measure) if there else DASH
-    if measure is RESIDUAL:
+    if measure.name == RESIDUAL:
         return DASH
-    return number(row.target_bpp if measure.name == "bpp" else row.compared(measure.name), measure.digits)
+    return number(row.compared(measure.name), measure.digits)
 
 
 def _mean(some: CodecSummary, measure: Measure) -> float | None:
@@ -179,7 +185,7 @@ def _mean_values(summaries: Sequence[CodecSummary], shown: Sequence[Measure], ac
     found = {}
     for measure in shown:
         values = [
-            summaries[at].at_rate.get(measure.name) if at_rate else _mean(summaries[at], measure)
+            summaries[at].at_aim.get(measure.name) if at_rate else _mean(summaries[at], measure)
             for at, at_rate in across
         ]
         written = [number(value, measure.digits) for value in values]
@@ -253,18 +259,21 @@ def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
         *(f"{some.title} in {some.unit}" if some.unit else some.title for some in more),
     ]
     smaller = [some.title for some in more if some.direction < 0]
-    sizes = f", every codec at the file size of {anchor.label} on the same image" if anchor else ""
+    aim = comparison.aim
+    held = "file size" if aim.of_size else aim.label
+    sizes = f", every codec at the {held} of {anchor.label} on the same image" if anchor else ""
     parts = [
         f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), {', '.join(others)} and {last}.",
         f"{', '.join(smaller)}: smaller is better." if smaller else "",
-        "Residual: how far the rate is from what was asked for, in percent; its mean is of absolute values."
+        f"Residual: how far the {aim.label} is from what was asked for; its mean is of absolute values."
         if residual
         else "",
-        f"{AT_RATE.strip()} At equal rate: where a file misses the rate, interpolated in log rate between it and the "
-        "codec's next file on the other side of the rate."
+        f"{AT_RATE.strip()} At equal {aim.label}: where a file misses the {aim.label}, interpolated in log rate "
+        "between it and the codec's next file on the other side of it."
         if any(some.interpolated for some in summarize(comparison, level))
         else "",
-        "Best bold, second underlined, compared as printed; rates are not ranked.",
+        f"Best bold, second underlined, compared as printed; {'rates are' if aim.of_size else aim.label + ' is'} not "
+        "ranked.",
         "Last: means of the images' values (for PSNR, of the dB values)." if len(level.point_of) > 1 else "",
         *exclusions(summarize(comparison, level)),
     ]

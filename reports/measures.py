@@ -1,10 +1,11 @@
 """What is measured of a cell, as a reader sees it: rate, PSNR, MS-SSIM, and the further metrics of a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isorate.metrics.base import Scale, quality
-from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, number, rank
+from isorate.reports.text import DASH, INTERPOLATED, number, rank
+from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
@@ -26,8 +27,8 @@ class Measure:
     digits
         Decimals that are printed, and that ranks are compared in.
     direction
-        1 where larger is better, -1 where smaller is. 0 where neither is: the comparison holds the file size equal, and
-        a file that came out smaller has not won anything.
+        1 where larger is better, -1 where smaller is. 0 where neither is: it is what the comparison holds equal, and a
+        file that came out smaller, or better, has not won anything.
     scale
         ``similarity`` where the value is shown in decibels (:func:`isorate.metrics.base.quality`).
     """
@@ -70,7 +71,7 @@ class Measure:
 
 
 ALWAYS = (Measure("bpp", "BPP", 4, direction=0), Measure("psnr", "PSNR", 4, "dB"), Measure("ms_ssim", "MS-SSIM", 4))
-"""The three lines of every run, with the digits that the paper's supplementary prints."""
+"""The three lines of every run at equal rate, with the digits that the paper's supplementary prints."""
 
 
 MS_SSIM_DB = Measure("ms_ssim", "MS-SSIM, dB", 2, "dB", scale="similarity")
@@ -78,8 +79,17 @@ MS_SSIM_DB = Measure("ms_ssim", "MS-SSIM, dB", 2, "dB", scale="similarity")
 
 
 def measures(manifest: Manifest, *, decibels: bool = False) -> tuple[Measure, ...]:
-    """Return everything that a run measured, with MS-SSIM in decibels or as it is."""
-    return (*_always(decibels), *further(manifest))
+    """Return everything that a run measured, with MS-SSIM in decibels or as it is.
+
+    At equal quality the smaller file is the better one.
+    """
+    found = (*_always(decibels), *further(manifest))
+    if manifest.aim.of_size:
+        return found
+    return tuple(
+        replace(some, direction=-1 if some.name == "bpp" else 0 if some.name == manifest.match else some.direction)
+        for some in found
+    )
 
 
 def _always(decibels: bool) -> tuple[Measure, ...]:
@@ -102,33 +112,34 @@ class Line:
     values: tuple[tuple[str, int], ...]
 
 
-def lines(cells: Sequence[Row | None], shown: Sequence[Measure], tolerance_pct: float) -> list[Line]:
-    """Return the lines under the crops: what was measured, and where a file misses the rate, what is had at it.
+def lines(cells: Sequence[Row | None], shown: Sequence[Measure], aim: Aim) -> list[Line]:
+    """Return the lines under the crops: what was measured, and where a file misses the aim, what is had there.
 
-    Ranks are among values at equal rate: where such lines are there, the measured ones above them have none.
+    Ranks are among values at equal rate or quality: where such lines are there, the measured ones above them have none.
     """
-    apart = any(row is not None and row.equal_rate for row in cells)
+    apart = any(row is not None and row.equal for row in cells)
+    held = "bpp" if aim.of_size else aim.name
     found = []
     for measure in shown:
         places = [0] * len(cells) if apart else measure.places(cells)
         found.append(Line(measure.title, tuple(zip([measure.written(row) for row in cells], places, strict=True))))
-    return found + ([at_rate(cells, some, tolerance_pct) for some in shown if some.name != "bpp"] if apart else [])
+    return found + ([at_aim(cells, some, aim) for some in shown if some.name != held] if apart else [])
 
 
-def at_rate(cells: Sequence[Row | None], measure: Measure, tolerance_pct: float) -> Line:
-    """Return the line of a measure at equal rate; a cell that misses the rate and has no neighbour has no value."""
+def at_aim(cells: Sequence[Row | None], measure: Measure, aim: Aim) -> Line:
+    """Return the line of a measure at equal rate or quality; a cell that misses it without a neighbour has no value."""
     values = [
         measure.scaled(row.compared(measure.name))
-        if row is not None and row.ok and basis(row, tolerance_pct) is not Basis.NONE
+        if row is not None and row.ok and basis(row, aim.tolerance) is not Basis.NONE
         else None
         for row in cells
     ]
     texts = [
-        (INTERPOLATED if row is not None and row.equal_rate.get(measure.name) is not None else "")
+        (INTERPOLATED if row is not None and row.equal.get(measure.name) is not None else "")
         + number(value, measure.digits)
         for row, value in zip(cells, values, strict=True)
     ]
-    return Line(f"{measure.title} {AT_RATE}", tuple(zip(texts, measure.ranks(values), strict=True)))
+    return Line(f"{measure.title} {aim.words}", tuple(zip(texts, measure.ranks(values), strict=True)))
 
 
 def figures(row: Row | None, *, decibels: bool = False) -> str:

@@ -1,5 +1,6 @@
 """The page: one HTML file that opens from disk."""
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,9 @@ from isorate.reports.frames import Frames, preview
 from isorate.reports.measures import ALWAYS, MS_SSIM_DB, lines, measures
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
-from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, exclusions, summarize
+from isorate.reports.summary import AVERAGING, at_equal, exclusions, summarize
 from isorate.reports.templating import environment
+from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, basis, log_share
 from isorate.runs.folder import Run
 from isorate.runs.manifest import MetricEntry
@@ -95,7 +97,7 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve],
         typical=_typical(comparison, images),
         curves=published or len(levels) > 1,
         averaging=AVERAGING,
-        at_equal_rate=AT_EQUAL_RATE,
+        at_equal=at_equal(comparison.aim),
         exclusions=exclusions,
         rates=rates if any(rate.percent is not None for _, each in rates for rate in each) else [],
         good_overlap=bdrate.GOOD_OVERLAP,
@@ -130,7 +132,8 @@ def _start(levels: list[Level]) -> int:
 def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple[int, int]]:
     """Return each level that has pictures, with the image that stands for it.
 
-    That is the median one by the best codec's PSNR above the anchor's, among those with an original and a box.
+    That is the median one by what the best codec has before the anchor (PSNR; at equal quality fewer bytes), among
+    those with an original and a box.
     """
     found_ = []
     for index, level in enumerate(comparison.levels()):
@@ -138,7 +141,7 @@ def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple
         for number, image in enumerate(images):
             figure = next((some for some in image["figures"] if some["level"] == index and some["pictures"]), None)
             if figure is not None and image["original"] and image["boxes"]:
-                values = [row.compared("psnr") if row is not None else None for row in figure["cells"]]
+                values = [_merit(row, comparison.aim) for row in figure["cells"]]
                 anchor, *others = map(_finite, values)
                 there = [value for value in others if value is not None]
                 if level.pictures and anchor is not None and there:
@@ -146,6 +149,15 @@ def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple
         if gaps:
             found_.append((index, sorted(gaps)[(len(gaps) - 1) // 2][1]))
     return found_
+
+
+def _merit(row: Row | None, aim: Aim) -> float | None:
+    """Return what is better where it is larger: PSNR, or at equal quality the logarithm of the rate, turned around."""
+    if row is None:
+        return None
+    if aim.of_size:
+        return row.compared("psnr")
+    return -math.log(rate) if (rate := row.compared("bpp")) else None
 
 
 def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
@@ -188,7 +200,7 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             if point in pictured
             else [],
             "lines": [
-                lines(cells, measures(comparison.manifest, decibels=decibels), comparison.tolerance_pct)
+                lines(cells, measures(comparison.manifest, decibels=decibels), comparison.aim)
                 for decibels in (False, True)
             ],
         }
@@ -227,7 +239,9 @@ def _data(
     return {
         "title": comparison.title,
         "truth": GROUND_TRUTH,
-        "tolerance": comparison.tolerance_pct,
+        "tolerance": comparison.aim.tolerance,
+        "ofSize": comparison.aim.of_size,
+        "aimUnit": comparison.aim.unit,
         "unfinished": comparison.unfinished and asdict(comparison.unfinished),
         "columns": [asdict(column) for column in comparison.columns],
         "levels": [level.label for level in comparison.levels()],
@@ -235,7 +249,7 @@ def _data(
             {"key": f"more-{index}", "digits": entry.digits, "unit": f" {entry.quality_unit}".rstrip()}
             for index, entry in enumerate(more)
         ],
-        "images": [_image_data(image, more, comparison.tolerance_pct) for image in images],
+        "images": [_image_data(image, more, comparison.aim) for image in images],
         "dataset": [_curve_data(curves.of_dataset(comparison, column), more) for column in comparison.columns],
         "shownAtFirst": SHOWN_AT_FIRST,
         "published": [_curve_data(curve, more) for curve in published],
@@ -244,7 +258,7 @@ def _data(
     }
 
 
-def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], tolerance_pct: float) -> dict[str, Any]:
+def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], aim: Aim) -> dict[str, Any]:
     info = image["info"]
     return {
         "name": info.name,
@@ -257,7 +271,7 @@ def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], tolerance_pc
                 "level": f["level"],
                 "pictures": f["pictures"],
                 "cells": [
-                    _cell_data(*some, more, tolerance_pct)
+                    _cell_data(*some, more, aim)
                     for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)
                 ],
             }
@@ -267,7 +281,7 @@ def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], tolerance_pc
 
 
 def _cell_data(
-    row: Row | None, frame: str | None, neighbour: str | None, more: Sequence[MetricEntry], tolerance_pct: float
+    row: Row | None, frame: str | None, neighbour: str | None, more: Sequence[MetricEntry], aim: Aim
 ) -> dict[str, Any] | None:
     if row is None:
         return None
@@ -280,9 +294,10 @@ def _cell_data(
         "psnr": _finite(row.psnr),
         "ms_ssim": row.ms_ssim,
         "more": [_finite(None if (value := row.value(entry.name)) is None else entry.quality(value)) for entry in more],
-        "compared": _compared(row, more, tolerance_pct),
-        "residual": row.residual_pct,
+        "compared": _compared(row, more, aim),
+        "residual": _finite(row.residual),
         "target": row.target_bpp,
+        "gaps": _gaps(row, aim),
         "knob": text.knob(row),
         "knobName": row.knob_name,
         "trace": row.trace,
@@ -290,9 +305,9 @@ def _cell_data(
     }
 
 
-def _compared(row: Row, more: Sequence[MetricEntry], tolerance_pct: float) -> list[float | None]:
-    """Return PSNR, MS-SSIM and further metrics on their quality scales at equal rate; none where there is no value."""
-    if not row.ok or basis(row, tolerance_pct) is Basis.NONE:
+def _compared(row: Row, more: Sequence[MetricEntry], aim: Aim) -> list[float | None]:
+    """Return PSNR, MS-SSIM and further metrics on their quality scales at equal rate or quality; none where there is no value."""
+    if not row.ok or basis(row, aim.tolerance) is Basis.NONE:
         return []
     further = [(entry, row.compared(entry.name)) for entry in more]
     return [
@@ -300,6 +315,14 @@ def _compared(row: Row, more: Sequence[MetricEntry], tolerance_pct: float) -> li
         row.compared("ms_ssim"),
         *(_finite(None if value is None else entry.quality(value)) for entry, value in further),
     ]
+
+
+def _gaps(row: Row, aim: Aim) -> list[float | None] | None:
+    """Return how far each probe's quality was from the target, on the scale of its curves; None at equal rate."""
+    if row.quality is None:
+        return None
+    target = aim.height(row.quality.target)
+    return [None if value is None else aim.height(value) - target for value in row.quality.trace]
 
 
 def _neighbour_data(row: Row, frame: str | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from isorate.errors import ReportError, RunError
 from isorate.image import Image
 from isorate.reports import colours
+from isorate.runs.aim import Aim
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.point import AnchorPoint
@@ -89,6 +90,7 @@ class Comparison:
         run = Run.of(run)
         self.run = run
         self.manifest = run.manifest
+        self._aim = run.manifest.aim
         self.rows: list[Row] = run.rows()
         if not self.rows:
             raise ReportError(f"{run.path}: the run holds no rows yet; start or continue it with `isorate run`")
@@ -104,7 +106,7 @@ class Comparison:
     @property
     def title(self) -> str:
         """The run's title."""
-        return self.manifest.title or "Image codecs at equal file size"
+        return self.manifest.title or f"Image codecs at equal {'file size' if self.aim.of_size else self.aim.label}"
 
     @property
     def dataset(self) -> str:
@@ -112,13 +114,13 @@ class Comparison:
         return self.manifest.dataset.title or self.manifest.dataset.name or "images"
 
     @property
-    def tolerance_pct(self) -> float:
-        """The rate residual, in percent, that the run accepted as matched."""
-        return self.manifest.tolerance_pct
+    def aim(self) -> Aim:
+        """What the codecs were driven to, and the residual that the run accepted as matched."""
+        return self._aim
 
     @property
     def anchor(self) -> Column | None:
-        """The column whose files set the rates; None where its rows are missing."""
+        """The column whose files set the rates, or the quality; None where its rows are missing."""
         return next((column for column in self.columns if column.anchor), None)
 
     def check_images(self, names: Sequence[str]) -> None:
@@ -189,6 +191,8 @@ class Comparison:
             return f"{anchor} at {point.value:g} bits per pixel"
         if point.kind == "paper":
             return f"{anchor} at the rates of the paper's supplementary"
+        if point.kind == "quality":
+            return f"{anchor} at {self.aim.label} {point.value:g}"
         return f"{anchor} at {'λ' if point.knob == 'lmbda' else point.knob} {point.value:g}"
 
     def figures(self) -> Iterator[tuple[ImageInfo, str]]:

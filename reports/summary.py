@@ -14,19 +14,30 @@ import numpy as np
 
 from isorate.metrics.base import quality
 from isorate.reports.results import Column, Comparison, Level
+from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
-AVERAGING = "Metrics are means of the per-image values (for PSNR: of the dB values); times are medians."
-
-AT_EQUAL_RATE = (
-    "≈ at equal rate: where a file misses the rate, quality is interpolated in log rate between it and the codec's "
-    "next file on the other side of the rate, both measured; differences and wins are of these values."
+AVERAGING = (
+    "Metrics are means of the per-image values (for PSNR: of the dB values); times and numbers of encodes are medians."
 )
 
 _RESAMPLES = 4000
 _SEED = 20200101
+
+
+def at_equal(aim: Aim) -> str:
+    """Return what the values mean that are marked as interpolated."""
+    if aim.of_size:
+        return (
+            "≈ at equal rate: where a file misses the rate, quality is interpolated in log rate between it and the "
+            "codec's next file on the other side of the rate, both measured; differences and wins are of these values."
+        )
+    return (
+        f"≈ {aim.words}: where a file misses it, the size is interpolated between it and the codec's next file on the "
+        "other side, both measured, in log size over the metric's curve scale; differences and wins are of these."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +75,14 @@ class MetricSummary:
 class CodecSummary:
     """What one codec did at one level.
 
-    `psnr`, `ms_ssim` and `metrics` are means of what was measured; `at_rate` has the means by name of what counts at
-    equal rate (:meth:`isorate.runs.row.Row.compared`), and of the rate as ``bpp``. Differences and wins are of these.
-    `interpolated` counts the images whose values are interpolated, `unequal` those that miss the rate without any.
+    `psnr`, `ms_ssim` and `metrics` are means of what was measured; `at_aim` has the means by name of what counts at
+    equal rate or quality (:meth:`isorate.runs.row.Row.compared`), and of the rate as ``bpp``. Differences and wins are
+    of these. `interpolated` counts the images whose values are interpolated, `unequal` those that miss the rate or
+    quality without any. At equal quality `difference_rate` is how many percent more bytes it needs than the anchor
+    (from the mean of the logarithms), and `wins_rate` the share of images on which it needs fewer.
     `difference_ms_ssim_db` is the mean difference of the images' MS-SSIM in dB.
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
-    `residual_pct` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
+    `residual` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
     images that `psnr` leaves out, being infinite where others are not. `metrics` has the further ones.
     """
 
@@ -77,7 +90,7 @@ class CodecSummary:
     cells: int
     failed: int
     bpp: float | None
-    residual_pct: float | None
+    residual: float | None
     residual_worst: float | None
     psnr: float | None
     identical: tuple[str, ...]
@@ -91,9 +104,11 @@ class CodecSummary:
     encode_s: float | None
     decode_s: float | None
     probes: float | None
-    at_rate: dict[str, float | None]
+    at_aim: dict[str, float | None]
     interpolated: int
     unequal: int
+    difference_rate: Interval | None
+    wins_rate: float | None
 
 
 def summarize(comparison: Comparison, level: Level) -> list[CodecSummary]:
@@ -105,17 +120,18 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
     rows = comparison.at(level, column.codec)
     good = [row for row in rows if row.ok]
     pairs = _pairs(comparison, good)
-    residuals = [abs(row.residual_pct) for row in good if row.residual_pct is not None]
+    residuals = [abs(row.residual) for row in good if row.quality is not None or row.residual_pct is not None]
+    sizes = [] if column.anchor or comparison.aim.of_size else _sizes(pairs)
     psnr = [] if column.anchor else [(row.compared("psnr"), ref.compared("psnr")) for row, ref in pairs]
     ms_ssim = [] if column.anchor else [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in pairs]
     names = ["psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics)]
-    bases = Counter(basis(row, comparison.tolerance_pct) for row in good)
+    bases = Counter(basis(row, comparison.aim.tolerance) for row in good)
     return CodecSummary(
         column=column,
         cells=len(rows),
         failed=len(rows) - len(good),
         bpp=mean([row.bpp for row in good]),
-        residual_pct=mean(residuals),
+        residual=mean(residuals),
         residual_worst=max(residuals, default=None),
         psnr=mean([row.psnr for row in good]),
         identical=identical_among(good),
@@ -131,14 +147,27 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         wins_ms_ssim=win_rate(ms_ssim),
         encode_s=_median([row.encode_s for row in good]),
         decode_s=_median([row.decode_s for row in good]),
-        probes=mean([float(row.probes) for row in good]),
-        at_rate={
-            "bpp": mean([row.target_bpp if row.equal_rate else row.bpp for row in good]),
-            **{name: mean([row.compared(name) for row in good]) for name in names},
-        },
+        probes=_median([float(row.probes) for row in good]),
+        at_aim={name: mean([row.compared(name) for row in good]) for name in ["bpp", *names]},
         interpolated=bases[Basis.INTERPOLATED],
         unequal=bases[Basis.NONE],
+        difference_rate=_percent(difference(sizes)),
+        wins_rate=win_rate([(theirs, ours) for ours, theirs in sizes]),
     )
+
+
+def _sizes(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[float, float]]:
+    """Return the logarithms of the rates of each pair that are compared."""
+    rates = [(row.compared("bpp"), ref.compared("bpp")) for row, ref in pairs]
+    return [(math.log(ours), math.log(theirs)) for ours, theirs in rates if ours and theirs]
+
+
+def _percent(gap: Interval | None) -> Interval | None:
+    """Return a difference of logarithms in percent."""
+    if gap is None:
+        return None
+    low, high = (None if end is None else 100 * math.expm1(end) for end in (gap.low, gap.high))
+    return Interval(100 * math.expm1(gap.mean), low, high, gap.count)
 
 
 def _metric(entry: MetricEntry, rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]]) -> MetricSummary:

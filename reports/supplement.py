@@ -27,13 +27,13 @@ _BODY = r"""\begin{document}
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """The two figures of an image at one operating point, by their files' name, and whether values are interpolated."""
+    """The two figures of an image at one point, by their files' name, and what interpolated values are called."""
 
     stem: str
     image: ImageInfo
     words: str
     boxes: Sequence[crops.Box]
-    at_rate: bool
+    words_apart: str
 
 
 def write(
@@ -106,8 +106,8 @@ def _draw(comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box],
         if boxes:
             cut = figures.crop_figure(comparison, image, point, boxes, columns, WIDTH)
             paper.save(cut, folder / f"{stem}-crops", ["pdf"], dpi)
-        apart = any(row is not None and row.equal_rate for row in comparison.row_line(image.name, point))
-        made.append(_Pair(stem, image, words[point], boxes, apart))
+        apart = any(row is not None and row.equal for row in comparison.row_line(image.name, point))
+        made.append(_Pair(stem, image, words[point], boxes, comparison.aim.words if apart else ""))
     return made
 
 
@@ -122,14 +122,13 @@ def _figures(pair: _Pair) -> str:
         return _figure(pair.stem, "whole", whole)
     zooms = sorted({box.zoom for box in pair.boxes})
     zoom = f", magnified {' and '.join(map(str, zooms))} times" if zooms != [1] else ""
-    at_rate = (
-        r" $\approx$: at equal rate, interpolated in log rate between the codec's files below and above it."
-        if pair.at_rate
+    apart = (
+        rf" $\approx$: {latex.escape(pair.words_apart)}, interpolated in log rate between the codec's files below and "
+        "above it."
+        if pair.words_apart
         else ""
     )
-    cut = (
-        f"The boxes of Figure~\\ref{{{pair.stem}-whole}} ({name}){zoom}. Best value bold, compared as printed.{at_rate}"
-    )
+    cut = f"The boxes of Figure~\\ref{{{pair.stem}-whole}} ({name}){zoom}. Best value bold, compared as printed.{apart}"
     return (
         _figure(pair.stem, "whole", f"{whole} The boxes are magnified in Figure~\\ref{{{pair.stem}-crops}}.")
         + _figure(pair.stem, "crops", cut)

@@ -13,8 +13,9 @@ from isorate.reports import bdrate, curves, latex
 from isorate.reports.fairness import check
 from isorate.reports.measures import lines, measures
 from isorate.reports.results import Comparison
-from isorate.reports.summary import AT_EQUAL_RATE, AVERAGING, CodecSummary, exclusions, some_names, summarize
-from isorate.reports.text import AT_RATE, DASH, INTERPOLATED, number, seconds
+from isorate.reports.summary import AVERAGING, CodecSummary, at_equal, exclusions, some_names, summarize
+from isorate.reports.text import DASH, INTERPOLATED, number, seconds
+from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
@@ -30,8 +31,9 @@ STABLE = (
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so is run as a formula by spreadsheet programs: it gets an apostrophe, which they do not show."""
 
-COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, "metrics", "neighbour", "equal_rate"))
-"""The columns of every run; those of :func:`columns` and :func:`at_rate` follow."""
+_NESTED = ("metrics", "neighbour", "equal_rate", "quality")
+COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, *_NESTED))
+"""The columns of every run; those of :func:`columns` and :func:`at_aim` follow."""
 
 
 def render(
@@ -62,7 +64,7 @@ def render(
         raise ReportError(f"unknown table format {fmt!r}; use one of {', '.join(get_args(Format))}")
     comparison = Comparison(run)
     if fmt == "csv":
-        return _csv(comparison.rows, comparison.tolerance_pct)
+        return _csv(comparison.rows, comparison.aim)
     if fmt == "markdown":
         return _markdown(comparison)
     if fmt == "latex":
@@ -76,17 +78,28 @@ def columns(rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.metrics))
 
 
-def at_rate(row: Row, more: Sequence[str], tolerance_pct: float) -> dict[str, str | float | None]:
+def at_aim(row: Row, more: Sequence[str], aim: Aim) -> dict[str, str | float | None]:
     """Return what a row has at equal rate, and the next file that it comes from, by the names of their columns.
 
     ``equal_rate`` says what the values stand on: ``measured``, ``interpolated``, or ``none`` where the file misses the
-    rate and there are none; it is empty for a failed cell.
+    rate and there are none; it is empty for a failed cell. In a run at equal quality the columns are called
+    ``equal_quality``, and ``match``, ``target_quality`` and ``residual_quality`` stand before them.
     """
-    beside, on = row.neighbour, basis(row, tolerance_pct)
+    beside, on = row.neighbour, basis(row, aim.tolerance)
     names = ("psnr", "ms_ssim", *more)
+    asked = row.quality
+    head: dict[str, str | float | None] = {}
+    if not aim.of_size:
+        head = {
+            "match": aim.name,
+            "target_quality": asked.target if asked else None,
+            "residual_quality": row.residual if asked else None,
+        }
+    equal, compared = ("equal_rate", names) if aim.of_size else ("equal_quality", ("bpp", *names))
     return {
-        "equal_rate": str(on) if row.ok else None,
-        **{f"equal_rate_{name}": None if on is Basis.NONE else row.compared(name) for name in names},
+        **head,
+        equal: str(on) if row.ok else None,
+        **{f"{equal}_{name}": None if on is Basis.NONE else row.compared(name) for name in compared},
         "neighbour_knob": beside.knob if beside else None,
         "neighbour_bytes": beside.num_bytes if beside else None,
         **{f"neighbour_{name}": beside.value(name) if beside else None for name in names},
@@ -94,14 +107,14 @@ def at_rate(row: Row, more: Sequence[str], tolerance_pct: float) -> dict[str, st
     }
 
 
-def _csv(rows: list[Row], tolerance_pct: float) -> str:
+def _csv(rows: list[Row], aim: Aim) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     more = columns(rows)
-    writer.writerow([*COLUMNS, *more, *at_rate(rows[0], more, tolerance_pct)])
+    writer.writerow([*COLUMNS, *more, *at_aim(rows[0], more, aim)])
     for row in rows:
         values = [*(getattr(row, name) for name in COLUMNS), *(row.metrics.get(name) for name in more)]
-        writer.writerow(map(_csv_value, [*values, *at_rate(row, more, tolerance_pct).values()]))
+        writer.writerow(map(_csv_value, [*values, *at_aim(row, more, aim).values()]))
     return out.getvalue()
 
 
@@ -137,7 +150,7 @@ def _markdown(comparison: Comparison) -> str:
         summaries = summarize(comparison, level)
         notes = [markdown_escape(note) for note in exclusions(summaries)]
         parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries, comparison), "", AVERAGING]
-        parts += [*([AT_EQUAL_RATE] if any(some.interpolated for some in summaries) else []), *notes, ""]
+        parts += [*([at_equal(comparison.aim)] if any(some.interpolated for some in summaries) else []), *notes, ""]
     rates = _rates(comparison)
     if rates:
         parts += ["## BD-rate against the anchor", "", *rates, ""]
@@ -168,13 +181,18 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
     measures = [("psnr", "PSNR dB", 2), ("ms_ssim", "MS-SSIM", 4)]
     measures += [(entry.name, markdown_escape(entry.title), entry.digits) for entry in metrics]
     apart = any(some.interpolated for some in summaries)
+    aim = comparison.aim
+    if not aim.of_size:
+        measures_apart = [("bpp", "bpp", 4), *(some for some in measures if some[0] != aim.name)]
+    else:
+        measures_apart = measures
     head = [
         "codec",
         "bpp",
-        "residual %",
+        f"residual {aim.unit}".rstrip(),
         *(title for _, title, _ in measures),
-        *(f"{title} {AT_RATE}" for _, title, _ in measures if apart),
-        "ΔPSNR (95 %)",
+        *(f"{title} {aim.words}" for _, title, _ in measures_apart if apart),
+        "ΔPSNR (95 %)" if aim.of_size else "Δbytes % (95 %)",
         "wins",
         "encode s in the pool",
         "decode s in the pool",
@@ -182,13 +200,13 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
     ]
     found = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
     for some in summaries:
-        gap = some.difference_psnr
+        gap, digits = (some.difference_psnr, 2) if aim.of_size else (some.difference_rate, 1)
+        wins = some.wins_psnr if aim.of_size else some.wins_rate
         text = DASH
         if gap is not None:
-            text = number(gap.mean, 2, sign=True)
-            text += (
-                f" ({number(gap.low, 2, sign=True)} … {number(gap.high, 2, sign=True)})" if gap.low is not None else ""
-            )
+            text = number(gap.mean, digits, sign=True)
+            if gap.low is not None:
+                text += f" ({number(gap.low, digits, sign=True)} … {number(gap.high, digits, sign=True)})"
         means = {
             "psnr": some.psnr,
             "ms_ssim": some.ms_ssim,
@@ -196,10 +214,10 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
         }
         mark = INTERPOLATED if some.interpolated else ""
         found.append(_line([
-            markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual_pct, 2),
+            markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual, aim.digits),
             *(number(means.get(name), digits) for name, _, digits in measures),
-            *(mark + number(some.at_rate[name], digits) for name, _, digits in measures if apart),
-            text, DASH if some.wins_psnr is None else f"{some.wins_psnr:.0%}",
+            *(mark + number(some.at_aim[name], digits) for name, _, digits in measures_apart if apart),
+            text, DASH if wins is None else f"{wins:.0%}",
             seconds(some.encode_s), seconds(some.decode_s), str(some.failed),
         ]))  # fmt: skip
     return found
@@ -232,7 +250,7 @@ def _image(comparison: Comparison, image: str, point: str) -> list[str]:
         _line(["", *(markdown_escape(column.label) for column in comparison.columns)]),
         _line([":--", *["--:"] * len(cells)]),
     ]
-    for line in lines(cells, measures(comparison.manifest), comparison.tolerance_pct):
+    for line in lines(cells, measures(comparison.manifest), comparison.aim):
         values = (f"**{value}**" if place == 1 else value for value, place in line.values)
         found.append(_line([markdown_escape(line.title), *values]))
     return found

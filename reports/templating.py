@@ -25,6 +25,7 @@ def environment() -> jinja2.Environment:
         names=summary.some_names,
         percent=text.percent,
         seconds=text.seconds,
+        residual=text.residual,
         knob=text.knob,
         figures=measures.figures,
         missing=text.missing,

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 
+from isorate.runs.aim import Aim
 from isorate.runs.row import Row
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
 INFINITY = "∞"
 
-AT_RATE = "at equal rate"
 INTERPOLATED = "≈ "
 """What stands before a value that was interpolated between two files."""
 
@@ -37,6 +37,15 @@ def percent(value: float | None, digits: int, *, sign: bool = False) -> str:
     ('0.5 %', '–')
     """
     return DASH if value is None else f"{number(value, digits, sign=sign)} %"
+
+
+def residual(value: float | None, aim: Aim, *, sign: bool = False) -> str:
+    """Return how far something is from what was asked for, with its unit.
+
+    >>> residual(0.5, Aim.size(0.5), sign=True), residual(-0.0123, Aim("psnr", "PSNR", 0.02, "dB"))
+    ('+0.50 %', '−0.012 dB')
+    """
+    return DASH if value is None else f"{number(value, aim.digits, sign=sign)} {aim.unit}".rstrip()
 
 
 def missing(row: Row | None) -> str:

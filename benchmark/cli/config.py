@@ -15,6 +15,7 @@ from isorate.errors import IsorateError, UsageError
 from isorate.files.toml import Place, TomlFile
 from isorate.gate.tolerances import Tolerances, read_tolerances
 from isorate.matching.outcome import Policy
+from isorate.runs.aim import SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Settings:
 
     Attributes
     ----------
-    data, anchor, codecs, points, curve_points, images, metrics, policy, tolerance, workers, scheduler, out
+    data, anchor, codecs, points, curve_points, images, metrics, match, policy, tolerance, workers, scheduler, out
         As for ``isorate run``.
     crops
         The file's ``[[crop]]`` tables as TOML, for the run folder.
@@ -38,8 +39,9 @@ class Settings:
     curve_points: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    match: str = SIZE
     policy: Policy = Policy.NEAREST
-    tolerance: float = 0.5
+    tolerance: float | None = None
     workers: int | None = None
     scheduler: str | None = None
     out: Path | None = None
@@ -59,6 +61,7 @@ class Settings:
 
 
 DEFAULT = Path("isorate.toml")
+DEFAULT_TOLERANCE_PCT = 0.5
 
 
 def settings(config: Path | None, **given: Any) -> Settings:
@@ -243,6 +246,7 @@ _READERS: dict[str, Callable[[TomlFile, str, object], Any]] = {
     "curve_points": _texts,
     "images": _texts,
     "metrics": _texts,
+    "match": lambda file, key, value: _text(file, (key,), value),
     "policy": _policy,
     "tolerance": lambda file, key, value: _number(file, (key,), value),
     "workers": _workers,

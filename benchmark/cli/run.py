@@ -4,18 +4,20 @@ import sys
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from isorate.api import run as run_comparison
-from isorate.cli.config import settings
+from isorate.cli.config import DEFAULT_TOLERANCE_PCT, settings
 from isorate.cli.exit_codes import FAILED_CELLS
 from isorate.cli.numbers import Count, Positive
 from isorate.errors import UsageError
 from isorate.files.atomic import write_bytes
 from isorate.matching.outcome import Policy
 from isorate.reports.crops import PINS_IN_RUN
+from isorate.runs.aim import SIZE
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
@@ -31,6 +33,7 @@ def run(
     curve_point: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     metric: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    match: str | None = None,
     policy: Policy | None = None,
     tolerance: Positive | None = None,
     workers: Count | None = None,
@@ -40,7 +43,7 @@ def run(
     json: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Compare codecs at the anchor's file sizes, image by image, into a run folder.
+    """Compare codecs at the anchor's file sizes, or at its quality, image by image, into a run folder.
 
     The same command on the same folder continues where it stopped. What is not given here comes from the
     configuration file, else from the defaults.
@@ -51,6 +54,7 @@ def run(
     isorate run --data kodak --anchor bpg -o runs/kodak
     isorate run --data photos/ --anchor jpeg --point quality=10 --point bpp=0.5 -o runs/photos
     isorate run --codec jpeg:mode=integer --codec jpeg2000 --anchor bpg:chroma=420 -o runs/other
+    isorate run --data kodak --anchor bpg --codec avif --match psnr --point psnr=35 -o runs/equal-psnr
     ```
 
     Parameters
@@ -73,10 +77,14 @@ def run(
         Use this image only; repeat it for more.
     metric
         Measure this, too, beside PSNR and MS-SSIM (see `isorate metrics`); repeat it for more.
+    match
+        What is held equal: `size` (the default), or a metric such as `psnr`; the codecs are then driven to the anchor's
+        quality, and their bytes compared. A point such as `psnr=35` drives the anchor to a value.
     policy
         Which size counts as matched; `nearest` by default.
     tolerance
-        A residual up to this counts as matched, in percent; 0.5 by default.
+        A residual up to this counts as matched, in percent; 0.5 by default. With `--match METRIC` a gap on the scale of
+        the metric's curves; 0.02 dB by default, or what the metric states.
     workers
         Processes; all usable cores by default.
     scheduler
@@ -98,14 +106,21 @@ def run(
 
     chosen = settings(
         config, data=data, anchor=anchor, codecs=codec or None, points=point or None,
-        curve_points=curve_point or None, images=image or None, metrics=metric or None, policy=policy,
+        curve_points=curve_point or None, images=image or None, metrics=metric or None, match=match, policy=policy,
         tolerance=tolerance, workers=workers, scheduler=scheduler, out=out,
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
+    of_size = chosen.match == SIZE
     tally: Counter[str] = Counter()
     elsewhere = nullcontext() if chosen.scheduler is None else cluster(chosen.scheduler, chosen.workers)
-    bar = tqdm(total=0, unit="cell", desc=f"{chosen.anchor}'s rates", file=sys.stderr, disable=quiet or None)
+    bar = tqdm(
+        total=0,
+        unit="cell",
+        desc=f"{chosen.anchor}'s {'rates' if of_size else chosen.match}",
+        file=sys.stderr,
+        disable=quiet or None,
+    )
     with elsewhere as executor, bar:
 
         def show(counts: Counter[str], done: int, total: int) -> None:
@@ -119,8 +134,9 @@ def run(
         done = run_comparison(
             chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
             curve_points=chosen.curve_points, images=chosen.images, metrics=chosen.metrics, policy=chosen.policy,
-            tolerance_pct=chosen.tolerance, workers=chosen.workers, executor=executor, overwrite=overwrite,
-            use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
+            tolerance_pct=(chosen.tolerance if of_size else None) or DEFAULT_TOLERANCE_PCT, match=chosen.match,
+            tolerance_quality=None if of_size else chosen.tolerance, workers=chosen.workers, executor=executor,
+            overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
         )  # fmt: skip
     for note, names in ({} if quiet else _notes(done.manifest)).items():
         print(
@@ -141,6 +157,8 @@ def run(
     elif not quiet:
         parts = [f"{counts['rows']} rows", f"{counts['failed']} failed", *_remarks(rows)]
         parts.append(f"{counts['cached']} from the cache")
+        if not of_size:
+            parts.append(_encodes(rows))
         print(f"{done.path}: {', '.join(parts)}; next: isorate report {done.path}")
     return FAILED_CELLS if failed else 0
 
@@ -149,6 +167,15 @@ def _remarks(rows: list[Row]) -> list[str]:
     """Return how many rows there are with each thing that a reader must know of the match."""
     found = Counter(part.partition(":")[0] for row in rows if row.ok for part in row.note.split("; ") if part)
     return [f"{count} {remark}" for remark, count in found.most_common()]
+
+
+def _encodes(rows: list[Row]) -> str:
+    """Return how many encodes a search took, for each codec the median over its files."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        if row.ok and row.quality is not None:
+            found.setdefault(row.label, []).append(row.probes)
+    return f"encodes a file: {', '.join(f'{name} {median(counts):g}' for name, counts in found.items())}"
 
 
 def _notes(manifest: Manifest) -> dict[str, list[str]]:

@@ -19,18 +19,21 @@ from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage
 from isorate.engine.cache import Cache, Decoded, Measured
 from isorate.engine.encodes import Encodes
-from isorate.engine.points import rate_at
+from isorate.engine.target import Target, at_quality_of, note, of_anchor, of_others
 from isorate.errors import IsorateError, MatchError, RunError
 from isorate.image import Image, pixels_sha256
-from isorate.matching.outcome import Match, Policy
+from isorate.matching.outcome import Policy, Probe
 from isorate.metrics import bpp, ms_ssim, psnr
 from isorate.metrics.registry import metric
 from isorate.pictures.names import readable
-from isorate.runs.equal_rate import NO_VALUE, UNREACHABLE, at_target, lacks_neighbour
+from isorate.runs.aim import Aim
+from isorate.runs.equal_quality import NO_SIZE, at_quality
+from isorate.runs.equal_rate import NO_VALUE, at_target, lacks_neighbour
 from isorate.runs.folder import Run
 from isorate.runs.lossless import pixels_of, to_lossless
+from isorate.runs.manifest import BUILT_IN_AIMS
 from isorate.runs.point import AnchorPoint
-from isorate.runs.row import ANCHOR, MATCHED, Neighbour, Row
+from isorate.runs.row import ANCHOR, MATCHED, AtQuality, Neighbour, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class Cell:
         The anchor's operating point.
     codecs
         The anchor first.
-    policy, tolerance_pct
-        How rates are matched.
+    policy, aim, tolerance_pct
+        What codecs are driven to, and how near; the tolerance in percent is that of a rate for the anchor.
     metrics
         Further metrics by name, beside PSNR and MS-SSIM.
     """
@@ -68,6 +71,7 @@ class Cell:
     point: AnchorPoint
     codecs: tuple[PlannedCodec, ...]
     policy: Policy
+    aim: Aim
     tolerance_pct: float
     metrics: tuple[str, ...] = ()
 
@@ -87,8 +91,10 @@ class Encoded:
     note
         What a reader must know of the match.
     beyond
-        Where the size is outside the tolerance, the knobs and the whole file of the nearest size on the other side of
-        the target; None where there is none.
+        Where the size, or the quality, is outside the tolerance, the knobs and the whole file of the nearest one on the
+        other side of the target; None where there is none.
+    quality
+        How the file meets a quality; None where none was asked for.
     """
 
     knobs: tuple[float, ...]
@@ -97,6 +103,7 @@ class Encoded:
     trace: list[list[float]]
     note: str = ""
     beyond: tuple[tuple[float, ...], bytes] | None = None
+    quality: AtQuality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,41 +140,75 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
     loaded = cell.source.load()
     run.write_original(cell.source.name, loaded.pixels)
     outcomes: list[RowOutcome] = []
-    target: int | None = None
+    anchor: Row | None = None
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         cached = False
-        if row is None or not row.ok or lacks_neighbour(row, cell.tolerance_pct) or not run.has_files(row):
+        if row is None or not row.ok or lacks_neighbour(row, cell.aim.tolerance) or not run.has_files(row):
             computed = cache_.computed
-            row = _row(cell, entry, loaded, target, run, cache_)
+            row = _row(cell, entry, loaded, anchor, run, cache_)
             cached = row.ok and cache_.computed == computed
             run.write_row(row)
         if entry is cell.codecs[0] and row.ok:
-            target = row.num_bytes
+            anchor = row
         outcomes.append(RowOutcome(row.ok, cached))
     return outcomes
 
 
-def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: float | None, cache_: Cache) -> Encoded:
-    """Return the file of the size that the policy prefers for `target` bytes, or without a target at the cell's point.
+def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: Target, cache_: Cache) -> Encoded:
+    """Return the file that the policy prefers for a target, or without one the file at the cell's point.
 
     Raises
     ------
     IsorateError
-        When the codec fails, or the policy refuses every size.
+        When the codec fails, or the policy refuses every file.
     """
     encodes = Encodes(codec, loaded, cache_)
-    if target is None:
+    if target.goal is not None:
+        made, reached = encodes.to_quality(target.goal, _quality_of(cell, codec, loaded, cache_))
+        outside = abs(reached.gap) > cell.aim.tolerance
+        other = encodes.beyond_quality(reached) if outside else None
+        said = note(reached, outside=outside, bracketed=other is not None)
+        quality = at_quality_of(cell.aim, target, reached)
+        beyond = other and (other[0], other[1].data)
+        return Encoded(reached.best.knobs, made.data, made.encode_s, _trace(reached.trace), said, beyond, quality)
+    if target.num_bytes is None:
         fine = (codec.fine_default,) if isinstance(codec, TwoKnobCodec) else ()
         knobs: tuple[float, ...] = (cell.point.value, *fine)
         made = encodes.at(*knobs)
         return Encoded(knobs, made.data, made.encode_s, [[*knobs, float(len(made.data))]])
-    made, found = encodes.to_size(target, cell.tolerance_pct, cell.policy)
-    trace = [[*probe.knobs, float(probe.num_bytes)] for probe in found.trace]
+    made, found = encodes.to_size(target.num_bytes, cell.tolerance_pct, cell.policy)
     outside = abs(found.residual_pct) > cell.tolerance_pct
     other = encodes.beyond(found) if outside else None
-    note = _note(found, outside=outside, bracketed=other is not None)
-    return Encoded(found.best.knobs, made.data, made.encode_s, trace, note, other and (other[0], other[1].data))
+    said = note(found, outside=outside, bracketed=other is not None)
+    return Encoded(
+        found.best.knobs, made.data, made.encode_s, _trace(found.trace), said, other and (other[0], other[1].data)
+    )
+
+
+def _trace(probes: Sequence[Probe]) -> list[list[float]]:
+    return [[*probe.knobs, float(probe.num_bytes)] for probe in probes]
+
+
+def _quality_of(cell: Cell, codec: Codec, loaded: LoadedImage, cache_: Cache) -> Callable[[bytes], float]:
+    """Return what measures a file's pixels on the scale of the metric that is held equal.
+
+    It raises a MatchError where the metric is not defined for the picture.
+    """
+    aim = cell.aim
+
+    def measured(data: bytes) -> float:
+        pixels = cache(lambda: decoded_by(codec, data))
+        decoded, found = decode_and_measure(cache_.decode_key(codec, data), pixels, loaded, cache_)
+        if aim.name in BUILT_IN_AIMS:
+            value: float | None = getattr(found, aim.name)
+        else:
+            value = further(loaded, decoded.sha256, pixels, [aim.name], cache_)[aim.name]
+        if value is None:
+            raise MatchError(f"{aim.label} is not defined for this picture, so there is none to match")
+        return aim.height(value)
+
+    return measured
 
 
 def decode(codec: Codec, data: bytes, cache_: Cache) -> Decoded:
@@ -248,9 +289,7 @@ def further(
     return found
 
 
-def _row(
-    cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor_bytes: int | None, run: Run, cache_: Cache
-) -> Row:
+def _row(cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor: Row | None, run: Run, cache_: Cache) -> Row:
     """Return the row of one codec, `failed: …` where it cannot be had; its files are written."""
     is_anchor = entry is cell.codecs[0]
     height, width = loaded.pixels.shape[:2]
@@ -260,18 +299,15 @@ def _row(
     }  # fmt: skip
     try:
         if is_anchor:
-            rate = rate_at(cell.point, entry.spec.name, cell.source.name)
-            target = None if rate is None else rate * _num_pixels(loaded) / 8
-        elif anchor_bytes is None:
-            raise MatchError("the anchor failed on this image, so there is no rate to match")
+            words = cell.point, entry.spec.name, cell.source.name, _num_pixels(loaded)
+            target = of_anchor(*words, cell.aim, cell.policy)
         else:
-            target = anchor_bytes
+            target = of_others(anchor, cell.aim, cell.policy)
         codec = _codec(entry.spec)
         encoded = encode(cell, codec, loaded, target, cache_)
         file = _file(cell, codec, encoded.data, loaded, cache_)
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
-        rate = bpp(num_bytes, loaded.pixels)
         row = Row(
             **about,
             backend=codec.backend,
@@ -280,11 +316,11 @@ def _row(
             knob=encoded.knobs[0],
             lmbda=_knob_value(codec, encoded.knobs, "lmbda"),
             bin_size=_knob_value(codec, encoded.knobs, "bin_size"),
-            target_bpp=rate if target is None else bpp(target, loaded.pixels),
+            target_bpp=target.bpp(num_bytes, _num_pixels(loaded)),
             num_bytes=num_bytes,
             header_bytes=codec.header_bytes(encoded.data),
-            bpp=rate,
-            residual_pct=0.0 if target is None else 100 * (num_bytes / target - 1),
+            bpp=bpp(num_bytes, loaded.pixels),
+            residual_pct=target.residual_pct(num_bytes),
             note=encoded.note,
             psnr=file.measured.psnr,
             ms_ssim=file.measured.ms_ssim,
@@ -297,6 +333,7 @@ def _row(
             decoded=run.write_decoded(*place, file.picture) if file.decoded.file else "",
             stream_sha256=hashlib.sha256(encoded.data).hexdigest(),
             decoded_sha256=file.decoded.sha256,
+            quality=encoded.quality,
         )
     except RunError:
         raise
@@ -309,8 +346,13 @@ def _row(
     except RunError:
         raise
     except (Exception, SystemExit) as error:
-        return replace(row, note=f"{row.note}; {NO_VALUE}: {_reason(error)}")
-    return replace(row, neighbour=neighbour, equal_rate=at_target(row, neighbour))
+        missing = NO_VALUE if row.quality is None else NO_SIZE
+        return replace(row, note=f"{row.note}; {missing}: {_reason(error)}")
+    if row.quality is None:
+        return replace(row, neighbour=neighbour, equal_rate=at_target(row, neighbour))
+    scales = {name: metric(name).scale for name in cell.metrics} | {n: s for n, (_, s) in BUILT_IN_AIMS.items()}
+    equal = at_quality(row, neighbour, cell.aim.name, row.quality.target, scales)
+    return replace(row, neighbour=neighbour, quality=replace(row.quality, equal=equal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,17 +424,3 @@ def _num_pixels(loaded: LoadedImage) -> int:
 def _knob_value(codec: Codec, knobs: tuple[float, ...], name: str) -> float | None:
     names = [codec.knob.name, codec.fine_knob.name] if isinstance(codec, TwoKnobCodec) else [codec.knob.name]
     return knobs[names.index(name)] if name in names else None
-
-
-def _note(found: Match, *, outside: bool, bracketed: bool) -> str:
-    notes = []
-    if found.unreachable:
-        side = "largest" if found.residual_pct < 0 else "smallest"
-        notes.append(f"{UNREACHABLE}: this is the {side} file the knob can give")
-    elif outside:
-        notes.append("outside tolerance")
-        if not bracketed:
-            notes.append(f"{NO_VALUE}: there is no file on the other side of the rate")
-    if not found.monotone:
-        notes.append("sizes are not monotone in the knob")
-    return "; ".join(notes)

@@ -1,13 +1,15 @@
 """The files of one image and one codec in a run: from the cache, or made and timed."""
 
 import time
+from collections.abc import Callable
 
 from isorate.codecs.base import Codec
 from isorate.datasets.images import LoadedImage
 from isorate.engine.cache import Cache, CachedEncode
 from isorate.errors import CodecError
 from isorate.image import Image
-from isorate.matching.outcome import Match, Policy
+from isorate.matching.goal import QualityGoal
+from isorate.matching.outcome import Match, Policy, QualityMatch
 
 
 class Encodes:
@@ -77,6 +79,33 @@ class Encodes:
         self.cache.keep_encode(key, data, elapsed)
         self.cache.keep_match(key, found)
         return fitted, found
+
+    def to_quality(self, goal: QualityGoal, measure: Callable[[bytes], float]) -> tuple[CachedEncode, QualityMatch]:
+        """Return the file that the codec answers for a quality, its seconds, and how it was found.
+
+        Raises
+        ------
+        IsorateError
+            When the codec fails, has no way to a quality, or the policy refuses every file.
+        """
+        start = time.perf_counter()
+        data, found = self.codec.encode_to_quality(self.loaded.pixels, goal, measure, encode=self._encode)
+        made = self._made.get(found.best.knobs)
+        if made is None or made.data != data:
+            made = CachedEncode(data, time.perf_counter() - start)
+        return made, found
+
+    def beyond_quality(self, found: QualityMatch) -> tuple[tuple[float, ...], CachedEncode] | None:
+        """Return the nearest file on the other side of a match's quality than its best, with its knobs, or None."""
+        others = [
+            probe
+            for probe in found.trace
+            if probe.quality is not None
+            and probe.knobs in self._made
+            and (probe.quality > found.target if found.gap < 0 else probe.quality < found.target)
+        ]
+        best = min(others, key=lambda probe: abs((probe.quality or 0.0) - found.target), default=None)
+        return None if best is None else (best.knobs, self._made[best.knobs])
 
     def beyond(self, found: Match) -> tuple[tuple[float, ...], CachedEncode] | None:
         """Return the nearest file on the other side of a match's target than its best, with its knobs.

@@ -9,13 +9,15 @@ from pathlib import Path
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset
 from isorate.engine.cell import Cell, PlannedCodec
+from isorate.engine.objective import tolerance_of
 from isorate.engine.points import check_point, default_points, parse_point
 from isorate.errors import UsageError
 from isorate.matching.outcome import Policy
 from isorate.metrics.identity import metrics_identity
-from isorate.metrics.registry import check_names
+from isorate.metrics.registry import ALWAYS, check_names
 from isorate.pictures.names import readable
-from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest, MetricEntry
+from isorate.runs.aim import SIZE
+from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest, MetricEntry, aim_of
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
 
@@ -41,6 +43,8 @@ class Plan:
         How rates are matched.
     metrics
         Further metrics by name, beside PSNR and MS-SSIM.
+    match, tolerance_quality
+        What is held equal, see :class:`isorate.runs.manifest.Manifest`.
     """
 
     dataset: Dataset
@@ -49,9 +53,12 @@ class Plan:
     policy: Policy
     tolerance_pct: float
     metrics: tuple[str, ...] = ()
+    match: str = SIZE
+    tolerance_quality: float | None = None
 
     def cells(self, run_path: Path, cache_path: Path | None) -> list[Cell]:
         """Return the cells, image by image; their paths are absolute, for workers that started in another folder."""
+        aim = aim_of(self.match, self.tolerance_pct, self.tolerance_quality, tuple(map(MetricEntry.of, self.metrics)))
         return [
             Cell(
                 run_path.absolute(),
@@ -60,6 +67,7 @@ class Plan:
                 point,
                 self.codecs,
                 self.policy,
+                aim,
                 self.tolerance_pct,
                 self.metrics,
             )
@@ -77,6 +85,8 @@ def make_plan(
     tolerance_pct: float,
     curve_points: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    match: str = SIZE,
+    tolerance_quality: float | None = None,
 ) -> Plan:
     """Return the plan.
 
@@ -92,6 +102,8 @@ def make_plan(
         Further points as a user writes them, whose decoded pictures are not kept.
     metrics
         Further metrics by name.
+    match, tolerance_quality
+        ``size``, or the metric that is held equal, and the gap that counts as matched; by default the metric's own.
 
     Raises
     ------
@@ -104,20 +116,25 @@ def make_plan(
     """
     if not 0 < tolerance_pct <= LARGEST_TOLERANCE:
         raise UsageError(f"tolerance of {tolerance_pct} %: a number above 0, to {LARGEST_TOLERANCE:g}, is needed")
+    if match != SIZE and policy is Policy.AT_MOST:
+        raise UsageError(f"policy {policy}: it is one of sizes; with match {match!r} give nearest or strict")
+    tolerance_quality = tolerance_of(match, tolerance_quality)
+    if match not in (SIZE, *ALWAYS):
+        metrics = (*metrics, match)
     specs = list(dict.fromkeys([anchor, *codecs]))
     entries = _entries(specs)
     adapter = anchor.create()
     _ = adapter.backend  # raises when the anchor cannot run here: without it there is no rate to match
     chosen = list(points) or default_points(anchor.name, adapter.knob, dataset.name)
     parsed = (
-        *(p if isinstance(p, AnchorPoint) else parse_point(p, anchor.name, adapter.knob) for p in chosen),
-        *(parse_point(text, anchor.name, adapter.knob, pictures=False) for text in curve_points),
+        *(p if isinstance(p, AnchorPoint) else parse_point(p, anchor.name, adapter.knob, match=match) for p in chosen),
+        *(parse_point(text, anchor.name, adapter.knob, pictures=False, match=match) for text in curve_points),
     )
     for point in parsed:
-        check_point(point, anchor.name, adapter.knob)
+        check_point(point, anchor.name, adapter.knob, match)
     if twice := [name for name, count in Counter(point.name for point in parsed).items() if count > 1]:
         raise UsageError(f"operating point {twice[0]} is given twice")
-    return Plan(dataset, entries, parsed, policy, tolerance_pct, check_names(metrics))
+    return Plan(dataset, entries, parsed, policy, tolerance_pct, check_names(metrics), match, tolerance_quality)
 
 
 def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
@@ -152,6 +169,8 @@ def describe(plan: Plan, command: Sequence[str]) -> Manifest:
         points=plan.points,
         policy=plan.policy,
         tolerance_pct=plan.tolerance_pct,
+        match=plan.match,
+        tolerance_quality=plan.tolerance_quality,
         metrics=metrics_identity(),
         more_metrics=tuple(map(MetricEntry.of, plan.metrics)),
         versions=versions(),

@@ -2,6 +2,8 @@
 
 from isorate.codecs.base import Knob
 from isorate.errors import UsageError
+from isorate.metrics.registry import ALWAYS, metric, names
+from isorate.runs.aim import SIZE
 from isorate.runs.point import AnchorPoint
 from isorate.verification.supplementary import paper_rates
 
@@ -10,8 +12,8 @@ RATES = (1e-6, 1e6)
 """Bits per pixel that a point may ask for: beyond any picture's, and within any arithmetic's."""
 
 
-def parse_point(text: str, anchor: str, knob: Knob, *, pictures: bool = True) -> AnchorPoint:
-    """Return the point that ``KNOB=VALUE``, ``bpp=VALUE`` or ``paper`` means for the anchor.
+def parse_point(text: str, anchor: str, knob: Knob, *, pictures: bool = True, match: str = SIZE) -> AnchorPoint:
+    """Return the point that ``KNOB=VALUE``, ``bpp=VALUE``, ``METRIC=VALUE`` or ``paper`` means for the anchor.
 
     Parameters
     ----------
@@ -19,6 +21,8 @@ def parse_point(text: str, anchor: str, knob: Knob, *, pictures: bool = True) ->
         What a user wrote, and the anchor's name and knob.
     pictures
         Whether the run keeps the decoded pictures there.
+    match
+        What the run holds equal; where that is a metric, a point may be a value of it.
 
     Raises
     ------
@@ -35,15 +39,22 @@ def parse_point(text: str, anchor: str, knob: Knob, *, pictures: bool = True) ->
     except ValueError:
         value = float("nan")
     if not equals or not value > 0:
-        raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE, with VALUE above 0")
+        more = "" if match == SIZE else f" or {match}=VALUE"
+        raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE{more}, with VALUE above 0")
     if key == "bpp":
         _check_rate(text, value)
         return AnchorPoint(name=f"{anchor}-bpp{_written(value)}", kind="bpp", value=value, pictures=pictures)
+    if match != SIZE and key == match:
+        _check_quality(text, key, value)
+        name = f"{anchor}-{key}{_written(value)}"
+        return AnchorPoint(name=name, kind="quality", knob=key, value=value, pictures=pictures)
+    if key in (*ALWAYS, *names()) and key != knob.name:
+        raise UsageError(f"point {text!r}: a run is driven to a quality with --match {key}")
     _check_knob(text, key, value, anchor, knob)
     return AnchorPoint(name=f"{anchor}-{key}{_written(value)}", kind="knob", knob=key, value=value, pictures=pictures)
 
 
-def check_point(point: AnchorPoint, anchor: str, knob: Knob) -> None:
+def check_point(point: AnchorPoint, anchor: str, knob: Knob, match: str = SIZE) -> None:
     """Raise unless the anchor can run at a point that a manifest holds.
 
     Raises
@@ -53,10 +64,20 @@ def check_point(point: AnchorPoint, anchor: str, knob: Knob) -> None:
     """
     if point.kind == PAPER and not paper_rates(anchor):
         raise UsageError(f"point {point.name!r}: the supplementary gives no rates for {anchor}")
-    if point.kind != "bpp":
+    if point.kind == "quality":
+        if point.knob != match:
+            raise UsageError(f"point {point.name!r}: a value of {point.knob!r}, and the run holds {match!r} equal")
+        _check_quality(point.name, point.knob, point.value)
+    elif point.kind != "bpp":
         _check_knob(point.name, point.knob, point.value, anchor, knob)
     else:
         _check_rate(point.name, point.value)
+
+
+def _check_quality(point: str, metric_name: str, value: float) -> None:
+    similarity = metric_name == "ms_ssim" or (metric_name not in ALWAYS and metric(metric_name).scale == "similarity")
+    if similarity and not value < 1:
+        raise UsageError(f"point {point!r}: {metric_name} takes a number below 1, that of identical pictures")
 
 
 def _check_rate(point: str, value: float) -> None:

@@ -102,7 +102,8 @@ def reproduce(
     dataset, lost = _images(run)
     plan = make_plan(
         dataset, anchor, list(specs.values()), points, manifest.policy, manifest.tolerance_pct,
-        metrics=[entry.name for entry in manifest.more_metrics],
+        metrics=[entry.name for entry in manifest.more_metrics], match=manifest.match,
+        tolerance_quality=manifest.tolerance_quality,
     )  # fmt: skip
     again = run_plan(
         plan, out, cache_path=None, command=list(manifest.command), workers=workers, executor=executor,

@@ -149,6 +149,6 @@ def _unfinished(run: Run, cells: list[Cell]) -> list[Cell]:
 def _finished(run: Run, cell: Cell) -> bool:
     rows = (run.row(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs)
     return all(
-        row is not None and row.ok and not lacks_neighbour(row, cell.tolerance_pct) and run.has_files(row)
+        row is not None and row.ok and not lacks_neighbour(row, cell.aim.tolerance) and run.has_files(row)
         for row in rows
     )

@@ -274,7 +274,7 @@ def _prepare(task: _Task) -> _Prepared:
     decoded_by(codec, run.file(task.row.stream).read_bytes())
     same = hashlib.sha256(made).hexdigest() == task.row.stream_sha256
     searched = (Codec.encode_to_size, TwoKnobCodec.encode_to_size)
-    whole = not same and type(codec).encode_to_size not in searched
+    whole = not same and task.row.quality is None and type(codec).encode_to_size not in searched
     if whole:
         same = hashlib.sha256(_fit(task, codec, image)).hexdigest() == task.row.stream_sha256
     return _Prepared(codec.backend, whole, same)

@@ -85,6 +85,8 @@ def make_baseline(
         anchor=manifest.anchor,
         policy=manifest.policy,
         tolerance_pct=manifest.tolerance_pct,
+        match=manifest.match,
+        tolerance_quality=manifest.tolerance_quality,
         versions=manifest.versions,
         codecs={
             codec.name: BaselineCodec(codec.spec, codec.backend, codec.options, codec.identity.programs)

@@ -16,6 +16,7 @@ from isorate.errors import RunError
 from isorate.files import typed_json
 from isorate.files.atomic import write_output
 from isorate.files.plain import LARGEST_TEXT, read_plain
+from isorate.runs.aim import SIZE
 from isorate.runs.row import Decibels, Key, Side, Similarity
 
 BASELINE_SCHEMA = 1
@@ -113,7 +114,7 @@ class Baseline:
 
     Attributes
     ----------
-    dataset, anchor, policy, tolerance_pct
+    dataset, anchor, policy, tolerance_pct, match, tolerance_quality
         As in the run's manifest.
     versions
         Python's and the packages' versions.
@@ -134,16 +135,20 @@ class Baseline:
     images: dict[str, BaselineImage]
     rows: Annotated[tuple[BaselineRow, ...], Meta(min_length=1)]
     metrics: dict[str, BaselineMetric] = field(default_factory=dict)
+    match: str = SIZE
+    tolerance_quality: float | None = None
 
     def text(self) -> str:
         """Return the file's text: a row, a codec and an image take one line each."""
-        head = {
+        head: dict[str, object] = {
             "isorate_baseline": BASELINE_SCHEMA,
             "dataset": self.dataset,
             "anchor": self.anchor,
             "policy": self.policy,
             "tolerance_pct": self.tolerance_pct,
         }
+        if self.match != SIZE:
+            head |= {"match": self.match, "tolerance_quality": self.tolerance_quality}
         parts = [f'"{key}": {_json(value)}' for key, value in head.items()]
         parts.append(_mapping("versions", self.versions))
         codecs = {name: asdict(codec) for name, codec in self.codecs.items()}

@@ -94,7 +94,7 @@ class _Check:
 
     def _configuration(self) -> Iterator[Finding]:
         manifest = self.run.manifest
-        for key in ("anchor", "policy", "tolerance_pct"):
+        for key in ("anchor", "policy", "tolerance_pct", "match", "tolerance_quality"):
             before, now = getattr(self.baseline, key), getattr(manifest, key)
             if before != now:
                 yield Finding(Kind.CONFIGURATION, "", "", "", f"{key} was {before}, is {now}")

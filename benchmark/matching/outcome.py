@@ -1,12 +1,16 @@
-"""What a search for a size is asked for, and what it answers."""
+"""What a search for a size or a quality answers."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from isorate.errors import MatchError
 from isorate.image import Image
+
+if TYPE_CHECKING:
+    from isorate.matching.goal import QualityGoal
 
 
 class Policy(StrEnum):
@@ -19,16 +23,82 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One encode of the search: the knob's value, the file's size in bytes, and a fine knob's value if there is one."""
+    """One encode of the search.
+
+    Attributes
+    ----------
+    knob, fine
+        The knob's value, and the fine knob's if there is one.
+    num_bytes
+        The file's size.
+    quality
+        What its pixels measure, on a scale that rises with quality; None in a search for a size, which decodes nothing.
+    """
 
     knob: float
     num_bytes: int
     fine: float | None = None
+    quality: float | None = None
 
     @property
     def knobs(self) -> tuple[float, ...]:
         """The values to give to the codec's ``encode``."""
         return (self.knob,) if self.fine is None else (self.knob, self.fine)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search ends with; the fields are those of :class:`Match`."""
+
+    best: Probe
+    trace: tuple[Probe, ...]
+    unreachable: bool
+    monotone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QualityMatch:
+    """The outcome of a search for a quality.
+
+    Attributes
+    ----------
+    target
+        The quality that was asked for, on a scale that rises with it.
+    best, trace, unreachable, monotone
+        As in :class:`Match`, of qualities where those are of sizes.
+    """
+
+    target: float
+    best: Probe
+    trace: tuple[Probe, ...] = ()
+    unreachable: bool = False
+    monotone: bool = True
+
+    @classmethod
+    def of(cls, target: float, found: Found) -> "QualityMatch":
+        """Return the outcome of a search for `target`."""
+        return cls(target, found.best, found.trace, found.unreachable, found.monotone)
+
+    @property
+    def gap(self) -> float:
+        """By how much the quality is above the target; infinite for a file without any error."""
+        assert self.best.quality is not None
+        return self.best.quality - self.target
+
+    def checked(self, goal: "QualityGoal", knob: str) -> "QualityMatch":
+        """Return the match, which ``strict`` refuses outside the tolerance; `knob` is what the message names.
+
+        Raises
+        ------
+        MatchError
+            When it does.
+        """
+        if goal.policy is Policy.STRICT and abs(self.gap) > goal.tolerance:
+            raise MatchError(
+                f"nearest quality at {knob} {self.best.knob:g} is {self.gap:+.3f} off the target {self.target:.3f}, "
+                f"outside ±{goal.tolerance:g}"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +127,11 @@ class Match:
     unreachable: bool = False
     monotone: bool = True
     passes: int | None = None
+
+    @classmethod
+    def of(cls, target: float, found: Found) -> "Match":
+        """Return the outcome of a search for `target` bytes."""
+        return cls(target, found.best, found.trace, found.unreachable, found.monotone)
 
     @property
     def residual_pct(self) -> float:
@@ -99,3 +174,7 @@ class Files(dict[tuple[float, ...], bytes]):
         if knobs not in self:
             self[knobs] = self._encode(self._image, *knobs)
         return len(self[knobs])
+
+    def probe(self, measure: Callable[[bytes], float], *knobs: float) -> tuple[int, float]:
+        """Return the size of the file at `knobs`, and what `measure` says of it."""
+        return self.size(*knobs), measure(self[knobs])

@@ -1,18 +1,20 @@
-"""Driving a codec's rate knob to a target size: the same file size for every codec.
+"""Driving a codec's rate knob to a target: the same file size, or the same quality, for every codec.
 
-The search works in log rate against the knob (or its logarithm). It keeps a model of the image's rate curve, the
-codec's typical curve bent through every probe so far, and probes where that model meets the target. A probe always
-falls strictly inside the bracket of the sizes known, so that a wrong model costs probes, never the result.
+The search works in log rate, or on the quality's scale, against the knob (or its logarithm). It keeps a model of the
+image's curve, the codec's typical curve bent through every probe so far, and probes where that model meets the target.
+A probe always falls strictly inside the bracket of what is known, so that a wrong model costs probes, never the result.
 """
 
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isorate.errors import MatchError
+from isorate.matching.goal import Goal, QualityGoal, SizeGoal
 from isorate.matching.knob import Knob
-from isorate.matching.outcome import Match, Policy, Probe
+from isorate.matching.outcome import Found, Match, Policy, Probe, QualityMatch
 
 MAX_PROBES = 24
 INSIDE = 0.02
@@ -69,34 +71,78 @@ def match_size(
     """
     if not (math.isfinite(target) and target > 0):
         raise MatchError(f"target of {target} bytes: a positive number is needed")
-    search = _Search(probe, knob, target, num_pixels, tolerance_pct, policy, known)
-    while len(search.trace) < max_probes and not search.done():
-        search.step()
-    if knob.integer and not search.monotone:
-        search.probe_neighbours()
-    best = search.best()
-    found = Match(target, best, tuple(search.trace), search.unreachable(), search.monotone)
+    goal = SizeGoal(target, tolerance_pct, policy)
+    found = search(
+        lambda value: Probe(value, probe(value)), knob, goal, num_pixels=num_pixels, max_probes=max_probes, known=known
+    )
+    match = Match.of(target, found)
     if policy is Policy.STRICT:
-        found.require_within(tolerance_pct, knob.name, best.knob)
-    return found
+        match.require_within(tolerance_pct, knob.name, found.best.knob)
+    return match
+
+
+def match_quality(
+    probe: Callable[[float], tuple[int, float]],
+    knob: Knob,
+    goal: QualityGoal,
+    *,
+    num_pixels: int,
+    max_probes: int = MAX_PROBES,
+) -> QualityMatch:
+    """Return the knob value whose file is nearest to a quality: :func:`match_size` with another objective.
+
+    Parameters
+    ----------
+    probe
+        Encodes at a knob value and returns the file's size in bytes and the quality of its pixels, on the goal's scale.
+    knob
+        The rate knob.
+    goal
+        What is asked for.
+    num_pixels, max_probes
+        As for :func:`match_size`.
+
+    Raises
+    ------
+    MatchError
+        Under ``strict`` when the nearest is outside the tolerance, or when the target is not finite.
+    """
+    goal.check()
+
+    def probed(value: float) -> Probe:
+        num_bytes, quality = probe(value)
+        return Probe(value, num_bytes, quality=quality)
+
+    found = search(probed, knob, goal, num_pixels=num_pixels, max_probes=max_probes)
+    return QualityMatch.of(goal.target, found).checked(goal, knob.name)
+
+
+def search(
+    probe: Callable[[float], Probe],
+    knob: Knob,
+    goal: Goal,
+    *,
+    num_pixels: int,
+    max_probes: int = MAX_PROBES,
+    known: Sequence[Probe] = (),
+) -> Found:
+    """Return the probe that `goal` prefers, and how it was found; see :func:`match_size`."""
+    state = _Search(probe, knob, goal, num_pixels, known)
+    while len(state.trace) < max_probes and not state.done():
+        state.step()
+    if knob.integer and not state.monotone:
+        state.probe_neighbours()
+    return Found(state.best(), tuple(state.trace), state.unreachable(), state.monotone)
 
 
 class _Search:
     """The state of one search. Positions `x` ascend with the size, whatever the knob's direction."""
 
     def __init__(
-        self,
-        probe: Callable[[float], int],
-        knob: Knob,
-        target: float,
-        num_pixels: int,
-        tolerance_pct: float,
-        policy: Policy,
-        known: Sequence[Probe],
+        self, probe: Callable[[float], Probe], knob: Knob, goal: Goal, num_pixels: int, known: Sequence[Probe]
     ) -> None:
-        self.encode, self.knob, self.target, self.policy = probe, knob, target, policy
-        self.tolerance = tolerance_pct / 100
-        self.sizes = {p.knob: p.num_bytes for p in known}
+        self.encode, self.knob, self.goal = probe, knob, goal
+        self.probes = {p.knob: p for p in known}
         self.trace: list[Probe] = []
         self.monotone = True
         self.sign = 1 if knob.rising else -1
@@ -104,9 +150,9 @@ class _Search:
         self.low_x, self.high_x = ends
         span = PLAIN_SPAN if knob.rising else PLAIN_SPAN[::-1]
         typical = knob.typical or tuple(zip((knob.low, knob.high), span, strict=True))
-        points = sorted((self.to_x(at), math.log(bpp * num_pixels / 8)) for at, bpp in typical)
+        points = sorted((self.to_x(at), bpp) for at, bpp in typical)
         self.typical_x = np.array([x for x, _ in points])
-        self.typical_y = np.array([y for _, y in points])
+        self.typical_y = goal.typical([bpp for _, bpp in points], num_pixels)
         self.widths: list[float] = []
 
     def to_x(self, value: float) -> float:
@@ -115,13 +161,14 @@ class _Search:
     def to_knob(self, x: float) -> float:
         return self.knob.clip(math.exp(self.sign * x) if self.knob.log else self.sign * x)
 
-    def points(self) -> list[tuple[float, int]]:
-        return sorted((self.to_x(value), size) for value, size in self.sizes.items())
+    def points(self) -> list[tuple[float, float]]:
+        """Return positions and values of the probes, from the smallest file that is expected on."""
+        return sorted((self.to_x(value), self.goal.value(probe)) for value, probe in self.probes.items())
 
     def bracket(self) -> tuple[float, float, bool, bool]:
         """Return the enclosing positions, and whether each of them was probed (and not just the knob's end)."""
-        below = [x for x, size in self.points() if size <= self.target]
-        above = [x for x, size in self.points() if size > self.target]
+        below = [x for x, value in self.points() if value <= self.goal.target]
+        above = [x for x, value in self.points() if value > self.goal.target]
         low = max(below, default=self.low_x)
         high = min((x for x in above if x > low), default=None)
         if high is None:
@@ -133,9 +180,9 @@ class _Search:
         return low, high, low in below, high in above
 
     def done(self) -> bool:
-        if not self.sizes:
+        if not self.probes:
             return False
-        if self.close_enough(self.best()):
+        if self.goal.met(self.goal.value(self.best()), integer=self.knob.integer):
             return True
         low, high, has_low, has_high = self.bracket()
         if has_low and has_high:
@@ -146,30 +193,22 @@ class _Search:
 
     def unreachable(self) -> bool:
         smallest, largest = self.to_knob(self.low_x), self.to_knob(self.high_x)
-        sizes = self.sizes.values()
-        return (smallest in self.sizes and min(sizes) > self.target) or (
-            largest in self.sizes and max(sizes) < self.target
+        values = [self.goal.value(probe) for probe in self.probes.values()]
+        return (smallest in self.probes and min(values) > self.goal.target) or (
+            largest in self.probes and max(values) < self.goal.target
         )
-
-    def close_enough(self, probe: Probe) -> bool:
-        if probe.num_bytes == self.target:
-            return True
-        if self.knob.integer:
-            return False
-        share = probe.num_bytes / self.target - 1
-        return -self.tolerance <= share <= (0 if self.policy is Policy.AT_MOST else self.tolerance)
 
     def step(self) -> None:
         low, high, has_low, has_high = self.bracket()
         value = self.to_knob(self.aim(low, high, has_low, has_high))
-        if value in self.sizes:
+        if value in self.probes:
             value = self.fresh(low, high)
         self.spend(value)
 
     def spend(self, value: float) -> None:
-        size = self.encode(value)
-        self.trace.append(Probe(value, size))
-        self.sizes[value] = size
+        probe = self.encode(value)
+        self.trace.append(probe)
+        self.probes[value] = probe
         ordered = [s for _, s in self.points()]
         self.monotone = ordered == sorted(ordered)
 
@@ -189,17 +228,17 @@ class _Search:
         """Return an unprobed value inside the bracket, for when the model points at a known one."""
         if self.knob.integer:
             inside = [
-                float(k) for k in range(int(self.knob.low), int(self.knob.high) + 1) if float(k) not in self.sizes
+                float(k) for k in range(int(self.knob.low), int(self.knob.high) + 1) if float(k) not in self.probes
             ]
             root = self.model_root(low, high)
             between = [k for k in inside if low <= self.to_x(k) <= high]
             return min(between or inside, key=lambda k: abs(self.to_x(k) - root))
-        ends = [x for x in (low, high) if self.to_knob(x) not in self.sizes]
+        ends = [x for x in (low, high) if self.to_knob(x) not in self.probes]
         return self.to_knob(ends[0]) if ends else self.to_knob((low + high) / 2)
 
     def model_root(self, low: float, high: float) -> float:
         """Return where the model curve meets the target, inside the bracket."""
-        y = math.log(self.target)
+        y = self.goal.height
         grid = np.union1d(np.linspace(low, high, 65), self.typical_x[(self.typical_x > low) & (self.typical_x < high)])
         curve = np.maximum.accumulate(self.model(grid))
         if y <= curve[0]:
@@ -211,41 +250,37 @@ class _Search:
         share = (y - curve[above - 1]) / span if span > 0 else 0.5
         return float(grid[above - 1] + share * (grid[above] - grid[above - 1]))
 
-    def model(self, x: np.ndarray) -> np.ndarray:
-        """Return log size at `x`: the typical curve plus its error at the probes, interpolated between them."""
+    def model(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return heights at `x`: the typical curve plus its error at the probes, interpolated between them."""
         base = self.typical(x)
         points = self.points()
         if not points:
             return base
         at = np.array([p for p, _ in points])
-        error = np.log([size for _, size in points]) - self.typical(at)
+        error = self.goal.heights([value for _, value in points]) - self.typical(at)
         correction = np.interp(x, at, error)
         if len(points) > 1:
-            # beyond the outermost probes the nearest pair's trend goes on, damped: typical curves differ by a tilt
+            # beyond the outermost probes the nearest pair's trend goes on, so far as the goal trusts it more than the
+            # typical curve: these differ by a tilt
             for end, first, second in ((x < at[0], 0, 1), (x > at[-1], -1, -2)):
                 slope = (error[second] - error[first]) / (at[second] - at[first])
-                correction = np.where(end, error[first] + 0.7 * slope * (x - at[first]), correction)
+                correction = np.where(end, error[first] + self.goal.trend * slope * (x - at[first]), correction)
         return np.asarray(base + correction)
 
-    def typical(self, x: np.ndarray) -> np.ndarray:
-        at, log_size = self.typical_x, self.typical_y
-        inner = np.interp(x, at, log_size)
-        left = (log_size[1] - log_size[0]) / (at[1] - at[0])
-        right = (log_size[-1] - log_size[-2]) / (at[-1] - at[-2])
-        inner = np.where(x < at[0], log_size[0] + left * (x - at[0]), inner)
-        return np.asarray(np.where(x > at[-1], log_size[-1] + right * (x - at[-1]), inner))
+    def typical(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        at, height = self.typical_x, self.typical_y
+        inner = np.interp(x, at, height)
+        left = (height[1] - height[0]) / (at[1] - at[0])
+        right = (height[-1] - height[-2]) / (at[-1] - at[-2])
+        inner = np.where(x < at[0], height[0] + left * (x - at[0]), inner)
+        return np.asarray(np.where(x > at[-1], height[-1] + right * (x - at[-1]), inner))
 
     def probe_neighbours(self) -> None:
         """Probe both sides of the best: where sizes are not monotone, a bracket proves nothing."""
         best = self.best().knob
         for value in (best - 2, best - 1, best + 1, best + 2):
-            if self.knob.low <= value <= self.knob.high and value not in self.sizes:
+            if self.knob.low <= value <= self.knob.high and value not in self.probes:
                 self.spend(float(value))
 
     def best(self) -> Probe:
-        probes = [Probe(value, size) for value, size in self.sizes.items()]
-        if self.policy is Policy.AT_MOST:
-            fitting = [p for p in probes if p.num_bytes <= self.target]
-            if fitting:
-                return max(fitting, key=lambda p: (p.num_bytes, self.to_x(p.knob)))
-        return min(probes, key=lambda p: (abs(math.log(p.num_bytes / self.target)), self.sign * p.knob))
+        return self.goal.best(list(self.probes.values()), lambda probe: self.sign * probe.knob)

@@ -1,14 +1,14 @@
-"""Two knobs to one size: a coarse search, then a fine correction."""
+"""Two knobs to one size or quality: a coarse search, then a fine correction."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from isorate.errors import MatchError
+from isorate.matching.goal import Goal, QualityGoal, SizeGoal
 from isorate.matching.knob import Knob
-from isorate.matching.outcome import Match, Policy, Probe
-from isorate.matching.search import MAX_PROBES, match_size
-
-COARSE_TOLERANCE_PCT = 30.0
-"""How near the coarse knob must bring the size: from there the fine knob has the range, and a probe costs less."""
+from isorate.matching.outcome import Found, Match, Policy, Probe, QualityMatch
+from isorate.matching.search import MAX_PROBES, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +55,61 @@ def match_two_knobs(
     MatchError
         Under ``strict`` when the nearest is outside the tolerance.
     """
+    if not (math.isfinite(target) and target > 0):
+        raise MatchError(f"target of {target} bytes: a positive number is needed")
+    found = _search(
+        lambda *at: Probe(at[0], size(*at), at[1]), knobs, SizeGoal(target, tolerance_pct, policy), num_pixels
+    )
+    match = Match.of(target, found)
+    if policy is Policy.STRICT:
+        match.require_within(tolerance_pct, knobs.fine_at(found.best.knob).name, found.best.knobs[-1])
+    return match
+
+
+def match_two_knobs_to_quality(
+    probe: Callable[[float, float], tuple[int, float]], knobs: TwoKnobs, goal: QualityGoal, *, num_pixels: int
+) -> QualityMatch:
+    """Return the values of both knobs whose file is nearest to a quality.
+
+    Parameters
+    ----------
+    probe
+        Encodes at both values and returns the file's size in bytes and the quality of its pixels, on the goal's scale.
+    knobs, goal, num_pixels
+        The knobs and where to start, what is asked for, and the image's pixels.
+
+    Raises
+    ------
+    MatchError
+        See :func:`isorate.matching.search.match_quality`.
+    """
+    goal.check()
+
+    def probed(knob: float, fine: float) -> Probe:
+        num_bytes, quality = probe(knob, fine)
+        return Probe(knob, num_bytes, fine, quality)
+
+    found = _search(probed, knobs, goal, num_pixels)
+    return QualityMatch.of(goal.target, found).checked(goal, knobs.coarse.name)
+
+
+def _search(probe: Callable[[float, float], Probe], knobs: TwoKnobs, goal: Goal, num_pixels: int) -> Found:
     start = knobs.fine_start
-    coarse = match_size(
-        lambda value: size(value, start),
-        knobs.coarse,
-        target,
-        num_pixels=num_pixels,
-        tolerance_pct=max(COARSE_TOLERANCE_PCT, tolerance_pct),
+    coarse = search(
+        lambda value: replace(probe(value, start), fine=None), knobs.coarse, goal.coarse(), num_pixels=num_pixels
     )
     knob = coarse.best.knob
-    fine = match_size(
-        lambda value: size(knob, value),
+    fine = search(
+        lambda value: replace(probe(knob, value), knob=value, fine=None),
         knobs.fine_at(knob),
-        target,
+        goal,
         num_pixels=num_pixels,
-        tolerance_pct=tolerance_pct,
-        policy=policy,
         max_probes=MAX_PROBES - len(coarse.trace),
-        known=[Probe(start, coarse.best.num_bytes)],
+        known=[replace(coarse.best, knob=start)],
     )
     trace = (
         *(replace(probe, fine=start) for probe in coarse.trace),
-        *(Probe(knob, probe.num_bytes, probe.knob) for probe in fine.trace),
+        *(replace(probe, knob=knob, fine=probe.knob) for probe in fine.trace),
     )
-    best = Probe(knob, fine.best.num_bytes, fine.best.knob)
-    return Match(target, best, trace, fine.unreachable, coarse.monotone and fine.monotone)
+    best = replace(fine.best, knob=knob, fine=fine.best.knob)
+    return Found(best, trace, fine.unreachable, coarse.monotone and fine.monotone)

@@ -5,11 +5,14 @@ from dataclasses import fields
 from typing import Any
 
 from isorate.metrics.identity import LIBRARIES
+from isorate.runs.aim import SIZE
 from isorate.runs.manifest import CodecEntry, ImageEntry, Manifest
 from isorate.runs.point import AnchorPoint
 
 MACHINE = ("system", "machine", "processor")
 """Of the platform, what can explain another number."""
+EQUAL = ("match", "tolerance_quality")
+"""What is held equal, and how near."""
 UNDECIDED = {"hint", "backend", "identity"}
 """What may change between two starts of the same run: how to install what is missing, and what makes the rows."""
 
@@ -17,11 +20,11 @@ UNDECIDED = {"hint", "backend", "identity"}
 def other_run(before: Manifest, now: Manifest) -> list[str]:
     """Return what makes `now` another run than `before`, each with its name; nothing where the run can be continued.
 
-    A run is its data set, codecs, operating points, policy and tolerance. Title, command, versions and machine may
-    change; where that changed what makes the rows, :func:`outdated` says which are made anew.
+    A run is its data set, codecs, operating points, policy, what is held equal and the tolerance. Title, command,
+    versions and machine may change; where that changed what makes the rows, :func:`outdated` says which are made anew.
     """
     return [
-        *_scalars(before, now, ("anchor", "policy", "tolerance_pct"), ""),
+        *_scalars(before, now, ("anchor", "policy", "tolerance_pct", *EQUAL), ""),
         *_scalars(before.dataset, now.dataset, ("name", "title", "licence", "citation"), "the data set's "),
         *_entries("image", before.dataset.images, now.dataset.images),
         *_entries("codec", before.codecs, now.codecs),
@@ -74,17 +77,19 @@ def _written(value: Any) -> str:
 def outdated(before: Manifest, now: Manifest) -> dict[str, str]:
     """Return the codecs whose rows in a run of `before` another identity made than `now`'s, each with what changed.
 
-    That is every codec where the metrics changed, and where the anchor's encoder did, whose files set the rates. An
+    That is every codec where the metrics changed, and where the anchor's encoder did, whose files set the rates, or its
+    decoder where they set a quality. An
     identity that an older version did not write counts as the same where back end and metrics' packages are.
     """
     measured = _metrics_change(before, now)
     found = {}
     anchor = now.codec(now.anchor)
-    rates = _codec_change(before.codec(now.anchor), anchor, ("encode",))
+    makes, driven = (("encode",), "rates") if now.match == SIZE else (("encode", "decode"), now.match)
+    rates = _codec_change(before.codec(now.anchor), anchor, makes)
     for codec in now.codecs:
         why = measured or _codec_change(before.codec(codec.name), codec, ("encode", "decode"))
         if why or rates:
-            found[codec.name] = why or f"it was driven to the anchor's rates; {rates}"
+            found[codec.name] = why or f"it was driven to the anchor's {driven}; {rates}"
     return found
 
 

@@ -19,31 +19,31 @@ NO_VALUE = "no value at equal rate"
 
 
 class Basis(StrEnum):
-    """What a row's quality stands on where codecs are compared at equal rate."""
+    """What a row stands on where codecs are compared at equal rate, or at equal quality."""
 
     MEASURED = "measured"
-    """The file meets the rate, or is the anchor's, which sets it."""
+    """The file meets the rate or quality, or is the anchor's, which sets it."""
     INTERPOLATED = "interpolated"
-    """The file misses the rate, and the value lies between it and its neighbour."""
+    """The file misses it, and the value lies between it and its neighbour."""
     NONE = "none"
-    """The file misses the rate, and there is no neighbour."""
+    """The file misses it, and there is no neighbour."""
 
 
-def basis(row: Row, tolerance_pct: float) -> Basis:
-    """Return what a row's quality at equal rate stands on; `tolerance_pct` is the run's."""
-    if row.equal_rate:
+def basis(row: Row, tolerance: float) -> Basis:
+    """Return what a row's values stand on; `tolerance` is the run's (:attr:`isorate.runs.manifest.Manifest.aim`)."""
+    if row.equal:
         return Basis.INTERPOLATED
-    return Basis.NONE if misses(row, tolerance_pct) else Basis.MEASURED
+    return Basis.NONE if misses(row, tolerance) else Basis.MEASURED
 
 
-def misses(row: Row, tolerance_pct: float) -> bool:
-    """Whether a file that was driven to a rate misses it by more than the tolerance."""
-    return row.ok and row.role == MATCHED and abs(row.residual_pct or 0.0) > tolerance_pct
+def misses(row: Row, tolerance: float) -> bool:
+    """Whether a file that was driven to a rate or quality misses it by more than the tolerance."""
+    return row.ok and row.role == MATCHED and abs(row.residual) > tolerance
 
 
-def lacks_neighbour(row: Row, tolerance_pct: float) -> bool:
+def lacks_neighbour(row: Row, tolerance: float) -> bool:
     """Whether a row of an older version has no neighbour although the search met files on both sides of the rate."""
-    if not misses(row, tolerance_pct) or row.neighbour is not None or NO_VALUE in row.note or row.target_bpp is None:
+    if not misses(row, tolerance) or row.neighbour is not None or NO_VALUE in row.note or row.target_bpp is None:
         return False
     target = _target(row)
     sizes = [probe[-1] for probe in row.trace]

@@ -21,12 +21,16 @@ from isorate.matching.outcome import Policy
 from isorate.metrics.base import Scale, quality
 from isorate.metrics.registry import metric, metric_identity
 from isorate.pictures.names import readable
+from isorate.runs.aim import SIZE, Aim
 from isorate.runs.point import AnchorPoint
 from isorate.runs.row import Key, Side
 
 MANIFEST_SCHEMA = 1
 
 REMEDY = "run the same isorate run command with --overwrite"
+
+BUILT_IN_AIMS: dict[str, tuple[str, Scale]] = {"psnr": ("PSNR", "as it is"), "ms_ssim": ("MS-SSIM", "similarity")}
+"""What every run measures, and may be driven to: label and curve scale, in dB."""
 
 _Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
@@ -276,6 +280,9 @@ class Manifest:
         :meth:`point_names`.
     policy, tolerance_pct
         How rates were matched, and the residual in percent that counts as matched.
+    match, tolerance_quality
+        What was held equal: ``size``, or a metric by its name, and then the gap that counts as matched, on the scale of
+        the metric's curves.
     metrics
         What measured PSNR and MS-SSIM, see :func:`~isorate.metrics.identity.metrics_identity`; empty in older
         manifests.
@@ -300,6 +307,19 @@ class Manifest:
     git_commit: str | None = None
     metrics: str = ""
     more_metrics: tuple[MetricEntry, ...] = ()
+    match: str = SIZE
+    tolerance_quality: Annotated[float, Meta(gt=0, le=1e15)] | None = None
+
+    @property
+    def aim(self) -> Aim:
+        """What the codecs were driven to."""
+        return aim_of(self.match, self.tolerance_pct, self.tolerance_quality, self.more_metrics)
+
+    @property
+    def scales(self) -> dict[str, Scale]:
+        """The scale of each metric's curves by its name."""
+        always = {name: scale for name, (_, scale) in BUILT_IN_AIMS.items()}
+        return always | {entry.name: entry.scale for entry in self.more_metrics}
 
     @property
     def point_names(self) -> tuple[str, ...]:
@@ -363,6 +383,8 @@ class Manifest:
                 raise ValueError(f"{what}: {twice!r} is there twice")
         if manifest.anchor not in manifest.codec_names:
             raise ValueError(f"anchor: {manifest.anchor!r} is none of the codecs")
+        if manifest.match != SIZE and (manifest.match not in manifest.scales or manifest.tolerance_quality is None):
+            raise ValueError(f"match: {manifest.match!r} is no metric of the run, or has no tolerance_quality")
         for image in manifest.dataset.images:
             if image.error is None and not (image.width and image.height and image.sha256):
                 raise ValueError(f"dataset.images: {image.name!r} has no size or checksum")
@@ -385,6 +407,21 @@ class Manifest:
             return cls.from_json(data)
         except ValueError as error:
             raise RunError(f"{where}: damaged: {error}; {REMEDY}") from None
+
+
+def aim_of(match: str, tolerance_pct: float, tolerance_quality: float | None, metrics: Iterable[MetricEntry]) -> Aim:
+    """Return what codecs are driven to, from what a manifest says of it; `metrics` are the further ones."""
+    if match == SIZE:
+        return Aim.size(tolerance_pct)
+    assert tolerance_quality is not None
+    if match in BUILT_IN_AIMS:
+        label, scale = BUILT_IN_AIMS[match]
+        return Aim(match, label, tolerance_quality, "dB", scale=scale)
+    entry = next(entry for entry in metrics if entry.name == match)
+    return Aim(
+        entry.name, entry.label, tolerance_quality, entry.quality_unit, scale=entry.scale,
+        larger_is_better=entry.larger_is_better,
+    )  # fmt: skip
 
 
 def _twice(names: Iterable[str]) -> str | None:

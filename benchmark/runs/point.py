@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-Kind: TypeAlias = Literal["knob", "bpp", "paper"]
+Kind: TypeAlias = Literal["knob", "bpp", "paper", "quality"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +18,11 @@ class AnchorPoint:
     name
         Unique in a run: ``bpg-qp37``, ``jpeg-bpp0.2``, ``bpg-paper``. For readers; nothing is read from it.
     kind
-        ``knob`` (the anchor runs at `value`), ``bpp`` (the anchor is driven to `value` bits per pixel), or ``paper``
-        (the anchor is driven to the rate that the supplementary prints for the image; it runs at `value` on an image
-        that is not in it).
+        ``knob`` (the anchor runs at `value`), ``bpp`` (the anchor is driven to `value` bits per pixel), ``quality`` (it
+        is driven to `value` of the metric that the run holds equal), or ``paper`` (the anchor is driven to the rate
+        that the supplementary prints for the image; it runs at `value` on an image that is not in it).
     knob
-        The name of the anchor's knob that `value` is of; empty for ``bpp``.
+        The name of the anchor's knob that `value` is of, or of the metric; empty for ``bpp``.
     value
         See `kind`.
     pictures

@@ -32,7 +32,7 @@ _Probe: TypeAlias = Annotated[list[float], Meta(min_length=2, max_length=3)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """A codec's next file on the other side of the rate that was asked for, where its own misses that.
+    """A codec's next file on the other side of the rate or quality that was asked for, where its own misses that.
 
     Attributes
     ----------
@@ -63,6 +63,33 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtQuality:
+    """How a file that was driven to a quality meets it.
+
+    Attributes
+    ----------
+    metric
+        Of the quality: ``psnr``, ``ms_ssim`` or one of the further metrics.
+    target
+        The value that was asked for: the anchor's on this image, or that of the point.
+    gap
+        By how much the file's quality is above the target, on the scale of the metric's curves
+        (:func:`isorate.metrics.base.quality`); None where it is infinite.
+    trace
+        What each of the row's probes measured; None where that is infinite.
+    equal
+        ``bpp``, ``psnr``, ``ms_ssim`` and the further metrics where the quality is the target, interpolated between the
+        file and the row's neighbour (``isorate.runs.equal_quality``); empty without one.
+    """
+
+    metric: str
+    target: _Measured
+    gap: _Measured | None
+    trace: list[_Measured | None] = field(default_factory=list)
+    equal: dict[str, _Measured | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One codec on one image at one operating point of the anchor.
 
@@ -79,7 +106,7 @@ class Row:
     codec, label, backend, options
         Who made the bits: registry name, reader's name, program or library with its version, and every option.
     role
-        ``anchor`` (its file set the rate) or ``matched`` (driven to that rate).
+        ``anchor`` (its file set the rate or quality) or ``matched`` (driven to it).
     point
         The anchor's operating point, as a name that is unique in the run (``bpg-qp37``, ``jpeg-bpp0.2``).
     knob_name, knob
@@ -87,13 +114,14 @@ class Row:
     lmbda, bin_size
         λ and Δ, for codecs that have them.
     target_bpp
-        The rate that was asked for: the anchor's on this image, or the bpp target of the point.
+        The rate that was asked for: the anchor's on this image, or the bpp target of the point. None where a quality
+        was asked for, see `quality`.
     num_bytes, header_bytes
         Size of the whole file, and how much of it carries no picture data (None where the format does not tell).
     bpp
         Bits per pixel: ``8 * num_bytes / (width * height)``, header included.
     residual_pct
-        ``100 * (bpp / target_bpp - 1)``; 0 for an anchor at a knob value.
+        ``100 * (bpp / target_bpp - 1)``; 0 for an anchor at a knob value, None where a quality was asked for.
     note
         What a reader must know of the match: ``unreachable: …``, ``outside tolerance``, sizes that are not monotone.
     psnr
@@ -121,6 +149,8 @@ class Row:
     equal_rate
         ``psnr``, ``ms_ssim`` and the further metrics at `target_bpp`, interpolated between this file and `neighbour`
         (``isorate.runs.equal_rate``); empty without one.
+    quality
+        How the file meets a quality, for a row that was driven to one; None in others.
     """
 
     image: str
@@ -157,6 +187,7 @@ class Row:
     decoded_sha256: str = ""
     neighbour: Neighbour | None = None
     equal_rate: dict[str, _Measured | None] = field(default_factory=dict)
+    quality: AtQuality | None = None
 
     @property
     def key(self) -> Key:
@@ -177,14 +208,35 @@ class Row:
         """Return what ``psnr``, ``ms_ssim`` or one of ``metrics`` measured; None where it is not there."""
         return _value(self, metric)
 
+    @property
+    def equal(self) -> dict[str, float | None]:
+        """What is interpolated at the rate, or at the quality, that the file misses; empty where it is not."""
+        return self.quality.equal if self.quality else self.equal_rate
+
+    @property
+    def residual(self) -> float:
+        """How far the file is from what was asked for: percent of the rate, or the quality's gap."""
+        if self.quality is None:
+            return self.residual_pct or 0.0
+        return math.inf if self.quality.gap is None else self.quality.gap
+
     def compared(self, metric: str) -> float | None:
-        """Return the value that counts at equal rate: the interpolated one where there is one, else the measured."""
-        found = self.equal_rate.get(metric)
-        return self.value(metric) if found is None else found
+        """Return the value that counts at equal rate or quality: the interpolated one, else the measured.
+
+        Of ``bpp`` as well, which is the rate that was asked for where values at it are interpolated.
+        """
+        if metric == "bpp" and self.equal_rate:
+            return self.target_bpp
+        found = self.equal.get(metric)
+        return (self.bpp if metric == "bpp" else self.value(metric)) if found is None else found
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON types; an infinite value becomes the string ``"inf"``, which strict JSON can hold."""
         out: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.quality is None:
+            del out["quality"]
+        else:
+            out["quality"] = {f.name: getattr(self.quality, f.name) for f in fields(self.quality)}
         if self.neighbour is not None:
             beside = self.neighbour
             out["neighbour"] = {**{f.name: getattr(beside, f.name) for f in fields(beside)}, **_spelled_values(beside)}

@@ -21,7 +21,8 @@ from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredicto
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
-from isorate.matching.outcome import Files, Match, Policy
+from isorate.matching.goal import QualityGoal
+from isorate.matching.outcome import Files, Match, Policy, QualityMatch
 
 if TYPE_CHECKING:
     from isorate.codecs.learned.bitstream.knobs import KnobCodes
@@ -233,6 +234,28 @@ class LearnedCodec(TwoKnobCodec):
                 num_pixels=num_pixels, tolerance_pct=tolerance_pct, policy=policy,
             )  # fmt: skip
         return files[found.best.knobs], found
+
+    def encode_to_quality(
+        self,
+        image: Image,
+        goal: QualityGoal,
+        measure: Callable[[bytes], float],
+        *,
+        encode: Callable[..., bytes] | None = None,
+    ) -> tuple[bytes, QualityMatch]:
+        """See :meth:`isorate.codecs.base.Codec.encode_to_quality`; effort 2 refines every file of the search.
+
+        Raises
+        ------
+        CodecError
+            With effort 1, which chooses among files of one size.
+        """
+        _check_picture(image)
+        if self.effort == 1:
+            raise CodecError(
+                "learned: effort 1 chooses among files of one size, which a quality is not; use effort 0 or 2"
+            )
+        return super().encode_to_quality(image, goal, measure, encode=encode)
 
     def _encode_plain(self, image: Image, knob: float, fine: float) -> bytes:
         """Return the file at effort 0."""

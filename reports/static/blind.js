@@ -39,7 +39,13 @@ function drawn(one, random) {
   return { ...one, cell: { ...cell, ...cell.neighbour } };
 }
 
-/** Every pair of codecs on an image whose files differ in size by no more than 2 %, or do so on average. */
+/** Whether two files are a fair pair: sizes no more than 2 % apart, or so on average; else both of the quality. */
+function isPair(a, b) {
+  if (!DATA.ofSize) return [a, b].every(({ residual }) => residual !== null && Math.abs(residual) <= DATA.tolerance);
+  return Math.abs(Math.log(rateOf(a).rate / rateOf(b).rate)) <= Math.log(1 + EQUAL);
+}
+
+/** Every such pair of codecs on an image. */
 function equalPairs() {
   return DATA.images.flatMap((image, index) =>
     (image.original ? image.points : []).flatMap((point) => {
@@ -47,7 +53,7 @@ function equalPairs() {
       return good.flatMap((a, at) =>
         good
           .slice(at + 1)
-          .filter((b) => Math.abs(Math.log(rateOf(a.cell).rate / rateOf(b.cell).rate)) <= Math.log(1 + EQUAL))
+          .filter((b) => isPair(a.cell, b.cell))
           .map((b) => ({ image: index, point: point.name, pair: [a, b] })),
       );
     }),

@@ -20,7 +20,7 @@ function fillTrace(node) {
   );
 }
 
-const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+const signed = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 
 function traceOf(label, cell, area) {
   const probes = cell.trace.map((probe) => ({
@@ -28,7 +28,10 @@ function traceOf(label, cell, area) {
     bytes: probe.at(-1),
     bpp: (8 * probe.at(-1)) / area,
   }));
-  const off = (probe) => (cell.target ? `${signed(100 * (probe.bpp / cell.target - 1))} %` : "–");
+  const off = (probe, at) => {
+    if (cell.gaps) return cell.gaps[at] === null ? "∞" : `${signed(cell.gaps[at], 3)} ${DATA.aimUnit}`.trim();
+    return cell.target ? `${signed(100 * (probe.bpp / cell.target - 1))} %` : "–";
+  };
   const rows = probes.map((probe, at) =>
     make(
       "tr",
@@ -38,7 +41,7 @@ function traceOf(label, cell, area) {
         probe.knobs.map((value) => +value.toPrecision(6)).join(", "),
         probe.bytes,
         probe.bpp.toFixed(4),
-        off(probe),
+        off(probe, at),
       ].map((value) => make("td", {}, String(value))),
     ),
   );

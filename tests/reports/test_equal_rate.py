@@ -19,6 +19,7 @@ from isorate.reports.measures import ALWAYS
 from isorate.reports.measures import lines as lines_of
 from isorate.reports.results import Comparison
 from isorate.reports.summary import summarize
+from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, at_size, basis
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
@@ -36,7 +37,7 @@ def jpeg_rows(comparison: Comparison) -> list[Row]:
 
 
 def test_the_fixture_has_every_case(apart: Comparison) -> None:
-    found = {basis(row, apart.tolerance_pct) for row in apart.rows}
+    found = {basis(row, apart.aim.tolerance) for row in apart.rows}
     assert found == set(Basis)
 
 
@@ -50,8 +51,8 @@ def test_differences_and_wins_are_of_the_values_at_equal_rate(apart: Comparison)
     assert jpeg.difference_psnr is not None
     assert jpeg.difference_psnr.mean == pytest.approx(sum(gaps) / len(gaps))
     assert jpeg.psnr == pytest.approx(sum(row.psnr or 0 for row in rows) / len(rows))
-    assert jpeg.at_rate["psnr"] == pytest.approx(sum(row.compared("psnr") or 0 for row in rows) / len(rows))
-    assert jpeg.at_rate["psnr"] != jpeg.psnr
+    assert jpeg.at_aim["psnr"] == pytest.approx(sum(row.compared("psnr") or 0 for row in rows) / len(rows))
+    assert jpeg.at_aim["psnr"] != jpeg.psnr
 
 
 def test_the_sentence_says_what_was_interpolated(apart: Comparison, run: Run) -> None:
@@ -83,7 +84,7 @@ def test_the_panel_says_which_rows_count_as_measured(apart: Comparison, run: Run
 def test_the_lines_under_the_crops_rank_at_equal_rate(apart: Comparison, run: Run) -> None:
     image, point = next(row.key[:2] for row in jpeg_rows(apart) if row.equal_rate)
     cells = apart.row_line(image, point)
-    lines = lines_of(cells, ALWAYS, apart.tolerance_pct)
+    lines = lines_of(cells, ALWAYS, apart.aim)
     assert [line.title for line in lines] == [
         "BPP", "PSNR", "MS-SSIM", "PSNR at equal rate", "MS-SSIM at equal rate",
     ]  # fmt: skip
@@ -94,7 +95,7 @@ def test_the_lines_under_the_crops_rank_at_equal_rate(apart: Comparison, run: Ru
     assert row is not None
     assert lines[1].values[jpeg][0] == f"{row.psnr:.4f}"
     assert lines[3].values[jpeg][0] == f"≈ {row.equal_rate['psnr']:.4f}"
-    assert len(lines_of(Comparison(run).row_line(image, point), ALWAYS, 0.5)) == 3
+    assert len(lines_of(Comparison(run).row_line(image, point), ALWAYS, Aim.size(0.5))) == 3
 
 
 def test_a_cell_without_a_neighbour_has_no_value_at_equal_rate(apart: Comparison) -> None:
@@ -102,13 +103,13 @@ def test_a_cell_without_a_neighbour_has_no_value_at_equal_rate(apart: Comparison
     cells = [replace(row, residual_pct=9.0) if row and row.codec == "jpeg2000" else row
              for row in apart.row_line(image, point)]  # fmt: skip
     at = [column.codec for column in apart.columns].index("jpeg2000")
-    assert lines_of(cells, ALWAYS, apart.tolerance_pct)[3].values[at] == ("–", 0)
+    assert lines_of(cells, ALWAYS, apart.aim)[3].values[at] == ("–", 0)
 
 
 def test_the_csv_has_both_and_says_which(apart: Comparison) -> None:
     lines = list(csv.DictReader(io.StringIO(tables.render(apart.run, "csv"))))
     for line, row in zip(lines, apart.rows, strict=True):
-        on = basis(row, apart.tolerance_pct)
+        on = basis(row, apart.aim.tolerance)
         assert line["equal_rate"] == on
         assert float(line["psnr"]) == row.psnr
         if on is Basis.NONE:
@@ -126,7 +127,7 @@ def test_the_json_reads_back_with_neighbours(apart: Comparison) -> None:
 
 def test_a_data_frame_has_the_columns_of_the_csv(apart: Comparison) -> None:
     pytest.importorskip("pandas")
-    made = frame(apart.rows, apart.tolerance_pct)
+    made = frame(apart.rows, apart.aim)
     header = tables.render(apart.run, "csv").splitlines()[0].split(",")
     assert list(made.columns) == header
     assert (made["equal_rate"] == "interpolated").sum() == sum(bool(row.equal_rate) for row in apart.rows)
