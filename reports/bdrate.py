@@ -105,7 +105,8 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
     images = complete_images(comparison, comparison.anchor, column)
     anchor = of_dataset(comparison, comparison.anchor, images)
     whole = bd_rate(anchor, of_dataset(comparison, column, images), metric)
-    left_out = tuple(image.name for image in comparison.images if image.name not in images)
+    chosen = set(images)
+    left_out = tuple(image.name for image in comparison.images if image.name not in chosen)
     entry = next((entry for entry in comparison.manifest.more_metrics if entry.name == metric), None)
     whole = replace(whole, unit=f" {unit}" if (unit := entry.quality_unit if entry else "dB") else "")
     if whole.percent is None:

@@ -76,9 +76,10 @@ def complete_images(comparison: Comparison, *columns: Column) -> list[str]:
         if all(_good(comparison, image.name, level.point_of.get(image.name), c) for level in levels for c in columns)
     ]
     identical: set[str] = set()
+    chosen = set(good)
     for level in levels:
         for column in columns:
-            identical.update(identical_among([r for r in comparison.at(level, column.codec) if r.image in good]))
+            identical.update(identical_among([r for r in comparison.at(level, column.codec) if r.image in chosen]))
     return [name for name in good if name not in identical]
 
 
@@ -89,9 +90,10 @@ def of_dataset(comparison: Comparison, column: Column, images: Sequence[str] | N
     """
     if images is None:
         images = complete_images(comparison, column)
+    chosen = set(images)
     found = []
     for level in comparison.levels():
-        rows = [row for row in comparison.at(level, column.codec) if row.image in images and row.ok]
+        rows = [row for row in comparison.at(level, column.codec) if row.image in chosen and row.ok]
         bpp = mean([row.bpp for row in rows])
         if bpp is not None:
             found.append(point_of(bpp, rows, comparison.manifest.more_metrics, level.label))

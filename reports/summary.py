@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isorate.metrics.base import quality
 from isorate.reports.results import Column, Comparison, Level
@@ -24,6 +25,8 @@ AVERAGING = (
 )
 
 _RESAMPLES = 4000
+_DRAWN_AT_ONCE = 2**20
+"""Values."""
 _SEED = 20200101
 
 
@@ -242,6 +245,17 @@ def win_rate(pairs: Sequence[tuple[float | None, float | None]]) -> float | None
     return sum(1.0 if d > 0 else 0.5 if d == 0 else 0.0 for d in differences) / len(differences)
 
 
+def _resampled_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each resample; a few resamples at a time, so that many images take no gigabytes."""
+    generator = np.random.default_rng(_SEED)
+    means = np.empty(_RESAMPLES)
+    batch = max(1, _DRAWN_AT_ONCE // len(values))
+    for start in range(0, _RESAMPLES, batch):
+        part = means[start : start + batch]
+        part[:] = values[generator.integers(0, len(values), (len(part), len(values)))].mean(axis=1)
+    return means
+
+
 def difference(pairs: Sequence[tuple[float | None, float | None]]) -> Interval | None:
     """Return the mean paired difference and its percentile bootstrap interval over the images.
 
@@ -255,6 +269,5 @@ def difference(pairs: Sequence[tuple[float | None, float | None]]) -> Interval |
     average = sum(differences) / len(differences)
     if len(differences) < 2 or not math.isfinite(average):
         return Interval(average, None, None, len(differences))
-    picks = np.random.default_rng(_SEED).integers(0, len(differences), (_RESAMPLES, len(differences)))
-    low, high = np.quantile(np.asarray(differences)[picks].mean(axis=1), [0.025, 0.975])
+    low, high = np.quantile(_resampled_means(np.asarray(differences)), [0.025, 0.975])
     return Interval(average, float(low), float(high), len(differences))

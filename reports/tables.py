@@ -37,14 +37,14 @@ COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, 
 
 
 def render(
-    run: Run | Path | str, fmt: Format, *, residual: bool = False, document: bool = True, columns: int = 2
+    run: Comparison | Run | Path | str, fmt: Format, *, residual: bool = False, document: bool = True, columns: int = 2
 ) -> str:
     """Return a run's results in one format.
 
     Parameters
     ----------
     run
-        The run, or its folder.
+        The run, its folder, or its rows that are read already.
     fmt
         ``csv`` and ``json`` hold every row as it is; ``markdown`` and ``latex`` are for readers; ``compressai`` is a
         list with one object a codec, in the layout of CompressAI's result files.
@@ -62,7 +62,7 @@ def render(
     """
     if fmt not in get_args(Format):
         raise ReportError(f"unknown table format {fmt!r}; use one of {', '.join(get_args(Format))}")
-    comparison = Comparison(run)
+    comparison = run if isinstance(run, Comparison) else Comparison(run)
     if fmt == "csv":
         return _csv(comparison.rows, comparison.aim)
     if fmt == "markdown":

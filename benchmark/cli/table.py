@@ -43,11 +43,10 @@ def table(
     columns
         With `latex`: how many columns of a page a table may take.
     """
+    from isorate.reports.results import Comparison
     from isorate.reports.tables import render
-    from isorate.runs.folder import Run
 
-    opened = Run.open(run)
-    print(render(opened, format, residual=residual, document=not fragment, columns=columns), end="")
-    unfinished = opened.manifest.unfinished(row.key for row in opened.rows())
-    if unfinished and format != "markdown":  # which says so itself
-        print(f"{run}: {unfinished}", file=sys.stderr)
+    comparison = Comparison(run)
+    print(render(comparison, format, residual=residual, document=not fragment, columns=columns), end="")
+    if comparison.unfinished and format != "markdown":  # which says so itself
+        print(f"{run}: {comparison.unfinished}", file=sys.stderr)

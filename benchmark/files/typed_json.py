@@ -4,7 +4,8 @@ import json
 import math
 import re
 from dataclasses import is_dataclass
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -65,19 +66,30 @@ def _readable(said: str) -> str:
 def _unknown(value: Any, made: Any, place: str) -> list[str]:
     """Return the places of the keys that `made`, decoded from `value`, has no field for."""
     found: list[str] = []
-    if isinstance(value, dict):
-        fields = made.__dataclass_fields__ if is_dataclass(made) else None
+    if isinstance(value, dict) and is_dataclass(made):
+        found = [place + key for key in value if key not in made.__dataclass_fields__]
+        for key in _holding(made.__class__):
+            if type(item := value.get(key)) in _CONTAINERS:
+                found += _unknown(item, getattr(made, key), f"{place}{key}.")
+    elif isinstance(value, dict):
         for key, item in value.items():
-            if fields is not None and key not in fields:
-                found.append(place + key)
-            elif type(item) in _CONTAINERS:
-                inner = made[key] if fields is None else getattr(made, key)
-                found += _unknown(item, inner, f"{place}{key}.")
+            if type(item) in _CONTAINERS:
+                found += _unknown(item, made[key], f"{place}{key}.")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             if type(item) in _CONTAINERS:
                 found += _unknown(item, made[index], f"{place}{index}.")
     return found
+
+
+@cache
+def _holding(kind: type) -> tuple[str, ...]:
+    """Return the fields of a dataclass in which further dataclasses may stand; a row's trace holds none."""
+    return tuple(name for name, hint in get_type_hints(kind).items() if _holds(hint))
+
+
+def _holds(hint: Any) -> bool:
+    return is_dataclass(hint) or any(map(_holds, get_args(hint)))
 
 
 def _not_finite(text: bytes) -> str:

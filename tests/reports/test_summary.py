@@ -3,9 +3,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from isorate.reports import page, tables
+from isorate.reports import page, summary, tables
 from isorate.reports.bdrate import of_codec
 from isorate.reports.curves import complete_images
 from isorate.reports.results import Comparison
@@ -16,14 +17,14 @@ from isorate.runs.folder import Run
 def test_means_are_of_the_images_values(run: Run) -> None:
     comparison = Comparison(run)
     level = comparison.levels()[0]
-    for summary in summarize(comparison, level):
-        rows = [row for row in run.rows() if row.codec == summary.column.codec and row.point == level.label]
-        assert summary.psnr == pytest.approx(sum(row.psnr or 0 for row in rows) / len(rows))
+    for some in summarize(comparison, level):
+        rows = [row for row in run.rows() if row.codec == some.column.codec and row.point == level.label]
+        assert some.psnr == pytest.approx(sum(row.psnr or 0 for row in rows) / len(rows))
         defined = [row.ms_ssim for row in rows if row.ms_ssim is not None]
         assert len(defined) < len(rows)
-        assert summary.ms_ssim == pytest.approx(sum(defined) / len(defined))
-        assert summary.cells == 4
-        assert summary.failed == 0
+        assert some.ms_ssim == pytest.approx(sum(defined) / len(defined))
+        assert some.cells == 4
+        assert some.failed == 0
 
 
 def test_the_anchor_is_not_compared_with_itself(run: Run) -> None:
@@ -113,3 +114,11 @@ def test_levels_rank_the_rates_where_images_have_their_own_points(run: Run) -> N
     comparison = Comparison(run)
     assert [level.label for level in comparison.levels()] == [f"webp-quality{q}" for q in (10, 30, 55, 80)]
     assert all(len(level.point_of) == 4 for level in comparison.levels())
+
+
+def test_resampling_in_parts_gives_the_interval_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(3).normal(0.1, 1, 101)
+    picks = np.random.default_rng(summary._SEED).integers(0, 101, (summary._RESAMPLES, 101))
+    for at_once in (1, 5000, 10**7):
+        monkeypatch.setattr(summary, "_DRAWN_AT_ONCE", at_once)
+        assert np.array_equal(summary._resampled_means(values), values[picks].mean(axis=1))
