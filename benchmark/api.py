@@ -18,6 +18,7 @@ from isorate.datasets.given import given
 from isorate.datasets.registry import NAMES, open_dataset
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
+from isorate.engine.images import Preparing
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
 from isorate.engine.runner import Progress, run_plan
 from isorate.errors import MatchError
@@ -70,6 +71,7 @@ def run(
     use_cache: bool = True,
     command: Sequence[str] = (),
     progress: Progress | None = None,
+    preparing: Preparing | None = None,
 ) -> RunResults:
     """Compare codecs at the anchor's rates, or at its quality, and keep everything in a run folder.
 
@@ -113,7 +115,7 @@ def run(
         Whether encodes may come from, and go to, the user's cache.
     command
         For the manifest.
-    progress
+    progress, preparing
         See :func:`isorate.engine.runner.run_plan`.
 
     Returns
@@ -165,6 +167,7 @@ def run(
             executor=executor,
             overwrite=overwrite,
             progress=progress,
+            preparing=preparing,
         )
     return RunResults(done.path, done.manifest)
 

@@ -114,18 +114,26 @@ def run(
     of_size = chosen.match == SIZE
     tally: Counter[str] = Counter()
     elsewhere = nullcontext() if chosen.scheduler is None else cluster(chosen.scheduler, chosen.workers)
-    bar = tqdm(
-        total=0,
-        unit="cell",
-        desc=f"{chosen.anchor}'s {'rates' if of_size else chosen.match}",
-        file=sys.stderr,
-        disable=quiet or None,
-    )
+    looking = f"{chosen.anchor}'s {'rates' if of_size else chosen.match}"
+    going_on = ("", 0)
+    bar = tqdm(total=0, unit="cell", desc=looking, file=sys.stderr, disable=quiet or None)
     with elsewhere as executor, bar:
 
-        def show(counts: Counter[str], done: int, total: int) -> None:
-            if bar.total != total:
+        def turn_to(what: str, unit: str, total: int) -> bool:
+            nonlocal going_on
+            turned, going_on = going_on != (what, total), (what, total)
+            if turned:
+                bar.unit = unit
+                bar.set_description(what, refresh=False)
                 bar.reset(total)
+            return turned
+
+        def prepare(what: str, done: int, total: int) -> None:
+            turn_to(what, "it", total)
+            bar.update(done - bar.n)
+
+        def show(counts: Counter[str], done: int, total: int) -> None:
+            if turn_to(looking, "cell", total):
                 bar.initial = done
             bar.update(done - bar.n)
             bar.set_postfix(counts)
@@ -136,7 +144,7 @@ def run(
             curve_points=chosen.curve_points, images=chosen.images, metrics=chosen.metrics, policy=chosen.policy,
             tolerance_pct=(chosen.tolerance if of_size else None) or DEFAULT_TOLERANCE_PCT, match=chosen.match,
             tolerance_quality=None if of_size else chosen.tolerance, workers=chosen.workers, executor=executor,
-            overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
+            overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show, preparing=prepare,
         )  # fmt: skip
     for note, names in ({} if quiet else _notes(done.manifest)).items():
         print(

@@ -98,7 +98,8 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:
     for entry in cell.codecs:
         row = run.row(cell.source.name, cell.point.name, entry.name)
         if row is None or not row.ok:
-            image = run.manifest.image(cell.source.name)
+            image = run.entry(cell.source.name)
+            assert image is not None
             row = Row(
                 image=cell.source.name,
                 width=image.width or 0,

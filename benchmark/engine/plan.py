@@ -151,7 +151,7 @@ def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
     return tuple(entries)
 
 
-def describe(plan: Plan, command: Sequence[str]) -> Manifest:
+def describe(plan: Plan, images: Sequence[ImageEntry], command: Sequence[str]) -> Manifest:
     """Return the manifest of a run of `plan`: what it compares, with what, on which machine, since now."""
     return Manifest(
         title=plan.dataset.title or readable(plan.dataset.name),
@@ -162,7 +162,7 @@ def describe(plan: Plan, command: Sequence[str]) -> Manifest:
             title=plan.dataset.title,
             licence=plan.dataset.licence,
             citation=plan.dataset.citation,
-            images=tuple(ImageEntry.of(source) for source in plan.dataset.sources),
+            images=tuple(images),
         ),
         anchor=plan.codecs[0].name,
         codecs=tuple(CodecEntry.of(entry.name, entry.label, entry.spec) for entry in plan.codecs),

@@ -4,12 +4,13 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
 from isorate.engine.cell import Cell
 from isorate.engine.execution import execute
+from isorate.engine.images import Preparing, on_every_core, read_images
 from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
@@ -17,7 +18,7 @@ from isorate.runs.differences import other_run, outdated
 from isorate.runs.equal_rate import lacks_neighbour
 from isorate.runs.folder import FOLDERS, Run, inside
 from isorate.runs.manifest import Manifest
-from isorate.runs.provenance import usable_cores
+from isorate.runs.row import Key, Row
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -32,6 +33,7 @@ def run_plan(
     executor: Executor | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    preparing: Preparing | None = None,
 ) -> Run:
     """Run `plan` into the folder `path`, continuing what is there.
 
@@ -56,6 +58,9 @@ def run_plan(
     progress
         Called after each cell with the counts of rows (``ok``, ``failed``, and how many ``cached`` ones are among the
         former), cells done, and cells in all.
+    preparing
+        Called before the first cell, as images are read and as what is there is looked at: what is done, how many are
+        done, and how many there are.
 
     Raises
     ------
@@ -65,8 +70,8 @@ def run_plan(
         When fewer than one worker is asked for.
     """
     processes = worker_count(workers)
-    run = _open(plan, path, command or [], overwrite=overwrite)
-    cells = _unfinished(run, plan.cells(path, cache_path))
+    run = _open(plan, path, command or [], preparing, overwrite=overwrite)
+    cells = _unfinished(run, plan.cells(path, cache_path), preparing)
     counts: Counter[str] = Counter()
     total = len(plan.dataset.sources) * len(plan.points)
     done = total - len(cells)
@@ -82,12 +87,12 @@ def run_plan(
     return run
 
 
-def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run:
+def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | None, *, overwrite: bool) -> Run:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file, and a run is a folder; give another (-o)")
     for folder in FOLDERS:
         inside(path, folder)
-    manifest = describe(plan, command)
+    before, different = None, []
     if (path / "manifest.json").exists():
         try:
             before = Run.open(path)
@@ -95,10 +100,17 @@ def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run
             if not overwrite:
                 raise
             different = ["a damaged manifest"]
-        else:
-            different = other_run(before.manifest, manifest)
-            if not different:
-                return _continued(before, manifest)
+    elif path.exists() and any(path.iterdir()):
+        raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
+    images, stamps = read_images(plan.dataset.sources, before, preparing)
+    manifest = describe(plan, images, command)
+    if before:
+        different = other_run(before.manifest, manifest)
+        if not different:
+            run = _continued(before, manifest)
+            run.write_stamps(stamps)
+            return run
+    if different:
         if not overwrite:
             raise RunError(
                 f"{path}: holds another run: {', '.join(different)}. "
@@ -106,9 +118,9 @@ def _open(plan: Plan, path: Path, command: list[str], *, overwrite: bool) -> Run
             )
         for folder in FOLDERS:
             shutil.rmtree(path / folder, ignore_errors=True)
-    elif path.exists() and any(path.iterdir()):
-        raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
-    return Run.create(path, manifest)
+    run = Run.create(path, manifest)
+    run.write_stamps(stamps)
+    return run
 
 
 def _continued(run: Run, now: Manifest) -> Run:
@@ -137,18 +149,32 @@ def _continued(run: Run, now: Manifest) -> Run:
     )  # fmt: skip
 
 
-def _unfinished(run: Run, cells: list[Cell]) -> list[Cell]:
-    """Return the cells that lack a good row, or one of its files: there, whole, and of the checksum that is known."""
-    images = list(dict.fromkeys(cell.source.name for cell in cells))
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        kept = dict(zip(images, pool.map(run.has_original, images), strict=True))
-        finished = pool.map(lambda cell: kept[cell.source.name] and _finished(run, cell), cells)
-        return [cell for cell, done in zip(cells, finished, strict=True) if not done]
+def _unfinished(run: Run, cells: list[Cell], preparing: Preparing | None) -> list[Cell]:
+    """Return the cells that lack a good row, or one of its files: there, whole, and of the checksum that is known.
 
+    A row is written after its files: what is older than its row is what the row was made of, and is not read again.
+    """
+    rows = {row.key: row for row in run.rows()}
+    if not rows:
+        return cells
+    good = [_good_rows(cell, rows) for cell in cells]
+    sure = {index for index, of_cell in enumerate(good) if of_cell and all(run.is_untouched(row) for row in of_cell)}
+    doubtful = [index for index, of_cell in enumerate(good) if of_cell and index not in sure]
+    images = list(dict.fromkeys(cells[index].source.name for index in doubtful))
+    what = "looking at what is there"
+    kept = dict(zip(images, on_every_core(run.has_original, images, what, preparing), strict=True))
 
-def _finished(run: Run, cell: Cell) -> bool:
-    rows = (run.row(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs)
-    return all(
-        row is not None and row.ok and not lacks_neighbour(row, cell.aim.tolerance) and run.has_files(row)
-        for row in rows
+    def whole(index: int) -> bool:
+        return kept[cells[index].source.name] and all(run.confirm(row) for row in good[index])
+
+    sure.update(
+        index for index, done in zip(doubtful, on_every_core(whole, doubtful, what, preparing), strict=True) if done
     )
+    return [cell for index, cell in enumerate(cells) if index not in sure]
+
+
+def _good_rows(cell: Cell, rows: dict[Key, Row]) -> list[Row]:
+    """Return the rows of a cell, or none where one is missing or not good."""
+    found = [rows.get((cell.source.name, cell.point.name, entry.name)) for entry in cell.codecs]
+    good = [row for row in found if row is not None and row.ok and not lacks_neighbour(row, cell.aim.tolerance)]
+    return good if len(good) == len(found) else []

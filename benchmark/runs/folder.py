@@ -3,6 +3,7 @@
 ::
 
     RUN/manifest.json            configuration, data checksums, versions, platform, git commit
+    RUN/stamps.json              what tells that an image's file is still the one that was read, by image
     RUN/rows/CELL--CODEC.json    one isorate.runs.row.Row each
     RUN/streams/CELL--CODEC.ext  the compressed file
     RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383); not of points for curves only
@@ -15,22 +16,32 @@ files may be lost: a path that leads out of the folder is refused, and what is r
 """
 
 import hashlib
+import os
 import re
+import stat
+import time
 from collections.abc import Iterable
-from functools import lru_cache
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 from isorate.errors import RunError
+from isorate.files import typed_json
 from isorate.files.atomic import write_bytes, write_json
-from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, not_plain
+from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, not_plain, read_plain
 from isorate.image import Image, pixels_sha256
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.row import REMEDY, Neighbour, Row
 
+STAMPS = "stamps.json"
+SETTLED_NS = 2_000_000_000
+"""What changed less than this before it was looked at may change again within one tick of a file system's clock."""
 FOLDERS = ("rows", "streams", "decoded", "originals")
 NEIGHBOUR = "~neighbour"
 """What ends the name of a neighbour's files; a codec's own ends in no such thing, see :func:`safe_name`."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
+"""What :func:`safe_name` gives: most names are seen to lead nowhere without taking a path to pieces."""
 _RESTORE = "run the same isorate run command again to restore it"
 
 
@@ -78,6 +89,9 @@ def _check_file(relative: str, folder: str, where: str) -> None:
 
     Pages copy files by their names, so a name that stands for two files would show the wrong picture.
     """
+    start, _, name = relative.partition("/")
+    if start == folder and _PLAIN_NAME.fullmatch(name) and (folder != "decoded" or name.endswith(SUFFIXES)):
+        return
     path = PurePosixPath(relative)
     here = len(path.parts) == 2 and path.parts[0] == folder and ".." not in path.parts and "\0" not in relative
     if not here or (folder == "decoded" and path.suffix not in SUFFIXES):
@@ -122,9 +136,12 @@ class Run:
                 raise RunError(f"{path}: no run there (no manifest.json); make one with: isorate run -o {path}")
             check_plain(file, LARGEST_TEXT)
             about = file.stat()
-            return cls(path, _manifest(file, about.st_ino, about.st_size, about.st_mtime_ns))
+            manifest, images = _manifest(file, about.st_ino, about.st_size, about.st_mtime_ns)
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}; choose a folder that you may read") from None
+        run = cls(path, manifest)
+        run._images = images
+        return run
 
     @classmethod
     def of(cls, run: "Run | Path | str") -> "Run":
@@ -154,7 +171,14 @@ class Run:
     def rows(self) -> list[Row]:
         """Return every row, in the manifest's order of images, points and codecs."""
         folder = inside(self.path, "rows")
-        rows = [self._read_row(f"rows/{file.name}") for file in sorted(folder.glob("*.json"))]
+        try:
+            with os.scandir(folder) as found:
+                files = sorted((file.name, not file.is_symlink()) for file in found if file.name.endswith(".json"))
+        except FileNotFoundError:
+            files = []
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be read: {error.strerror}; {REMEDY}") from None
+        rows = [self._read_row(f"rows/{name}", checked=no_link) for name, no_link in files]
         images = _ranks(self.manifest.image_names)
         points = _ranks(self.manifest.point_names)
         codecs = _ranks(self.manifest.codec_names)
@@ -253,7 +277,7 @@ class Run:
 
     def _pixels(self, row: Row, file: Row | Neighbour) -> Image:
         pixels = self.read_image(file.decoded)
-        entry = self._entry(row.image)
+        entry = self.entry(row.image)
         if entry is None or pixels.shape[:2] != (entry.height, entry.width):
             raise RunError(
                 f"{self.path / file.decoded}: is not of the size of {row.image!r} in the manifest; {_RESTORE}"
@@ -269,14 +293,19 @@ class Run:
             When the run has no such image, or its picture is missing, damaged, or not that of the manifest.
         """
         file = self.original_file(image)
-        return _held(from_lossless(file), self.manifest.image(image).sha256, file)
+        return _held(from_lossless(file), self._images[image].sha256, file)
 
-    def _entry(self, image: str) -> ImageEntry | None:
-        return next((entry for entry in self.manifest.dataset.images if entry.name == image), None)
+    @cached_property
+    def _images(self) -> dict[str, ImageEntry]:
+        return _by_name(self.manifest)
+
+    def entry(self, image: str) -> ImageEntry | None:
+        """Return what the manifest says of an image, or None where the run has no such image."""
+        return self._images.get(image)
 
     def original_file(self, image: str) -> Path:
         """Return the lossless file with the source's pixels; see :meth:`original`."""
-        entry = self._entry(image)
+        entry = self.entry(image)
         if entry is None or entry.error is not None:
             why = "the manifest has no such image" if entry is None else entry.error
             raise RunError(f"{self.path}: has no original {image!r}: {why}")
@@ -301,6 +330,52 @@ class Run:
         """
         return all(self._has(row, file) for file in (row, row.neighbour) if file is not None)
 
+    def is_untouched(self, row: Row) -> bool:
+        """Whether the row's files and the original are there, and older than the row, which was written last."""
+        newest = self._newest(row)
+        return newest is not None and newest < self._row_written(row)
+
+    def confirm(self, row: Row) -> bool:
+        """Whether :meth:`has_files`; where it has, the row becomes younger than they are, for :meth:`is_untouched`."""
+        newest = self._newest(row)
+        if not self.has_files(row):
+            return False
+        if newest is not None and newest + SETTLED_NS < time.time_ns():
+            younger = newest + SETTLED_NS
+            with suppress(OSError):  # in a folder that cannot be written they are read once more the next time
+                os.utime(self.path / self._row_file(*row.key), ns=(younger, younger), follow_symlinks=False)
+        return True
+
+    def _row_written(self, row: Row) -> int:
+        return os.lstat(self.path / self._row_file(*row.key)).st_mtime_ns
+
+    def _newest(self, row: Row) -> int | None:
+        """Return when one of the row's files or the original last changed; None where one is missing or a link."""
+        names = [item.stream for item in (row, row.neighbour) if item is not None]
+        if self.manifest.keeps_pictures(row.point):
+            names += [item.decoded for item in (row, row.neighbour) if item is not None]
+        original = f"originals/{safe_name(row.image)}"
+        times = [_changed(self.path / name) for name in names]
+        times.append(max(_changed(self.path / f"{original}{suffix}") for suffix in SUFFIXES))
+        return max(times) if self._stays_inside and min(times) > 0 else None
+
+    @cached_property
+    def _stays_inside(self) -> bool:
+        return all(inside(self.path, folder) for folder in FOLDERS)
+
+    def stamps(self) -> dict[str, str]:
+        """Return what :meth:`write_stamps` wrote, or nothing where that is not there, as in older runs, or damaged."""
+        try:
+            return typed_json.fit(typed_json.parse(read_plain(inside(self.path, STAMPS), LARGEST_TEXT)), dict[str, str])
+        except (OSError, ValueError):
+            return {}
+
+    def write_stamps(self, stamps: dict[str, str]) -> None:
+        """Keep what tells that an image's file is the one that was read, by image."""
+        told = {name: stamp for name, stamp in stamps.items() if stamp}
+        if told and told != self.stamps():
+            write_json(self.path / STAMPS, told)
+
     def _has(self, row: Row, file: Row | Neighbour) -> bool:
         try:
             stream = self.file(file.stream).read_bytes()
@@ -321,8 +396,9 @@ class Run:
     def _row_file(self, image: str, point: str, codec: str) -> str:
         return f"rows/{self._cell(image, point, codec)}.json"
 
-    def _read_row(self, relative: str) -> Row:
-        file = self.file(relative)
+    def _read_row(self, relative: str, *, checked: bool = False) -> Row:
+        """Return the row of a file of the run, of which may be known already that it is one and no link."""
+        file = self.path / relative if checked else self.file(relative)
         check_plain(file, LARGEST_TEXT)
         try:
             text = file.read_bytes()
@@ -337,9 +413,23 @@ class Run:
 
 
 @lru_cache(maxsize=4)
-def _manifest(file: Path, _inode: int, _size: int, _changed: int) -> Manifest:
-    """Return what a manifest says; every cell of a run opens it, and it names every image."""
-    return Manifest.parse(file.read_bytes(), str(file))
+def _manifest(file: Path, _inode: int, _size: int, _changed: int) -> tuple[Manifest, dict[str, ImageEntry]]:
+    """Return what a manifest says, and its images by name; every cell of a run opens it, and it names every image."""
+    manifest = Manifest.parse(file.read_bytes(), str(file))
+    return manifest, _by_name(manifest)
+
+
+def _by_name(manifest: Manifest) -> dict[str, ImageEntry]:
+    return {entry.name: entry for entry in manifest.dataset.images}
+
+
+def _changed(path: Path) -> int:
+    """Return when a file changed, in nanoseconds since 1970, its name and rights included; 0 where it is none."""
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return 0
+    return max(about.st_mtime_ns, about.st_ctime_ns) if stat.S_ISREG(about.st_mode) else 0
 
 
 def _held(pixels: Image, sha256: str, file: Path) -> Image:
