@@ -271,8 +271,7 @@ def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], aim: Aim) ->
                 "level": f["level"],
                 "pictures": f["pictures"],
                 "cells": [
-                    _cell_data(*some, more, aim)
-                    for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)
+                    _cell_data(*some, more, aim) for some in zip(f["cells"], f["frames"], f["neighbours"], strict=True)
                 ],
             }
             for f in image["figures"]
@@ -306,7 +305,7 @@ def _cell_data(
 
 
 def _compared(row: Row, more: Sequence[MetricEntry], aim: Aim) -> list[float | None]:
-    """Return PSNR, MS-SSIM and further metrics on their quality scales at equal rate or quality; none where there is no value."""
+    """Return PSNR, MS-SSIM and further metrics on their quality scales, as they are compared; none without a value."""
     if not row.ok or basis(row, aim.tolerance) is Basis.NONE:
         return []
     further = [(entry, row.compared(entry.name)) for entry in more]
