@@ -26,7 +26,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(collections|concurrent|msgspec|numpy|pathlib|torch|types|matplotlib|pandas|pd|typing|Any|ndarray|dtype|uint8|Categorical|VideoFrame).*",
     ),
-    (r"py:class", r".*\.T|[0-9.]+"),
+    (r"py:class", r".*\.[TR]|[0-9.]+"),
 ]
 
 

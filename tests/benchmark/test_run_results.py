@@ -44,7 +44,7 @@ def test_the_frame_has_the_csvs_columns_with_numbers_as_numbers(run: RunResults)
     assert frame["lmbda"].isna().all()
     assert str(frame["num_bytes"].dtype) == "Int64"
     assert frame.groupby("codec")["psnr"].mean().idxmax() in ("jpeg", "jpeg:chroma=444")
-    assert {*tables.COLUMNS, "metrics", "neighbour", "equal_rate"} == set(Row.__dataclass_fields__)
+    assert {*tables.COLUMNS, "metrics", "neighbour", "equal_rate", "quality"} == set(Row.__dataclass_fields__)
 
 
 def test_a_failed_row_has_no_numbers_and_an_identical_picture_an_infinite_one(run: RunResults) -> None:

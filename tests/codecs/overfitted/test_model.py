@@ -62,7 +62,7 @@ def plain_bits(latents: Tensor, params: Params) -> Tensor:
         density = torch.distributions.Laplace(out[0], torch.exp((out[1] - 4).clamp(-5, 5)))
         low, high = (density.cdf(y.flatten() + half) for half in (-0.5, 0.5))  # type: ignore[no-untyped-call]
         mass = high - low
-        found.append(-torch.log2(mass.clamp_min(2**-16)).sum())
+        found.append(-torch.log2(mass.clamp_min(2**-24)).sum())
         decoded.append((y, grid.level))
     return torch.stack(found)
 
