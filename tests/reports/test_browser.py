@@ -23,8 +23,7 @@ from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
-from .browsing import Watched, eventually, fragment, settle
-from .conftest import HOSTILE
+from .conftest import HOSTILE, Watched, eventually, fragment, settle
 
 pytestmark = pytest.mark.browser
 

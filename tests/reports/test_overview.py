@@ -11,8 +11,7 @@ from isorate.reports import page as pages
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
-from .browsing import Watched, eventually
-from .conftest import HOSTILE, make_run, photographs
+from .conftest import HOSTILE, Watched, eventually, make_run, photographs
 
 pytestmark = pytest.mark.browser
 NAMES = ["b-2", "b-10", "a", HOSTILE, "c", "d", "e", "f"]
