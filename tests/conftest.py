@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -54,6 +55,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = Counter(_together(item.nodeid) for item in items if item.get_closest_marker("slow"))
     count = Counter(_together(item.nodeid) for item in items)
     items.sort(key=lambda item: (-slow[_together(item.nodeid)], -count[_together(item.nodeid)]))
+
+
+@pytest.fixture(scope="session")
+def alone() -> tuple[str, ...]:
+    """What a command begins with whose process tells how much memory it takes itself.
+
+    A process has in its ``ru_maxrss`` what the one had that started it, here pytest with gigabytes of its own: a small
+    one stands in between.
+    """
+    return sys.executable, "-S", "-c", "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 
 
 @pytest.fixture(scope="session", autouse=True)

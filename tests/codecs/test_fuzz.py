@@ -19,14 +19,14 @@ COUNT = int(os.environ.get("ISORATE_FUZZ", "100"))
     "codec",
     ["learned", "overfitted", "bpg", "jpeg2000", "jpeg", "pictures", "webp", "avif", "svtav1", "vvc", "heif", "jxl"],
 )
-def test_no_foreign_error_under_6_gb_and_20_s(codec: str) -> None:
+def test_no_foreign_error_under_6_gb_and_20_s(codec: str, alone: tuple[str, ...]) -> None:
     """ISORATE_FUZZ sets how many."""
     try:
         _ = codec == "pictures" or CodecSpec.parse(codec).create().backend
     except CodecUnavailableError as error:
         pytest.skip(str(error))
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("fuzz.py")), codec, str(COUNT), "0"],
+        [*alone, sys.executable, str(Path(__file__).with_name("fuzz.py")), codec, str(COUNT), "0"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -27,15 +27,23 @@ print(image.shape, psnr(image, decoded) > 25, resource.getrusage(resource.RUSAGE
 
 
 @pytest.mark.slow
-def test_24_megapixels_take_less_than_2_gigabytes(tmp_path: Path, astronaut: Image) -> None:
+def test_24_megapixels_take_less_than_2_gigabytes(tmp_path: Path, astronaut: Image, alone: tuple[str, ...]) -> None:
     path = tmp_path / "large.png"
     PillowImage.fromarray(np.tile(astronaut, (8, 12, 1))[:4000, :6000]).save(path, compress_level=1)
-    done = subprocess.run([sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=False)
+    command = [*alone, sys.executable, "-c", CODE, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     shape, good, megabytes = done.stdout.strip().rpartition(") ")[0] + ")", *done.stdout.split()[-2:]
     assert shape == "(4000, 6000, 3)"
     assert good == "True"
     assert int(megabytes) < 2000
+
+
+def test_a_process_alone_does_not_count_the_memory_of_this_one(alone: tuple[str, ...]) -> None:
+    code = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    held = np.ones(2**28, np.uint8)
+    done = subprocess.run([*alone, sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < held.nbytes // 2**20
 
 
 def test_what_is_above_pillows_limits_is_read_written_and_read_again(
