@@ -242,6 +242,7 @@ def _data(
         "tolerance": comparison.aim.tolerance,
         "ofSize": comparison.aim.of_size,
         "aimUnit": comparison.aim.unit,
+        "atEqual": comparison.aim.words,
         "unfinished": comparison.unfinished and asdict(comparison.unfinished),
         "columns": [asdict(column) for column in comparison.columns],
         "levels": [level.label for level in comparison.levels()],

@@ -350,8 +350,7 @@ def _row(cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor: Row | Non
         return replace(row, note=f"{row.note}; {missing}: {_reason(error)}")
     if row.quality is None:
         return replace(row, neighbour=neighbour, equal_rate=at_target(row, neighbour))
-    scales = {name: metric(name).scale for name in cell.metrics} | {n: s for n, (_, s) in BUILT_IN_AIMS.items()}
-    equal = at_quality(row, neighbour, cell.aim.name, row.quality.target, scales)
+    equal = at_quality(row, neighbour, cell.aim.name, row.quality.target, run.manifest.scales)
     return replace(row, neighbour=neighbour, quality=replace(row.quality, equal=equal))
 
 

@@ -106,6 +106,17 @@ class SizeGoal:
                 return max(fitting, key=lambda p: (p.num_bytes, position(p)))
         return min(probes, key=lambda p: (abs(math.log(p.num_bytes / self.target)), position(p)))
 
+    def check(self) -> None:
+        """Refuse what no file can have.
+
+        Raises
+        ------
+        MatchError
+            When the target is not a positive number.
+        """
+        if not (math.isfinite(self.target) and self.target > 0):
+            raise MatchError(f"target of {self.target} bytes: a positive number is needed")
+
     def coarse(self) -> "SizeGoal":
         """Return the same size, within :data:`COARSE_TOLERANCE_PCT`."""
         return SizeGoal(self.target, max(COARSE_TOLERANCE_PCT, self.tolerance_pct), Policy.NEAREST)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from isorate.errors import MatchError
 from isorate.matching.goal import Goal, QualityGoal, SizeGoal
 from isorate.matching.knob import Knob
 from isorate.matching.outcome import Found, Match, Policy, Probe, QualityMatch
@@ -69,9 +68,8 @@ def match_size(
     MatchError
         Under ``strict`` when the nearest is outside the tolerance, or when `target` is not a positive number.
     """
-    if not (math.isfinite(target) and target > 0):
-        raise MatchError(f"target of {target} bytes: a positive number is needed")
     goal = SizeGoal(target, tolerance_pct, policy)
+    goal.check()
     found = search(
         lambda value: Probe(value, probe(value)), knob, goal, num_pixels=num_pixels, max_probes=max_probes, known=known
     )

@@ -1,10 +1,8 @@
 """Two knobs to one size or quality: a coarse search, then a fine correction."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from isorate.errors import MatchError
 from isorate.matching.goal import Goal, QualityGoal, SizeGoal
 from isorate.matching.knob import Knob
 from isorate.matching.outcome import Found, Match, Policy, Probe, QualityMatch
@@ -55,11 +53,9 @@ def match_two_knobs(
     MatchError
         Under ``strict`` when the nearest is outside the tolerance.
     """
-    if not (math.isfinite(target) and target > 0):
-        raise MatchError(f"target of {target} bytes: a positive number is needed")
-    found = _search(
-        lambda *at: Probe(at[0], size(*at), at[1]), knobs, SizeGoal(target, tolerance_pct, policy), num_pixels
-    )
+    goal = SizeGoal(target, tolerance_pct, policy)
+    goal.check()
+    found = _search(lambda *at: Probe(at[0], size(*at), at[1]), knobs, goal, num_pixels)
     match = Match.of(target, found)
     if policy is Policy.STRICT:
         match.require_within(tolerance_pct, knobs.fine_at(found.best.knob).name, found.best.knobs[-1])

@@ -91,7 +91,7 @@ const blind = {
       ? `Not here: ${PREVIEWS_ONLY}.`
       : count
         ? ""
-        : "These codecs have no files of equal size on the same image.";
+        : `These codecs have no files on the same image that are ${DATA.atEqual}.`;
   },
 
   begin(pairs, count) {

@@ -38,7 +38,7 @@ const overview = {
     this.fromFragment();
   },
 
-  /** By how much the first codec is better than the second on an image, at equal rate; null where that is unknown. */
+  /** By how much the first codec is better than the second on an image; null where that is unknown. */
   difference(index) {
     const metric = +$("#overview-metric").value;
     const [one, other] = this.cells(index)
@@ -96,15 +96,14 @@ const overview = {
     const there = new Set(this.listed);
     for (const { index, by } of all) {
       const node = $(".value", this.byNumber[index]);
-      node.textContent =
-        by === null ? "–" : `${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(metric.digits)}${metric.unit}`;
+      node.textContent = by === null ? "–" : `${signed(by, metric.digits)}${metric.unit}`;
       node.className = `value ${by > 0 ? "up" : by < 0 ? "down" : ""}`;
       this.byNumber[index].hidden = !there.has(index);
     }
     $(".thumbs", this.root).replaceChildren(...all.map(({ index }) => this.byNumber[index]));
     $("#overview-count").textContent = `${this.listed.length} of ${DATA.images.length} images`;
     $("#overview-hint").textContent =
-      `Under each image: ${one} minus ${other} at equal rate. Arrow keys go from image to image, Enter opens one.`;
+      `Under each image: ${one} minus ${other} ${DATA.atEqual}. Arrow keys go from image to image, Enter opens one.`;
     if (this.all) this.openAll(true);
   },
 

@@ -1,7 +1,7 @@
 """The shipped files as a column of a comparison: nothing is fitted, and the column says so."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isorate.codecs.base import Codec, Knob
 from isorate.codecs.overfitted.codec import DEFAULT_BPP, OverfittedCodec
@@ -71,7 +71,7 @@ class ShippedOverfitted(Codec):
         files, knob = Files(encode or self.encode, image), DEFAULT_BPP
         probe = Probe(knob, files.size(knob))
         found = Match(num_bytes, probe, (probe,))
-        found = Match(num_bytes, probe, (probe,), unreachable=not found.within(tolerance_pct, policy))
+        found = replace(found, unreachable=not found.within(tolerance_pct, policy))
         if policy is Policy.STRICT:
             found.require_within(tolerance_pct, self.knob.name, knob)
         return files[probe.knobs], found
