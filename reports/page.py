@@ -2,9 +2,11 @@
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, tables, text
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
-from isorate.reports.frames import Frames, preview
+from isorate.reports.frames import SINGLE_FILE_BUDGET, Frames, crop, preview
 from isorate.reports.measures import ALWAYS, MS_SSIM_DB, lines, measures
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
@@ -30,6 +32,9 @@ LISTED = 6
 
 SHOWN_AT_FIRST = 8
 """Published curves that are drawn when the page opens; the rest are a tick away."""
+
+NOT_KEPT = "a point for the curves, whose pictures the run does not keep"
+IN_FOLDER = "its pictures are in the folder that isorate report writes without --single-file"
 
 
 def render(
@@ -73,8 +78,8 @@ def render(
 
 
 def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve], *, inside_run: bool) -> str:
-    images = _images(comparison, frames)
-    levels = comparison.levels()
+    images, held = _images(comparison, frames)
+    levels = [replace(level, pictures=index in held) for index, level in enumerate(comparison.levels())]
     others = [column for column in comparison.columns if not column.anchor]
     more = comparison.manifest.more_metrics
     metrics = ("psnr", "ms_ssim", *(entry.name for entry in more))
@@ -160,16 +165,39 @@ def _merit(row: Row | None, aim: Aim) -> float | None:
     return -math.log(rate) if (rate := row.compared("bpp")) else None
 
 
-def _images(comparison: Comparison, frames: Frames) -> list[dict[str, Any]]:
-    """Return what the page shows of each image; the pixels are read and cropped in parallel."""
+def _images(comparison: Comparison, frames: Frames) -> tuple[list[dict[str, Any]], set[int]]:
+    """Return what the page shows of each image, and the levels with pictures; the pixels are read in parallel."""
     pinned = crops.pins(comparison.run.path)
     with ThreadPoolExecutor() as pool:
         # Decoding releases the interpreter; adding to the page stays in order, so that the bytes are always the same.
-        prepared = pool.map(lambda image: list(_figures(comparison, image, pinned)), comparison.images)
-        return [
-            _image(comparison, frames, index, image, figures)
-            for index, (image, figures) in enumerate(zip(comparison.images, prepared, strict=True))
-        ]
+        prepared = list(pool.map(lambda image: list(_figures(comparison, image, pinned)), comparison.images))
+    held = _held([figure for figures in prepared for figure in figures], frames)
+    for figures in prepared:
+        for figure in figures:
+            if figure["pictures"] and figure["level"] not in held:
+                figure |= {"without": IN_FOLDER, "pictures": False, "crops": []}
+                figure["previews"] = figure["beside"] = [None] * len(figure["cells"])
+    images = [
+        _image(comparison, frames, index, image, figures)
+        for index, (image, figures) in enumerate(zip(comparison.images, prepared, strict=True))
+    ]
+    return images, held
+
+
+def _held(figures: list[dict[str, Any]], frames: Frames) -> set[int]:
+    """Return the levels whose pictures the page holds: in a single file as many as fit, and always one."""
+    sizes: Counter[int] = Counter()
+    for figure in figures:
+        if figure["pictures"]:
+            files = chain(figure["previews"], *figure["crops"])
+            sizes[figure["level"]] += sum(len(data) for data in files if data is not None)
+    levels = sorted(sizes)
+    if not frames.single_file:
+        return set(levels)
+    totals = accumulate(sizes[level] for level in levels)
+    return {
+        level for level, total in zip(levels, totals, strict=True) if level == levels[0] or total <= SINGLE_FILE_BUDGET
+    }
 
 
 def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:
@@ -189,14 +217,14 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "point": point,
             "words": comparison.point_words(point),
             "pictures": point in pictured,
+            "without": NOT_KEPT,
             "level": level_of[point],
             "cells": cells,
             "boxes": boxes or [],
             "original": small,
             "previews": [None if frame is None else preview(frame) for frame in decoded],
             "beside": [point in pictured and comparison.decoded_neighbour(row) for row in cells],
-            # Copies: views would keep every full frame of the run in memory.
-            "crops": [[None if frame is None else box.of(frame).copy() for frame in columns] for box in boxes or []]
+            "crops": [[None if frame is None else crop(box.of(frame)) for frame in columns] for box in boxes or []]
             if point in pictured
             else [],
             "lines": [
@@ -220,10 +248,10 @@ def _image(
         figure["neighbours"] = [some and frames.add_frame(run.file(some.decoded), None) for some in beside]
         figure["crops"] = [
             [
-                None if cut is None else frames.add_crop(f"{index}-{number}-{line}-{column}", cut)
-                for column, cut in enumerate(cuts)
+                None if data is None else frames.add_crop(f"{index}-{number}-{line}-{column}", data)
+                for column, data in enumerate(files)
             ]
-            for line, cuts in enumerate(figure["crops"])
+            for line, files in enumerate(figure["crops"])
         ]
     small = figures[0]["original"]
     original = frames.add_frame(run.original_file(image.name), small, "originals") if small else None

@@ -259,7 +259,8 @@ const viewer = {
     $("#viewer-zoom").textContent = zoom === null ? "fit" : `${zoom >= 10 ? zoom.toFixed(0) : +zoom.toFixed(1)}×`;
     // Only when the hand rests: browsers refuse a page that rewrites its address with every turn of a wheel.
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.remember(), 60);
+    // Panzoom reports the last move late: after the viewer was closed the address is the page's again.
+    if (this.dialog.open) this.resting = setTimeout(() => this.remember(), 60);
   },
 
   draw(drawing) {

@@ -104,6 +104,26 @@ def test_single_file_is_a_single_file(run: Run, tmp_path: Path) -> None:
     assert keys == set(data["embedded"])
 
 
+def test_a_single_file_holds_the_pictures_of_as_many_points_as_fit(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = len({row.point for row in run.rows()})
+    images = len(run.manifest.image_names)
+    all_of_them = page.render(run.path, tmp_path / "all", single_file=True).read_text("utf-8")
+    assert page.IN_FOLDER not in all_of_them
+    monkeypatch.setattr(page, "SINGLE_FILE_BUDGET", 1)
+    one = page.render(run.path, tmp_path / "one", single_file=True).read_text("utf-8")
+    assert page.IN_FOLDER in one
+    assert one.count(': figures"') == images * (points - 1)
+    assert one.count(", no pictures</option>") == points - 1
+    assert re.search(r'<option value="0" selected>[^<,]*</option>', one)
+    assert len(one) < len(all_of_them) / 2
+    for row in run.rows():
+        assert f"{row.psnr:.4f}" in one
+    folder = page.render(run.path, tmp_path / "folder").read_text("utf-8")
+    assert page.IN_FOLDER not in folder
+
+
 def test_a_large_single_file_holds_previews(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = page.render(run.path, tmp_path / "whole", single_file=True).stat().st_size
     monkeypatch.setattr(frames, "LOSSLESS_BUDGET", 10_000)
