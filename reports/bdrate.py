@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from isorate.reports.curves import Curve, complete_images, of_dataset, of_image
 from isorate.reports.results import Column, Comparison
-from isorate.reports.summary import Interval, difference
+from isorate.reports.summary import Interval, difference, similarity_db
 
 Metric: TypeAlias = str
 """``psnr``, ``ms_ssim``, or a further metric of the run."""
@@ -57,19 +57,13 @@ class BDRate:
     unit: str = " dB"
 
 
-def decibel(ms_ssim: float) -> float:
-    """Return MS-SSIM on the scale on which its curves are compared, ``-10 log10(1 - MS-SSIM)``."""
-    return math.inf if ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
-
-
 def frontier(curve: Curve, metric: Metric) -> list[tuple[float, float]]:
     """Return the (rate, quality) points that no other point beats at a rate as low, finite and rising."""
     found: list[tuple[float, float]] = []
     for point in curve.points:
-        value = point.quality(metric)
-        if value is None:
+        quality = similarity_db(point.ms_ssim) if metric == "ms_ssim" else point.quality(metric)
+        if quality is None:
             continue
-        quality = decibel(value) if metric == "ms_ssim" else float(value)
         if math.isfinite(quality) and point.bpp > 0 and (not found or quality > found[-1][1]):
             if found and found[-1][0] == point.bpp:
                 found.pop()

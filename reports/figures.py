@@ -18,10 +18,10 @@ from isorate.errors import ReportError
 from isorate.image import Image
 from isorate.reports import crops, curves, paper, text
 from isorate.reports import measures as measured
-from isorate.reports.bdrate import decibel
 from isorate.reports.paper import printable
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo
+from isorate.reports.summary import similarity_db
 from isorate.runs.folder import Run, safe_name
 
 PAGE_WIDTH = 6.75
@@ -405,5 +405,5 @@ def _values(curve: curves.Curve, metric: str) -> list[tuple[float, float]]:
 
 def _value(point: curves.CurvePoint, metric: str) -> float | None:
     if metric == "ms_ssim_db":
-        return None if point.ms_ssim is None else decibel(point.ms_ssim)
+        return similarity_db(point.ms_ssim)
     return point.quality(metric)

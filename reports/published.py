@@ -9,6 +9,7 @@ from typing import Any
 
 from isorate.errors import ReportError
 from isorate.files.plain import LARGEST_SETTINGS, read_plain
+from isorate.metrics.base import from_quality
 from isorate.reports import published_kodak
 from isorate.reports.curves import Curve, CurvePoint
 
@@ -117,7 +118,7 @@ def _point(where: str, bpp: Any, psnr: Any, ms_ssim: Any, ms_ssim_db: Any = None
     if similarity is None and decibels is not None:
         if decibels < 0:
             raise ReportError(f"{where}: ms_ssim_db is {ms_ssim_db!r}; -10 log10(1 - MS-SSIM) is 0 or more")
-        similarity = 1 - 10 ** (-decibels / 10)
+        similarity = from_quality(decibels, "similarity")
     return CurvePoint(rate, _number(where, "psnr", psnr), similarity)
 
 
