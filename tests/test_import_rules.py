@@ -13,7 +13,15 @@ FOLDERS = {
     "isorate.datasets": "datasets",
     "isorate.reports": "reports",
 }
-BELOW = ("isorate.errors", "isorate.files", "isorate.image", "isorate.metrics", "isorate.matching", "isorate.pictures")
+BELOW = (
+    "isorate.errors",
+    "isorate.ffmpeg",
+    "isorate.files",
+    "isorate.image",
+    "isorate.matching",
+    "isorate.metrics",
+    "isorate.pictures",
+)
 """What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too, and one
 that reaches a size by itself the suite's searches."""
 LEARNED = "isorate.codecs.learned"
@@ -21,7 +29,8 @@ ENTROPY = "isorate.codecs.entropy"
 OVERFITTED = "isorate.codecs.overfitted"
 RULES = {
     "isorate.image": (),
-    "isorate.metrics": ("isorate.errors", "isorate.image"),
+    "isorate.ffmpeg": ("isorate.errors",),
+    "isorate.metrics": ("isorate.errors", "isorate.ffmpeg", "isorate.image"),
     "isorate.pictures": ("isorate.errors", "isorate.image"),
     "isorate.codecs": BELOW,
     "isorate.datasets": BELOW,

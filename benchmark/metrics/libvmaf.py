@@ -2,8 +2,6 @@
 
 import json
 import math
-import re
-import shutil
 import subprocess
 import tempfile
 from functools import cache, lru_cache
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isorate.errors import MetricError, MetricUnavailableError
+from isorate.ffmpeg import find_ffmpeg, lacks, version_in
 from isorate.image import Image
 from isorate.metrics.base import Metric
 from isorate.metrics.shapes import same_shape
@@ -41,7 +40,7 @@ class _OfLibvmaf(Metric):
     @property
     def implementation(self) -> str:
         """The versions of libvmaf and of the FFmpeg that holds it."""
-        path = _program(self.name)
+        path = find_ffmpeg(self.name, MetricUnavailableError)
         return _version(self.name, path, path.stat().st_mtime_ns)
 
     def measure(self, reference: Image, decoded: Image) -> float | None:
@@ -51,7 +50,7 @@ class _OfLibvmaf(Metric):
         if min(height, width) < MIN_SIDE:
             return None
         planes = (video_range(image).tobytes() for image in (reference, decoded))
-        return _scores(_program(self.name), width, height, *planes)[self.score]
+        return _scores(find_ffmpeg(self.name, MetricUnavailableError), width, height, *planes)[self.score]
 
 
 class Vmaf(_OfLibvmaf):
@@ -70,20 +69,6 @@ class PsnrHvs(_OfLibvmaf):
     measured_on = f"{_MEASURED_ON}; peak 255, errors of Y, Cb and Cr weighted 8:1:1, chroma as if it were 4:2:0"
 
 
-def _program(metric: str) -> Path:
-    """Return the path of FFmpeg: imageio-ffmpeg's own, or what its variable ``IMAGEIO_FFMPEG_EXE`` names."""
-    try:
-        import imageio_ffmpeg
-
-        name = imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError) as error:
-        raise MetricUnavailableError(f"{metric}: {error}; pip install 'isorate[ffmpeg]'") from None
-    found = shutil.which(name)
-    if found is None:
-        raise MetricUnavailableError(f"{metric}: {name} is no program here; unset IMAGEIO_FFMPEG_EXE")
-    return Path(found).absolute()
-
-
 @cache
 def _version(metric: str, path: Path, _changed: int) -> str:
     grey = bytes([128]) * (3 * MIN_SIDE**2)
@@ -91,12 +76,8 @@ def _version(metric: str, path: Path, _changed: int) -> str:
         said = _run(path, MIN_SIDE, MIN_SIDE, grey, grey)
         printed = subprocess.run([path, "-version"], capture_output=True, text=True, check=True, timeout=TIME_LIMIT)
     except (MetricError, OSError, subprocess.SubprocessError) as error:
-        raise MetricUnavailableError(
-            f"{metric}: {path} has no working libvmaf with the model {MODEL} ({error}); unset IMAGEIO_FFMPEG_EXE, or "
-            "pip install --upgrade 'isorate[ffmpeg]'"
-        ) from None
-    ffmpeg = re.search(r"ffmpeg version (\S+)", printed.stdout)
-    return f"libvmaf {said['version']} in FFmpeg {ffmpeg[1] if ffmpeg else 'of unknown version'}"
+        raise MetricUnavailableError(lacks(metric, path, f"libvmaf with the model {MODEL}", error)) from None
+    return f"libvmaf {said['version']} in {version_in(printed.stdout)}"
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from isorate.codecs.bpg.colour import Plane
 from isorate.codecs.identity import file_digest
 from isorate.codecs.program import quoted, run_program, time_limit
 from isorate.errors import CodecError, CodecUnavailableError
+from isorate.ffmpeg import find_ffmpeg, lacks, version_in
 
 TIME_LIMIT_VARIABLE = "ISORATE_FFMPEG_TIMEOUT"
 """The environment variable that sets another limit, in seconds."""
@@ -26,22 +27,6 @@ _VERSIONS = {"libvvenc": rb"libvvenc version: (\S+)", "libaom-av1": rb"\[libaom-
 """How FFmpeg, told to be verbose, says the version of an encoder."""
 
 
-def program(codec: str) -> Path:
-    """Return the path of FFmpeg: imageio-ffmpeg's own, or what its variable ``IMAGEIO_FFMPEG_EXE`` names.
-
-    Raises
-    ------
-    CodecUnavailableError
-        When there is none.
-    """
-    try:
-        import imageio_ffmpeg
-
-        return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError) as error:
-        raise CodecUnavailableError(f"{codec}: {error}; pip install 'isorate[ffmpeg]'") from None
-
-
 def version(codec: str, encoder: str) -> str:
     """Return the versions of an encoder and of the FFmpeg that holds it.
 
@@ -50,28 +35,24 @@ def version(codec: str, encoder: str) -> str:
     CodecUnavailableError
         When FFmpeg is missing, or was built without this encoder.
     """
-    path = program(codec)
+    path = find_ffmpeg(codec, CodecUnavailableError)
     return _version(codec, encoder, path, file_digest(path))
 
 
 @cache
 def _version(codec: str, encoder: str, path: Path, _content: str) -> str:
     said = run_program([str(path), "-version"], codec, TIME_LIMIT, TIME_LIMIT_VARIABLE)
-    ffmpeg = re.search(r"ffmpeg version (\S+)", said)
     flat = "color=size=64x64:rate=25,format=yuv420p10le"
     words = ["-hide_banner", "-nostdin", "-loglevel", "verbose", "-f", "lavfi", "-i", flat, "-frames:v", "1"]
     command = [str(path), *words, "-c:v", encoder, "-f", "null", "-"]
     try:
         printed = run_program(command, codec, TIME_LIMIT, TIME_LIMIT_VARIABLE)
     except CodecError as error:
-        raise CodecUnavailableError(
-            f"{codec}: {path} has no working {encoder} ({error}); unset IMAGEIO_FFMPEG_EXE, or "
-            "pip install --upgrade 'isorate[ffmpeg]'"
-        ) from None
+        raise CodecUnavailableError(lacks(codec, path, encoder, error)) from None
     found = re.search(_VERSIONS[encoder], printed.encode())
     library = found[1].decode() if found else "of unknown version"
     name = {"libvvenc": "vvenc", "libaom-av1": "libaom"}[encoder]
-    return f"{name} {library} via FFmpeg {ffmpeg[1] if ffmpeg else 'of unknown version'}"
+    return f"{name} {library} via {version_in(said)}"
 
 
 def encode(codec: str, planes: Sequence[Plane], pixel_format: str, words: Sequence[str], suffix: str) -> bytes:
@@ -101,7 +82,7 @@ def encode(codec: str, planes: Sequence[Plane], pixel_format: str, words: Sequen
         source.write_bytes(b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes))
         raw = ["-f", "rawvideo", "-pixel_format", pixel_format, "-video_size", f"{width}x{height}"]
         command = [
-            str(program(codec)), *QUIET, "-threads", "1", *raw, *COLOUR, "-i", str(source),
+            str(find_ffmpeg(codec, CodecUnavailableError)), *QUIET, "-threads", "1", *raw, *COLOUR, "-i", str(source),
             "-frames:v", "1", "-threads", "1", *COLOUR, *words, str(target),
         ]  # fmt: skip
         limit = time_limit(codec, TIME_LIMIT_VARIABLE, TIME_LIMIT + TIME_LIMIT_PER_MEGAPIXEL * height * width / 1e6)

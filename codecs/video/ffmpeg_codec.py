@@ -7,6 +7,8 @@ from typing import ClassVar
 from isorate.codecs.base import Codec
 from isorate.codecs.video import ffmpeg
 from isorate.codecs.video.pyav import load_av
+from isorate.errors import CodecUnavailableError
+from isorate.ffmpeg import find_ffmpeg
 
 
 class FfmpegCodec(Codec):
@@ -24,4 +26,4 @@ class FfmpegCodec(Codec):
     @property
     def encoder_files(self) -> Sequence[Path]:
         """FFmpeg."""
-        return (ffmpeg.program(self.name),)
+        return (find_ffmpeg(self.name, CodecUnavailableError),)
