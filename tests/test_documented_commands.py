@@ -51,7 +51,8 @@ def shown() -> Iterator[Any]:
 def examples() -> Iterator[Any]:
     import importlib
 
-    places = {name: f"isorate.cli.{name}:{name}" for name in COMMANDS if name not in ("learned", "overfitted")}
+    single = [name.replace("-", "_") for name in COMMANDS if name not in ("learned", "overfitted")]
+    places = {name: f"isorate.cli.{name}:{name}" for name in single}
     for name, place in [*places.items(), *learned.PLACES.items(), *overfitted.PLACES.items()]:
         module, _, function = place.partition(":")
         text = getattr(importlib.import_module(module), function).__doc__

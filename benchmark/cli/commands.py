@@ -11,6 +11,7 @@ COMMANDS = {
     "table": "Print a run's rows as CSV, Markdown, LaTeX or JSON.",
     "figures": "Write a run's figures for a paper: crops, whole images with boxes, curves.",
     "supplement": "Write a run as LaTeX: whole pictures, crops and the table, as in the supplementary.",
+    "codec-compare": "Write a run as batches that codec-compare reads.",
     "baseline": "Write a run's rows as a small file that later runs are held against.",
     "check": "Hold a run against a baseline; the exit code is the verdict.",
     "compare": "Compare two runs: differences, win rate, BD-rate.",
@@ -38,4 +39,5 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for command, summary in COMMANDS.items():
-    app.command(f"isorate.cli.{command}:{command}", name=command, help=summary)
+    own = command.replace("-", "_")
+    app.command(f"isorate.cli.{own}:{own}", name=command, help=summary)
