@@ -15,7 +15,7 @@ from isorate.files.plain import LARGEST_SETTINGS
 from isorate.files.toml import TomlFile
 from isorate.image import Image
 from isorate.reports.results import Comparison, ImageInfo
-from isorate.runs.folder import check_plain, inside
+from isorate.runs.paths import check_plain, inside
 
 PINS_IN_RUN = "crops.toml"
 """A file of this name in a run folder pins boxes for that run."""

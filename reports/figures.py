@@ -22,7 +22,8 @@ from isorate.reports.paper import printable
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo
 from isorate.reports.summary import similarity_db
-from isorate.runs.folder import Run, safe_name
+from isorate.runs.folder import Run
+from isorate.runs.paths import safe_name
 
 PAGE_WIDTH = 6.75
 """Inches: the text of a page in the usual two-column styles; a column has 3.25."""

@@ -8,7 +8,8 @@ from isorate.errors import ReportError
 from isorate.files.atomic import write_bytes
 from isorate.reports import crops, figures, latex, paper
 from isorate.reports.results import Comparison, ImageInfo
-from isorate.runs.folder import Run, inside
+from isorate.runs.folder import Run
+from isorate.runs.paths import inside
 
 NAME = "supplement.tex"
 WIDTH = 6.5

@@ -1,10 +1,11 @@
 """Real photographs for every test: scikit-image's, and Kodak's where they are."""
 
+import json
 import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ import pytest
 from hypothesis import settings
 from PIL import Image as PillowImage
 from xdist.scheduler import LoadFileScheduling
+
+from isorate.runs.folder import Run
+from isorate.runs.paths import safe_name
 
 settings.register_profile("isorate", deadline=None)  # no test judges by time: machines are slow and busy
 settings.load_profile("isorate")
@@ -165,3 +169,20 @@ def workshop(_made_workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     _stay_in_this_process(monkeypatch)
     monkeypatch.chdir(tmp_path / "workshop")
     return tmp_path / "workshop"
+
+
+@pytest.fixture(scope="session")
+def as_older_versions_wrote() -> Callable[[Path], dict[str, Path]]:
+    """Rewrite a run folder's rows as one JSON file each, named in the old way, and return these by ``image--codec``."""
+
+    def rewrite(path: Path) -> dict[str, Path]:
+        run, files = Run.open(path), {}
+        for row in run.rows():
+            name = "--".join(map(safe_name, row.key))
+            files[f"{row.image}--{row.codec}"] = file = path / "rows" / f"{name}.json"
+            file.write_text(json.dumps(row.to_json()))
+        for shard in (path / "rows").glob("*.jsonl"):
+            shard.unlink()
+        return files
+
+    return rewrite

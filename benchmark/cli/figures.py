@@ -53,7 +53,8 @@ def figures(
     """
     from isorate.reports.figures import draw
     from isorate.reports.results import Comparison
-    from isorate.runs.folder import Run, inside
+    from isorate.runs.folder import Run
+    from isorate.runs.paths import inside
 
     comparison = Comparison(Run.open(run))
     for path in draw(

@@ -70,7 +70,8 @@ def time(
     from isorate.cli.config import use_codecs
     from isorate.engine.timing import time_run
     from isorate.files.atomic import write_output
-    from isorate.runs.folder import Run, inside
+    from isorate.runs.folder import Run
+    from isorate.runs.paths import inside
 
     use_codecs(config)
     opened = Run.open(run)

@@ -63,6 +63,10 @@ class Cell:
         What codecs are driven to, and how near; the tolerance in percent is that of a rate for the anchor.
     metrics
         Further metrics by name, beside PSNR and MS-SSIM.
+    generation
+        Of the rows that are written, see :mod:`isorate.runs.shards`.
+    known
+        The cell's rows that are there already.
     """
 
     run_path: Path
@@ -74,6 +78,8 @@ class Cell:
     aim: Aim
     tolerance_pct: float
     metrics: tuple[str, ...] = ()
+    generation: int = 1
+    known: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +142,15 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
         When the run folder cannot be written; a failing codec is a ``failed: …`` row instead.
     """
     run = Run.open(cell.run_path)
+    run.join_generation(cell.generation)
+    known = {row.codec: row for row in cell.known}
     cache_ = Cache(cell.cache_path)
     loaded = cell.source.load()
     run.write_original(cell.source.name, loaded.pixels)
     outcomes: list[RowOutcome] = []
     anchor: Row | None = None
     for entry in cell.codecs:
-        row = run.row(cell.source.name, cell.point.name, entry.name)
+        row = known.get(entry.name)
         cached = False
         if row is None or not row.ok or lacks_neighbour(row, cell.aim.tolerance) or not run.has_files(row):
             computed = cache_.computed

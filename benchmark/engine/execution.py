@@ -1,15 +1,17 @@
 """Cells through worker processes, or another executor: whatever happens to one, every cell ends with its rows."""
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from dataclasses import replace
 
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError
 from isorate.pictures.names import readable
 from isorate.runs.folder import Run
-from isorate.runs.row import Row
+from isorate.runs.row import Key, Row
+from isorate.runs.shards import Stored
 
 DIED = "the worker process died (out of memory, or a crash in a codec's library)"
 
@@ -38,19 +40,32 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     """
     waiting = deque(cells)
     if executor is not None:
-        for cell in (yield from _through(run, executor, waiting, len(cells))) + list(waiting):
+        lost = (yield from _through(run, executor, waiting, len(cells))) + list(waiting)
+        for cell in with_known(run.stored_rows() if lost else {}, lost):
             yield _fail(run, cell, "the executor broke before this cell was done; run the same command again")
         return
     while waiting:
         with worker_pool(min(workers, len(waiting))) as pool:
             suspects = yield from _through(run, pool, waiting, workers + 1)
+        suspects = with_known(run.stored_rows() if suspects else {}, suspects)
         while suspects:
             with worker_pool(1) as pool:
                 while suspects:
                     cell = suspects.pop(0)
                     if (yield from _through(run, pool, deque([cell]), 1)):
+                        (cell,) = with_known(run.stored_rows(), [cell])
                         yield _fail(run, cell, DIED)
                         break
+
+
+def with_known(rows: Mapping[Key, Stored], cells: list[Cell]) -> list[Cell]:
+    """Return the cells with those of their rows that are there."""
+
+    def known(cell: Cell) -> tuple[Row, ...]:
+        keys = ((cell.source.name, cell.point.name, entry.name) for entry in cell.codecs)
+        return tuple(rows[key].row for key in keys if key in rows)
+
+    return [replace(cell, known=known(cell)) for cell in cells]
 
 
 def _through(
@@ -93,13 +108,15 @@ def _reason(error: BaseException) -> str:
 
 
 def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:
-    """Write a failed row for every codec of the cell that has none that is good."""
-    outcomes = []
+    """Write a failed row for every codec of the cell of which no good one is known.
+
+    Good ones that a worker wrote in this generation count before it all the same.
+    """
+    good = {row.codec for row in cell.known if row.ok}
+    image = run.entry(cell.source.name)
+    assert image is not None
     for entry in cell.codecs:
-        row = run.row(cell.source.name, cell.point.name, entry.name)
-        if row is None or not row.ok:
-            image = run.entry(cell.source.name)
-            assert image is not None
+        if entry.name not in good:
             row = Row(
                 image=cell.source.name,
                 width=image.width or 0,
@@ -111,5 +128,4 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:
                 status=f"failed: {reason}",
             )
             run.write_row(row)
-        outcomes.append(RowOutcome(row.ok))
-    return outcomes
+    return [RowOutcome(entry.name in good) for entry in cell.codecs]

@@ -3,22 +3,25 @@
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from isorate.engine.cell import Cell
-from isorate.engine.execution import execute
+from isorate.engine.execution import execute, with_known
 from isorate.engine.images import Preparing, on_every_core, read_images
 from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
 from isorate.runs.differences import other_run, outdated
 from isorate.runs.equal_rate import lacks_neighbour
-from isorate.runs.folder import FOLDERS, Run, inside
+from isorate.runs.folder import FOLDERS, Run
 from isorate.runs.manifest import Manifest
-from isorate.runs.row import Key, Row
+from isorate.runs.paths import inside
+from isorate.runs.row import Key
+from isorate.runs.shards import Stored
 
 Progress = Callable[[Counter[str], int, int], None]
 
@@ -71,7 +74,9 @@ def run_plan(
     """
     processes = worker_count(workers)
     run = _open(plan, path, command or [], preparing, overwrite=overwrite)
-    cells = _unfinished(run, plan.cells(path, cache_path), preparing)
+    generation = run.begin_generation()
+    cells = [replace(cell, generation=generation) for cell in plan.cells(path, cache_path)]
+    cells = _unfinished(run, cells, preparing)
     counts: Counter[str] = Counter()
     total = len(plan.dataset.sources) * len(plan.points)
     done = total - len(cells)
@@ -84,7 +89,8 @@ def run_plan(
         done += 1
         if progress:
             progress(counts, done, total)
-    return run
+    run.sync_generation()
+    return Run(run.path, run.manifest)
 
 
 def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | None, *, overwrite: bool) -> Run:
@@ -130,9 +136,7 @@ def _continued(run: Run, now: Manifest) -> Run:
     if not why:
         return run
     # rows first: whatever ends this in between, no row is taken for the new identity's
-    removed = sum(
-        run.remove_row(image, point, codec) for image in then.image_names for point in then.point_names for codec in why
-    )
+    removed = run.remove_rows(product(then.image_names, then.point_names, why))
     if removed:
         warnings.warn(
             f"{run.path}: {removed} rows are made anew: {'; '.join(dict.fromkeys(why.values()))}", stacklevel=2
@@ -154,27 +158,27 @@ def _unfinished(run: Run, cells: list[Cell], preparing: Preparing | None) -> lis
 
     A row is written after its files: what is older than its row is what the row was made of, and is not read again.
     """
-    rows = {row.key: row for row in run.rows()}
+    rows = run.stored_rows()
     if not rows:
         return cells
     good = [_good_rows(cell, rows) for cell in cells]
-    sure = {index for index, of_cell in enumerate(good) if of_cell and all(run.is_untouched(row) for row in of_cell)}
+    sure = {index for index, of_cell in enumerate(good) if of_cell and all(map(run.is_untouched, of_cell))}
     doubtful = [index for index, of_cell in enumerate(good) if of_cell and index not in sure]
     images = list(dict.fromkeys(cells[index].source.name for index in doubtful))
     what = "looking at what is there"
     kept = dict(zip(images, on_every_core(run.has_original, images, what, preparing), strict=True))
 
     def whole(index: int) -> bool:
-        return kept[cells[index].source.name] and all(run.confirm(row) for row in good[index])
+        return kept[cells[index].source.name] and all(run.confirm(stored.row) for stored in good[index])
 
     sure.update(
         index for index, done in zip(doubtful, on_every_core(whole, doubtful, what, preparing), strict=True) if done
     )
-    return [cell for index, cell in enumerate(cells) if index not in sure]
+    return with_known(rows, [cell for index, cell in enumerate(cells) if index not in sure])
 
 
-def _good_rows(cell: Cell, rows: dict[Key, Row]) -> list[Row]:
+def _good_rows(cell: Cell, rows: Mapping[Key, Stored]) -> list[Stored]:
     """Return the rows of a cell, or none where one is missing or not good."""
     found = [rows.get((cell.source.name, cell.point.name, entry.name)) for entry in cell.codecs]
-    good = [row for row in found if row is not None and row.ok and not lacks_neighbour(row, cell.aim.tolerance)]
+    good = [some for some in found if some and some.row.ok and not lacks_neighbour(some.row, cell.aim.tolerance)]
     return good if len(good) == len(found) else []

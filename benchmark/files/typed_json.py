@@ -44,16 +44,15 @@ def fit(value: Any, kind: type[T]) -> T:
     Traceback (most recent call last):
     ValueError: [...][1]: expected `int`, got `str`
     """
-    strange = set(value) - set(kind.__dataclass_fields__) if is_dataclass(kind) and isinstance(value, dict) else set()
-    if not strange:
-        try:
-            made = msgspec.convert(value, kind)
-        except (msgspec.ValidationError, RecursionError) as error:
-            raise ValueError(_readable(str(error))) from None
-        strange = set(_unknown(value, made, ""))
-        if not strange:
-            return made
-    raise ValueError(f"unknown fields {sorted(strange)}")
+    if is_dataclass(kind) and isinstance(value, dict) and not (known := _fields(kind)).issuperset(value):
+        raise ValueError(f"unknown fields {sorted(set(value) - known)}")
+    try:
+        made = msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ValueError(_readable(str(error))) from None
+    if strange := set(_unknown(value, made, "")):
+        raise ValueError(f"unknown fields {sorted(strange)}")
+    return made
 
 
 def _readable(said: str) -> str:
@@ -67,7 +66,8 @@ def _unknown(value: Any, made: Any, place: str) -> list[str]:
     """Return the places of the keys that `made`, decoded from `value`, has no field for."""
     found: list[str] = []
     if isinstance(value, dict) and is_dataclass(made):
-        found = [place + key for key in value if key not in made.__dataclass_fields__]
+        if not _fields(made.__class__).issuperset(value):
+            found = [place + key for key in value if key not in made.__dataclass_fields__]
         for key in _holding(made.__class__):
             if type(item := value.get(key)) in _CONTAINERS:
                 found += _unknown(item, getattr(made, key), f"{place}{key}.")
@@ -80,6 +80,11 @@ def _unknown(value: Any, made: Any, place: str) -> list[str]:
             if type(item) in _CONTAINERS:
                 found += _unknown(item, made[index], f"{place}{index}.")
     return found
+
+
+@cache
+def _fields(kind: Any) -> frozenset[str]:
+    return frozenset(kind.__dataclass_fields__)
 
 
 @cache

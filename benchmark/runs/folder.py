@@ -4,20 +4,20 @@
 
     RUN/manifest.json            configuration, data checksums, versions, platform, git commit
     RUN/stamps.json              what tells that an image's file is still the one that was read, by image
-    RUN/rows/CELL--CODEC.json    one isorate.runs.row.Row each
+    RUN/rows/….jsonl             one isorate.runs.row.Row a line, see isorate.runs.shards
     RUN/streams/CELL--CODEC.ext  the compressed file
     RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383); not of points for curves only
     RUN/originals/IMAGE.webp     the source's pixels, lossless
 
 A row outside the tolerance names its codec's next file on the other side of the rate as well, ``CELL--CODEC~neighbour``
 in ``streams/`` and ``decoded/``.
-CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last. A run may come from anyone, and its
-files may be lost: a path that leads out of the folder is refused, and what is read is held against the checksums.
+CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last, at the end of a file of rows. A run
+may come from anyone, and its files may be lost: a path that leads out of the folder is refused, and what is read is
+held against the checksums.
 """
 
 import hashlib
 import os
-import re
 import stat
 import time
 from collections.abc import Iterable
@@ -28,11 +28,13 @@ from pathlib import Path, PurePosixPath
 from isorate.errors import RunError
 from isorate.files import typed_json
 from isorate.files.atomic import write_bytes, write_json
-from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, not_plain, read_plain
+from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, read_plain
 from isorate.image import Image, pixels_sha256
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
-from isorate.runs.row import REMEDY, Neighbour, Row
+from isorate.runs.paths import check_plain, inside, safe_name
+from isorate.runs.row import Key, Neighbour, Row
+from isorate.runs.shards import Shard, Stored, generations, read_rows, shard_of_process, sync_generation
 
 STAMPS = "stamps.json"
 SETTLED_NS = 2_000_000_000
@@ -40,70 +42,7 @@ SETTLED_NS = 2_000_000_000
 FOLDERS = ("rows", "streams", "decoded", "originals")
 NEIGHBOUR = "~neighbour"
 """What ends the name of a neighbour's files; a codec's own ends in no such thing, see :func:`safe_name`."""
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
-"""What :func:`safe_name` gives: most names are seen to lead nowhere without taking a path to pieces."""
 _RESTORE = "run the same isorate run command again to restore it"
-
-
-def inside(root: Path, relative: str) -> Path:
-    """Return the path of something in the run folder `root`, which need not be there.
-
-    Raises
-    ------
-    RunError
-        When `relative` is absolute or has a ``..``, or a link on the way leads out of the folder.
-    """
-    _check_form(relative, str(root))
-    path = root / relative
-    try:
-        there = path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):  # a link to itself
-        there = False
-    if not there:
-        raise RunError(
-            f"{path}: is a link that leads out of the run; remove it, or put what it stands for in its place"
-        )
-    return path
-
-
-def check_plain(path: Path, most: int) -> None:
-    """Raise unless `path` is a file that can be read to its end: reading a pipe waits, and what is huge fills memory.
-
-    Raises
-    ------
-    RunError
-        When it is something else, or has more than `most` bytes.
-    """
-    if why := not_plain(path, most):
-        raise RunError(f"{path}: {why}; remove it")
-
-
-def _check_form(relative: str, where: str) -> None:
-    path = PurePosixPath(relative)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in relative:
-        raise RunError(f"{where}: {relative!r} is no path inside a run; {REMEDY}")
-
-
-def _check_file(relative: str, folder: str, where: str) -> None:
-    """Raise unless a row's path is of a file right in its folder, a picture with a picture's ending.
-
-    Pages copy files by their names, so a name that stands for two files would show the wrong picture.
-    """
-    start, _, name = relative.partition("/")
-    if start == folder and _PLAIN_NAME.fullmatch(name) and (folder != "decoded" or name.endswith(SUFFIXES)):
-        return
-    path = PurePosixPath(relative)
-    here = len(path.parts) == 2 and path.parts[0] == folder and ".." not in path.parts and "\0" not in relative
-    if not here or (folder == "decoded" and path.suffix not in SUFFIXES):
-        raise RunError(f"{where}: {relative!r} is no path inside a run's {folder}; {REMEDY}")
-
-
-def safe_name(name: str) -> str:
-    """Return `name` as a file name: letters, digits, ``._+-``; a changed or long name ends in a digest of it."""
-    kept = re.sub(r"[^A-Za-z0-9._+-]", "_", name)
-    if kept == name and len(name) <= 80 and not name.startswith("."):
-        return name
-    return f"{kept.lstrip('.')[:60]}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 class Run:
@@ -120,6 +59,8 @@ class Run:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._shard: Shard | None = None
+        self._shared = False
 
     @classmethod
     def open(cls, path: Path) -> "Run":
@@ -170,35 +111,74 @@ class Run:
 
     def rows(self) -> list[Row]:
         """Return every row, in the manifest's order of images, points and codecs."""
-        folder = inside(self.path, "rows")
-        try:
-            with os.scandir(folder) as found:
-                files = sorted((file.name, not file.is_symlink()) for file in found if file.name.endswith(".json"))
-        except FileNotFoundError:
-            files = []
-        except OSError as error:
-            raise RunError(f"{folder}: cannot be read: {error.strerror}; {REMEDY}") from None
-        rows = [self._read_row(f"rows/{name}", checked=no_link) for name, no_link in files]
         images = _ranks(self.manifest.image_names)
         points = _ranks(self.manifest.point_names)
         codecs = _ranks(self.manifest.codec_names)
-        end = len(rows) + len(images)
+        found = self.stored_rows().values()
+        end = len(found) + len(images)
         return sorted(
-            rows,
+            (stored.row for stored in found),
             key=lambda row: (
                 images.get(row.image, end), row.image, points.get(row.point, end), row.point,
                 codecs.get(row.codec, end), row.codec,
             ),
         )  # fmt: skip
 
+    def stored_rows(self) -> dict[Key, Stored]:
+        """Return every row by its key, with when it was written."""
+        return read_rows(self._rows_folder)
+
     def row(self, image: str, point: str, codec: str) -> Row | None:
-        """Return one row, or None when it is not there yet."""
-        file = self._row_file(image, point, codec)
-        return self._read_row(file) if inside(self.path, file).exists() else None
+        """Return one row, or None when it is not there yet; all are read for it."""
+        stored = self.stored_rows().get((image, point, codec))
+        return None if stored is None else stored.row
+
+    @property
+    def _rows_folder(self) -> Path:
+        return inside(self.path, "rows")
+
+    def begin_generation(self) -> int:
+        """Begin a generation of rows, to which several processes write, and return its number.
+
+        It counts before all that are there. What this run writes from now on belongs to it.
+        """
+        generation = 1 + max(generations(self._rows_folder), default=0)
+        self._shard, self._shared = Shard(self._rows_folder, generation), True
+        return generation
+
+    def join_generation(self, generation: int) -> None:
+        """Write rows to this process's shard of a generation that another process began."""
+        self._shard, self._shared = shard_of_process(self._rows_folder, generation), True
+
+    def sync_generation(self) -> None:
+        """Return when the rows of the generation that was begun are on the disk; see :class:`Shard` for when else.
+
+        Raises
+        ------
+        RunError
+            When the disk says that they are not.
+        """
+        assert self._shard is not None
+        sync_generation(self._rows_folder, self._shard.generation)
+
+    def _newest_shard(self) -> Shard:
+        """Return a shard whose next line counts before everything that is there."""
+        if self._shared and self._shard is not None:
+            return self._shard
+        folder = self._rows_folder
+        there = generations(folder)
+        newest = max(there, default=0)
+        mine = self._shard is not None and self._shard.generation == newest and there[newest] == [self._shard.name]
+        if self._shard is None or not mine:
+            self._shard = Shard(folder, newest + 1)
+        return self._shard
 
     def write_row(self, row: Row) -> None:
-        """Write `row`; its stream and pixels must be there."""
-        write_json(self._target(self._row_file(row.image, row.point, row.codec)), row.to_json())
+        """Write `row`, in place of the one of its key; its stream and pixels must be there.
+
+        See :class:`isorate.runs.shards.Shard` for what a power failure can lose.
+        """
+        self._newest_shard().row(row)
 
     def remove_row(self, image: str, point: str, codec: str) -> bool:
         """Remove a row, so that it is made anew; return whether it was there.
@@ -208,14 +188,17 @@ class Run:
         RunError
             When it cannot be removed.
         """
-        file = self._target(self._row_file(image, point, codec))
-        try:
-            file.unlink()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise RunError(f"{file}: cannot be removed: {error.strerror}; choose a folder that you may write") from None
-        return True
+        return self.remove_rows([(image, point, codec)]) == 1
+
+    def remove_rows(self, keys: Iterable[Key]) -> int:
+        """Remove rows, for good when this returns, and return how many of them were there; see :meth:`remove_row`."""
+        there = self.stored_rows()
+        keys = [key for key in dict.fromkeys(keys) if key in there]
+        for key in keys:
+            self._newest_shard().removed(key)
+        if keys:
+            self._newest_shard().sync()
+        return len(keys)
 
     def write_stream(
         self, image: str, point: str, codec: str, suffix: str, data: bytes, *, neighbour: bool = False
@@ -330,10 +313,10 @@ class Run:
         """
         return all(self._has(row, file) for file in (row, row.neighbour) if file is not None)
 
-    def is_untouched(self, row: Row) -> bool:
+    def is_untouched(self, stored: Stored) -> bool:
         """Whether the row's files and the original are there, and older than the row, which was written last."""
-        newest = self._newest(row)
-        return newest is not None and newest < self._row_written(row)
+        newest = self._newest(stored.row)
+        return newest is not None and newest < stored.written
 
     def confirm(self, row: Row) -> bool:
         """Whether :meth:`has_files`; where it has, the row becomes younger than they are, for :meth:`is_untouched`."""
@@ -341,13 +324,9 @@ class Run:
         if not self.has_files(row):
             return False
         if newest is not None and newest + SETTLED_NS < time.time_ns():
-            younger = newest + SETTLED_NS
-            with suppress(OSError):  # in a folder that cannot be written they are read once more the next time
-                os.utime(self.path / self._row_file(*row.key), ns=(younger, younger), follow_symlinks=False)
+            with suppress(RunError):  # in a folder that cannot be written they are read once more the next time
+                self._newest_shard().seen(row.key, newest + SETTLED_NS)
         return True
-
-    def _row_written(self, row: Row) -> int:
-        return os.lstat(self.path / self._row_file(*row.key)).st_mtime_ns
 
     def _newest(self, row: Row) -> int | None:
         """Return when one of the row's files or the original last changed; None where one is missing or a link."""
@@ -392,24 +371,6 @@ class Run:
 
     def _cell(self, image: str, point: str, codec: str) -> str:
         return f"{safe_name(image)}--{safe_name(point)}--{safe_name(codec)}"
-
-    def _row_file(self, image: str, point: str, codec: str) -> str:
-        return f"rows/{self._cell(image, point, codec)}.json"
-
-    def _read_row(self, relative: str, *, checked: bool = False) -> Row:
-        """Return the row of a file of the run, of which may be known already that it is one and no link."""
-        file = self.path / relative if checked else self.file(relative)
-        check_plain(file, LARGEST_TEXT)
-        try:
-            text = file.read_bytes()
-        except OSError as error:
-            raise RunError(f"{file}: cannot be read: {error.strerror}; {REMEDY}") from None
-        row = Row.parse(text, str(file))
-        for item in (row, row.neighbour):
-            for folder, path in (("streams", item.stream), ("decoded", item.decoded)) if item else ():
-                if path:
-                    _check_file(path, folder, str(file))
-        return row
 
 
 @lru_cache(maxsize=4)

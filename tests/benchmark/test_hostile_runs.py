@@ -133,12 +133,16 @@ def within(change: Change) -> Callable[[Change], bool]:
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["manifest.json", "rows"])
 def test_every_key_of_a_run_gone_or_wrong(
-    folder: Path, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    what: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    as_older_versions_wrote: Callable[[Path], dict[str, Path]],
 ) -> None:
     """Every value at every place for the table; the first that it accepts at each place for all commands."""
     monkeypatch.setattr("isorate.engine.reproduce.run_plan", lambda *args, **more: Run.open(folder / "same"))
     monkeypatch.setattr("os.fsync", lambda handle: None)
-    file = folder / "run" / what if what != "rows" else next((folder / "run" / "rows").glob("*integer*"))
+    file = folder / "run" / what if what != "rows" else as_older_versions_wrote(folder / "run")["a--jpeg:mode=integer"]
     hostile = Hostile(folder, file, capsys)
     accepted: list[Change] = []
     try:

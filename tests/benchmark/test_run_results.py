@@ -87,8 +87,7 @@ def test_the_page_and_the_glance(run: RunResults, tmp_path: Path) -> None:
     html = run._repr_html_()
     assert "At the file sizes of JPEG" in html
     assert "<td>" in html
-    for file in (run.path / "rows").iterdir():
-        file.unlink()
+    run.remove_rows(row.key for row in run.rows())
     assert "no rows yet" in isorate.open_run(run.path)._repr_html_()
 
 

@@ -13,7 +13,7 @@ from isorate.datasets.locate import Presence, locate
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError, ImageError
-from isorate.runs.folder import safe_name
+from isorate.runs.paths import safe_name
 
 
 def test_the_samples_are_real_photographs_without_a_download(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from isorate.engine.reproduce import Outcome, compare_rows, reproduce
 from isorate.errors import RunError, UsageError
 from isorate.image import Image
 from isorate.runs.folder import Run
+from isorate.runs.row import Row
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +54,13 @@ def test_other_figures_are_different_and_an_unchanged_tool_chain_explains_nothin
 def copied(run: Run, path: Path, change: Callable[[dict[str, Any], Iterable[dict[str, Any]]], None]) -> Run:
     shutil.copytree(run.path, path)
     manifest = json.loads((path / "manifest.json").read_text())
-    rows = {file: json.loads(file.read_text()) for file in (path / "rows").glob("*.json")}
-    change(manifest, rows.values())
+    rows = [row.to_json() for row in run.rows()]
+    change(manifest, rows)
     (path / "manifest.json").write_text(json.dumps(manifest))
-    for file, row in rows.items():
-        file.write_text(json.dumps(row))
-    return Run.open(path)
+    changed = Run.open(path)
+    for row in rows:
+        changed.write_row(Row.from_json(row))
+    return changed
 
 
 def test_other_files_of_the_same_figures_and_the_version_that_explains_them(run: Run, tmp_path: Path) -> None:

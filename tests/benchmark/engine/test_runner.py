@@ -22,6 +22,8 @@ from isorate.metrics import ms_ssim, psnr
 from isorate.runs.folder import Run
 from isorate.runs.point import AnchorPoint
 
+from .test_execution import rows_written
+
 
 def run(two_photos: Path, out: Path, in_process: Executor, **more: Any) -> Run:
     options = {"anchor": "jpeg", "codecs": ["jpeg2000"], "points": ["quality=20"], **more}
@@ -80,7 +82,7 @@ def test_the_same_call_continues_and_restores_what_is_missing(
     out = tmp_path / "run"
     before = run(two_photos, out, in_process)
     rows = before.rows()
-    (out / "rows").joinpath("coffee--jpeg-quality20--jpeg2000.json").unlink()
+    before.remove_row("coffee", "jpeg-quality20", "jpeg2000")
     shutil.rmtree(out / "decoded")
     encoded = []
     monkeypatch.setattr(Jpeg, "encode", lambda *_: encoded.append(1))
@@ -216,7 +218,8 @@ def test_lossless_results_and_tiny_images_are_rows_too(tmp_path: Path, in_proces
         assert row.ok, row.status
         assert row.ms_ssim is None
     assert done.rows()[0].psnr == float("inf")
-    assert json.loads((done.path / "rows" / "grey--jpeg-quality100--jpeg.json").read_text())["psnr"] == "inf"
+    (shard,) = (done.path / "rows").iterdir()
+    assert json.loads(shard.read_bytes().splitlines()[0])["row"]["psnr"] == "inf"
 
 
 def test_hostile_names_stay_inside_the_run_folder(tmp_path: Path, in_process: Executor, photo: Image) -> None:
@@ -266,14 +269,16 @@ def test_a_full_disk_is_one_clear_error_and_keeps_what_was_there(
 ) -> None:
     out = tmp_path / "run"
     rows = run(two_photos, out, in_process).rows()
-    real = os.fdopen
+    Run.open(out).remove_row("coffee", "jpeg-quality20", "jpeg")
+    real, device = os.fdopen, os.open("/dev/full", os.O_WRONLY)
 
     def full(handle: int, mode: str) -> Any:
         os.close(handle)
         return real(os.open("/dev/full", os.O_WRONLY), mode)
 
+    write = os.write
     monkeypatch.setattr("isorate.files.atomic.os.fdopen", full)
-    (out / "rows" / "coffee--jpeg-quality20--jpeg.json").unlink()
+    monkeypatch.setattr("isorate.runs.shards.os.write", lambda _, data: write(device, data))
     with pytest.raises(RunError, match="No space left on device; choose a folder"):
         run(two_photos, out, in_process, use_cache=False)
     assert len(Run.open(out).rows()) == len(rows) - 1
@@ -353,7 +358,7 @@ def test_a_kill_loses_at_most_the_cell_in_work(
         words, env=plugin, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (one call, no lock)
     )  # fmt: skip
-    while len(list((out / "rows").glob("*.json"))) < 4:
+    while rows_written(out) < 4:
         time.sleep(0.05)
         assert child.poll() is None
     os.killpg(child.pid, how) if how == signal.SIGKILL else child.send_signal(how)
@@ -362,10 +367,9 @@ def test_a_kill_loses_at_most_the_cell_in_work(
         assert child.returncode == 130
         assert "the same command continues" in said
         assert "Traceback" not in said
-    kept = {file.name: file.stat().st_mtime_ns for file in (out / "rows").glob("*.json")}
-    assert 4 <= len(kept) < 12
+    kept = {shard: shard.read_bytes() for shard in (out / "rows").iterdir()}
+    assert 4 <= len(Run.open(out).rows()) < 12
     subprocess.run(words, env=plugin, check=True, capture_output=True)
-    after = {file.name: file.stat().st_mtime_ns for file in (out / "rows").glob("*.json")}
-    assert len(after) == 12
-    assert kept.items() <= after.items()
+    assert rows_written(out) == len(Run.open(out).rows()) == 12  # none was made twice
+    assert {shard: shard.read_bytes() for shard in kept} == kept
     assert all(row.ok for row in Run.open(out).rows())

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isorate.errors import RunError
-from isorate.runs.folder import Run, safe_name
+from isorate.runs.folder import Run
+from isorate.runs.paths import safe_name
 from isorate.runs.row import Row
 
 SIDES = st.integers(1, 2**31)

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,9 @@ def test_what_is_whole_is_not_made_again(folder: Path, in_process: Executor, mon
 
 
 def changed_row(folder: Path, **fields: Any) -> None:
-    file = next((folder / "run" / "rows").glob("coffee*jpeg2000.json"))
-    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+    row = Run.open(folder / "run").row("coffee", "jpeg-quality20", "jpeg2000")
+    assert row
+    Run.open(folder / "run").write_row(replace(row, **fields))
 
 
 READERS = {
@@ -123,7 +125,7 @@ def test_a_path_that_leads_out_is_refused_by_every_reader(
     assert main(READERS[command]) == 2
     said = capsys.readouterr().err
     assert "is no path inside a run" in said
-    assert "coffee--jpeg-quality20--jpeg2000.json" in said
+    assert re.search(r"rows/000002-.*\.jsonl, line 1: ", said)
     assert said.count("\n") == 1
 
 
@@ -285,8 +287,7 @@ def unfinished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     assert main(["baseline", "run", "--no-probe", "-o", "b.json"]) == 0
     shutil.copytree("run", "whole")
-    for file in Path("run/rows").glob("coffee*"):
-        file.unlink()
+    Run.open(Path("run")).remove_rows(row.key for row in Run.open(Path("run")).rows() if row.image == "coffee")
     return folder
 
 
