@@ -41,7 +41,7 @@ SETTLED_NS = 2_000_000_000
 """What changed less than this before it was looked at may change again within one tick of a file system's clock."""
 FOLDERS = ("rows", "streams", "decoded", "originals")
 NEIGHBOUR = "~neighbour"
-"""What ends the name of a neighbour's files; a codec's own ends in no such thing, see :func:`safe_name`."""
+"""What ends the name of a neighbour's files; a codec's own, as a safe file name, ends in no such thing."""
 _RESTORE = "run the same isorate run command again to restore it"
 
 
@@ -151,7 +151,7 @@ class Run:
         self._shard, self._shared = shard_of_process(self._rows_folder, generation), True
 
     def sync_generation(self) -> None:
-        """Return when the rows of the generation that was begun are on the disk; see :class:`Shard` for when else.
+        """Return when the rows of the generation that was begun are on the disk; see :class:`isorate.runs.shards.Shard` for when else.
 
         Raises
         ------

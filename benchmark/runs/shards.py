@@ -262,7 +262,7 @@ class Shard:
         self._append({"removed": key})
 
     def seen(self, key: Key, when: int) -> None:
-        """Append that a row's files were whole at a time, see :attr:`Stored.written`."""
+        """Append that a row's files were whole at a time, see :class:`Stored`."""
         self._append({"seen": key, "written": when})
 
     def sync(self) -> None:
