@@ -151,7 +151,9 @@ class Run:
         self._shard, self._shared = shard_of_process(self._rows_folder, generation), True
 
     def sync_generation(self) -> None:
-        """Return when the rows of the generation that was begun are on the disk; see :class:`isorate.runs.shards.Shard` for when else.
+        """Return when the rows of the generation that was begun are on the disk.
+
+        See :class:`isorate.runs.shards.Shard` for when else they are.
 
         Raises
         ------
