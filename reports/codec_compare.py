@@ -13,7 +13,7 @@ from isorate.errors import ReportError
 from isorate.files.atomic import write_json
 from isorate.reports.measures import Measure, measures
 from isorate.reports.results import Column, Comparison
-from isorate.runs.folder import safe_name
+from isorate.runs.paths import safe_name
 from isorate.runs.row import Row
 
 LIST = "batches.json"

@@ -26,7 +26,8 @@ def codec_compare(run: Path, /, *, out: Annotated[Path | None, Parameter(name=["
     """
     from isorate.reports.codec_compare import LIST, write
     from isorate.reports.results import Comparison
-    from isorate.runs.folder import Run, inside
+    from isorate.runs.folder import Run
+    from isorate.runs.paths import inside
 
     comparison = Comparison(Run.open(run))
     folder = inside(comparison.run.path, "codec-compare") if out is None else out
