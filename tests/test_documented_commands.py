@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from isorate.cli import learned, main, overfitted
-from isorate.cli.commands import COMMANDS, app
+from isorate.cli.commands import COMMANDS, PLACES, app
 
 ROOT = Path(__file__).parent.parent
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "github-workflow.yml"]
@@ -51,9 +51,8 @@ def shown() -> Iterator[Any]:
 def examples() -> Iterator[Any]:
     import importlib
 
-    single = [name.replace("-", "_") for name in COMMANDS if name not in ("learned", "overfitted")]
-    places = {name: f"isorate.cli.{name}:{name}" for name in single}
-    for name, place in [*places.items(), *learned.PLACES.items(), *overfitted.PLACES.items()]:
+    single = {name: place for name, place in PLACES.items() if name not in ("learned", "overfitted")}
+    for name, place in [*single.items(), *learned.PLACES.items(), *overfitted.PLACES.items()]:
         module, _, function = place.partition(":")
         text = getattr(importlib.import_module(module), function).__doc__
         found = list(commands(text.partition("Examples")[2].partition("Parameters")[0]))

@@ -3,6 +3,7 @@
 from cyclopts import App
 
 import isorate
+from isorate.cli.group import places
 
 # Name and summary: written here, so that `isorate --help` need not load the commands.
 COMMANDS = {
@@ -30,6 +31,7 @@ COMMANDS = {
     "overfitted": "Measure and check the overfitted codec, and choose its starting weights.",
     "completion": "Print a shell's completion script.",
 }
+PLACES = places("isorate.cli", COMMANDS)
 
 app = App(
     name="isorate",
@@ -39,5 +41,4 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for command, summary in COMMANDS.items():
-    own = command.replace("-", "_")
-    app.command(f"isorate.cli.{own}:{own}", name=command, help=summary)
+    app.command(PLACES[command], name=command, help=summary)

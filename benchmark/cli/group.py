@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from cyclopts import App
 
 
-def places(group: str, commands: Mapping[str, str]) -> dict[str, str]:
-    """Return where the commands of a group are: one file each in the folder of the group's name."""
-    return {name: f"isorate.cli.{group}.{(own := name.replace('-', '_'))}:{own}" for name in commands}
+def places(room: str, commands: Mapping[str, str]) -> dict[str, str]:
+    """Return where the commands of a package are: one file each."""
+    return {name: f"{room}.{(own := name.replace('-', '_'))}:{own}" for name in commands}
 
 
 def command_group(group: str, text: str | None, commands: Mapping[str, str], where: Mapping[str, str]) -> App:

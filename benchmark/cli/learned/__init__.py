@@ -14,7 +14,7 @@ COMMANDS = {
     "budget": "Measure a training step.",
     "integer-cost": "Measure the BD-rate of integer against float priors.",
 }
-PLACES = places("learned", COMMANDS) | {"train": "isorate.cli.train:train"}
+PLACES = places("isorate.cli.learned", COMMANDS) | {"train": "isorate.cli.train:train"}
 """Where each command is."""
 
 learned = command_group("learned", __doc__, COMMANDS, PLACES)

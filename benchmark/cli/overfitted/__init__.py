@@ -8,7 +8,7 @@ COMMANDS = {
     "bench": "Time a fit's step, its parts, and decoding.",
     "fuzz": "Decode damaged versions of a stream.",
 }
-PLACES = places("overfitted", COMMANDS)
+PLACES = places("isorate.cli.overfitted", COMMANDS)
 """Where each command is."""
 
 overfitted = command_group("overfitted", __doc__, COMMANDS, PLACES)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from isorate.cli import learned, main, overfitted
-from isorate.cli.commands import COMMANDS
+from isorate.cli import commands, learned, main, overfitted
 from isorate.cli.numbers import Count, Inches, Positive, Resolution, Whole
 
 GROUPS = [("learned", learned.PLACES), ("overfitted", overfitted.PLACES)]
@@ -22,7 +21,7 @@ UNUSABLE: list[tuple[Any, list[str]]] = [
     (Inches, ["0", "-1", "nan", "inf", "x", "101"]),
 ]
 PLACES: dict[tuple[str, ...], str] = {
-    (name,): f"isorate.cli.{name}:{name}" for name in COMMANDS if name not in ("learned", "overfitted")
+    (name,): place for name, place in commands.PLACES.items() if name not in ("learned", "overfitted")
 }
 PLACES |= {(group, name): place for group, room in GROUPS for name, place in room.items()}
 KNOB = ("encode", "knob")
