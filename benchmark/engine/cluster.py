@@ -5,6 +5,7 @@ pictures there themselves. The scheduler runs the cell of a worker that dies on 
 """
 
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from isorate.runs.provenance import versions
 LOCAL = "local"
 """The address of a cluster of this machine's own processes."""
 CONNECT_S = 10
+GONE = "the scheduler is gone"
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -73,28 +75,33 @@ class _Cluster(Executor):
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        # Not pure: the same cell is run again when a run is continued.
-        self._executor = client.get_executor(pure=False)
 
     def submit(
         self, fn: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
         """Run ``fn(cell)`` on a worker whose tool chain is the run's."""
         if self._client.status != "running":
-            raise BrokenExecutor("the scheduler is gone")
+            raise BrokenExecutor(GONE)
         outcome: Future[Result] = Future()
         outcome.set_running_or_notify_cancel()
-        self._executor.submit(_as_planned, fn, *args, **kwargs).add_done_callback(lambda done: _hand_on(done, outcome))
+        # Not through the client's own executor: a call whose result is on its way when the scheduler dies never ends
+        # there. Not pure: the same cell is run again when a run is continued.
+        call = self._client.submit(_as_planned, fn, *args, pure=False, **kwargs)
+        call.add_done_callback(lambda done: _hand_on(done, outcome))
         return outcome
 
 
-def _hand_on(done: Future[Result], outcome: Future[Result]) -> None:
-    if done.cancelled():  # nobody here cancels
-        outcome.set_exception(BrokenExecutor("the scheduler is gone"))
-    elif error := done.exception():
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(done.result())
+def _hand_on(call: Any, outcome: Future[Result]) -> None:
+    """Give what became of a call on the cluster; nobody here cancels one."""
+    try:
+        if call.status == "error":
+            outcome.set_exception(call.exception())
+        elif call.status == "finished":
+            outcome.set_result(call.result())
+        else:
+            outcome.set_exception(BrokenExecutor(GONE))
+    except (Exception, CancelledError) as lost:  # whatever a connection that breaks off ends in
+        outcome.set_exception(BrokenExecutor(f"{GONE}: {lost}"))
 
 
 _ONE_AT_A_TIME = threading.Lock()

@@ -1,10 +1,12 @@
 """Cells on dask's workers: over loopback, with deaths in the middle."""
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,44 @@ def test_a_worker_that_lives_on_is_held_against_the_manifest_of_now(
     assert clusters._unlike(manifest, planned) == ""
     renewed = replace(manifest, codecs=(replace(manifest.codecs[0], identity=Identity("1", "2")),))
     assert clusters._unlike(renewed, planned) == "jpeg: code or libraries changed"
+
+
+class Call:
+    """What became of a call on a cluster, in place of one that a scheduler knew."""
+
+    def __init__(self, status: str, outcome: Any) -> None:
+        self.status, self.outcome = status, outcome
+
+    def exception(self) -> Any:
+        return self.outcome
+
+    def result(self) -> Any:
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (Call("error", KeyError("the cell's own")), KeyError),
+        (Call("cancelled", None), BrokenExecutor),
+        (Call("lost", None), BrokenExecutor),
+        (Call("finished", OSError("the scheduler died while it sent the result")), BrokenExecutor),
+        (Call("finished", asyncio.CancelledError()), BrokenExecutor),
+    ],
+    ids=["error", "cancelled", "lost", "connection", "closing"],
+)
+def test_every_call_ends(call: Call, expected: type[BaseException]) -> None:
+    outcome: Future[Any] = Future()
+    clusters._hand_on(call, outcome)
+    assert type(outcome.exception(timeout=0)) is expected
+
+
+def test_a_result_is_handed_on() -> None:
+    outcome: Future[Any] = Future()
+    clusters._hand_on(Call("finished", [1]), outcome)
+    assert outcome.result(timeout=0) == [1]
 
 
 def test_what_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
