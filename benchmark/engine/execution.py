@@ -41,20 +41,20 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     waiting = deque(cells)
     if executor is not None:
         lost = (yield from _through(run, executor, waiting, len(cells))) + list(waiting)
-        for cell in with_known(run.stored_rows() if lost else {}, lost):
+        for cell in _reread(run, lost):
             yield _fail(run, cell, "the executor broke before this cell was done; run the same command again")
         return
     while waiting:
         with worker_pool(min(workers, len(waiting))) as pool:
             suspects = yield from _through(run, pool, waiting, workers + 1)
-        suspects = with_known(run.stored_rows() if suspects else {}, suspects)
+        suspects = _reread(run, suspects)
         while suspects:
             with worker_pool(1) as pool:
                 while suspects:
                     cell = suspects.pop(0)
                     if (yield from _through(run, pool, deque([cell]), 1)):
-                        (cell,) = with_known(run.stored_rows(), [cell])
-                        yield _fail(run, cell, DIED)
+                        for dead in _reread(run, [cell]):
+                            yield _fail(run, dead, DIED)
                         break
 
 
@@ -66,6 +66,11 @@ def with_known(rows: Mapping[Key, Stored], cells: list[Cell]) -> list[Cell]:
         return tuple(rows[key].row for key in keys if key in rows)
 
     return [replace(cell, known=known(cell)) for cell in cells]
+
+
+def _reread(run: Run, cells: list[Cell]) -> list[Cell]:
+    """Return the cells with those of their rows that are there by now."""
+    return with_known(run.stored_rows(), cells) if cells else []
 
 
 def _through(

@@ -90,7 +90,7 @@ def run_plan(
         if progress:
             progress(counts, done, total)
     run.sync_generation()
-    return Run(run.path, run.manifest)
+    return Run(run.path, run.manifest)  # not of this generation: what its user writes counts before the rows of now
 
 
 def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | None, *, overwrite: bool) -> Run:

@@ -41,7 +41,7 @@ from msgspec import Meta
 
 from isorate.errors import RunError
 from isorate.files.plain import LARGEST_TEXT
-from isorate.runs.paths import check_files, check_plain, safe_name
+from isorate.runs.paths import check_files, check_plain, inside, safe_name
 from isorate.runs.row import REMEDY, Key, Row
 
 LARGEST_SHARD = LARGEST_TEXT // 2
@@ -169,10 +169,8 @@ def _files(folder: Path) -> dict[int, list[Path]]:
 def _said(file: Path, seen: dict[Key, int]) -> dict[Key, Said]:
     """Return what a file says last of each key, and add to `seen` when files were seen whole."""
     found: dict[Key, Said] = {}
-    if file.is_symlink() and not file.resolve().is_relative_to(file.parent.resolve()):
-        raise RunError(
-            f"{file}: is a link that leads out of the run; remove it, or put what it stands for in its place"
-        )
+    if file.is_symlink():
+        inside(file.parent, file.name)
     try:
         check_plain(file, LARGEST_TEXT)
         if file.suffix == ".json":

@@ -170,6 +170,10 @@ def test_strange_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "rows" / "1-a.jsonl").symlink_to(tmp_path / "outside")
     with pytest.raises(RunError, match="leads out of the run"):
         read_rows(tmp_path / "rows")
+    (tmp_path / "rows" / "1-a.jsonl").unlink()
+    (tmp_path / "rows" / "1-a.jsonl").symlink_to("1-a.jsonl")
+    with pytest.raises(RunError, match="leads out of the run"):
+        read_rows(tmp_path / "rows")
 
 
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
