@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from isorate.codecs.base import Knob, TwoKnobCodec, option
+from isorate.codecs.device import check_presence
 from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
@@ -143,6 +144,7 @@ class LearnedCodec(TwoKnobCodec):
         """The weights by name and fingerprint, and PyTorch's version."""
         if find_spec("constriction") is None:
             raise CodecUnavailableError(NO_RANGE_CODER)
+        check_presence(self.name, self.device)
         digest = read_metadata(self.path)["digest"]
         return f"isorate {self.path.stem} {digest[:8]}, torch {version('torch')}"
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from isorate.codecs.base import Codec, Knob
+from isorate.codecs.device import check_presence, torch_device
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import CodecError
 from isorate.image import Image
@@ -75,6 +76,7 @@ class OverfittedCodec(Codec):
         """The format's version and PyTorch's."""
         from isorate.codecs.overfitted.bitstream.header import VERSIONS
 
+        check_presence(self.name, self.device)
         return f"isorate overfitted {VERSIONS[-1]}, torch {version('torch')}"
 
     def encode(self, image: Image, knob: float) -> bytes:
@@ -155,6 +157,6 @@ class OverfittedCodec(Codec):
         if self.threads:
             torch.set_num_threads(self.threads)
         try:
-            yield torch.device(self.device)
+            yield torch_device(self.name, self.device)
         finally:
             torch.set_num_threads(before)

@@ -1,14 +1,15 @@
 """CompressAI's models as codecs: with the real package where it is installed, and the hints where it is not."""
 
-import sys
 import warnings
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from isorate.codecs.compressai import HEADER, CompressAI
+from isorate.codecs.compressai import CompressAI
+from isorate.codecs.compressai.container import GAIN, HEADER, Contents, pack, unpack
 from isorate.codecs.registry import CodecSpec, list_codecs
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
 from isorate.image import Image
@@ -61,12 +62,10 @@ def test_files_decode_to_what_the_model_gives(folder: Path, photo: Image) -> Non
         assert decoded.shape == photo.shape
         assert decoded.dtype == np.uint8
         assert np.array_equal(decoded, CompressAI("bmshj2018-hyperprior", str(folder)).decode(data))
-    from isorate.codecs.compressai import _network
-
     assert isinstance(codec, CompressAI)
     file = codec._files()[1]
     assert file.name == "q10.pth.tar"
-    network = _network("bmshj2018-hyperprior", file, file.stat().st_mtime_ns)
+    network = codec._network(file)
     padded = np.pad(photo, ((0, -photo.shape[0] % 64), (0, -photo.shape[1] % 64), (0, 0)), "edge")
     with torch.inference_mode():
         out = network(torch.from_numpy(padded.astype(np.float32) / 255).permute(2, 0, 1)[None])["x_hat"][0]
@@ -122,8 +121,86 @@ def test_one_checkpoint_is_an_anchor(folder: Path, photo: Image, tmp_path: Path)
     assert len(found.trace) == 1
 
 
+@pytest.fixture(
+    params=["bmshj2018-hyperprior-vbr", "bmshj2018-hyperprior-vbr, hyper", "mbt2018-mean-vbr, hyper", "mbt2018-vbr"]
+)
+def variable(tmp_path: Path, request: pytest.FixtureRequest) -> CompressAI:
+    """A tiny model of variable rate with random weights, with and without a hyper-latent of variable rate."""
+    import torch
+    from compressai.registry import MODELS
+
+    name, _, hyper = request.param.partition(", ")
+    torch.manual_seed(1)
+    network = MODELS[name](8, 12, **({"vr_entbttlnck": True} if hyper else {}))
+    network.g_a[-1].weight.data.mul_(300)
+    torch.save({"network": network.state_dict()}, tmp_path / "model.pth.tar")
+    return CompressAI(name, str(tmp_path / "model.pth.tar"))
+
+
+@needs_compressai
+def test_a_variable_rate_model_meets_a_size_by_its_gain(variable: CompressAI, photo: Image) -> None:
+    import torch
+
+    from isorate.api import match
+    from isorate.codecs.compressai.container import gain_of
+
+    picture = photo[:128, :128]
+    assert (variable.knob.name, variable.knob.low, variable.knob.high) == ("gain", 0.1, 1.0)
+    low, high = (len(variable.encode(picture, gain)) for gain in (0.1, 1.0))
+    assert low < high
+    data, found = match(variable, picture, 8 * (low + high) / 2 / picture[..., 0].size)
+    assert abs(len(data) - (low + high) / 2) <= 0.02 * high
+    assert unpack(data).gain == gain_of(found.best.knob)
+    decoded = variable.decode(data)
+    assert np.array_equal(decoded, CompressAI(variable.model, variable.checkpoints).decode(data))
+    network = variable._network(variable._files()[0])
+    x = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        out = network(x, inputscale=torch.tensor(found.best.knob, dtype=torch.float32))["x_hat"][0]
+    expected = out.clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
+    assert np.abs(decoded.astype(int) - expected).max() <= 1
+
+
+@needs_compressai
+def test_files_of_variable_rate_are_not_taken_for_others(variable: CompressAI, photo: Image) -> None:
+    data = variable.encode(photo[:64, :64], 0.5)
+    assert variable.header_bytes(data) == HEADER.size + GAIN.size + 8
+    for gain in (float("nan"), float("inf"), 0.0, -1.0):
+        with pytest.raises(BitstreamError, match="gain"):
+            variable.decode(data[: HEADER.size] + GAIN.pack(gain) + data[HEADER.size + GAIN.size :])
+    found = unpack(data)
+    fixed = pack(Contents(1, found.digest, found.size, found.shape, found.strings))
+    with pytest.raises(BitstreamError, match="another kind"):
+        variable.decode(fixed)
+    for end in range(len(data)):
+        with pytest.raises(BitstreamError):
+            variable.decode(data[:end])
+
+
+def test_a_variable_rate_model_has_one_checkpoint(tmp_path: Path) -> None:
+    for name in ("a.pth", "b.pth"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CodecUnavailableError, match=r"mbt2018-vbr has one checkpoint .* has 2: name the file"):
+        _ = CompressAI("mbt2018-vbr", str(tmp_path)).knob
+
+
+@needs_compressai
+def test_a_device_that_is_not_there_is_told(folder: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(CodecUnavailableError, match=r"compressai: device=cuda: .*use device=cpu"):
+        _ = CompressAI("bmshj2018-hyperprior", str(folder), "cuda").backend
+
+
 def test_without_the_package_it_is_listed_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "compressai", None)
+    from isorate.codecs.compressai import models
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(models, "version", missing)
     listed = {entry.name: entry for entry in list_codecs()}["compressai"]
     assert not listed.available
     assert "checkpoints=FOLDER" in listed.hint or "isorate[compressai]" in listed.hint
@@ -138,7 +215,7 @@ def test_a_torchvision_of_another_build_is_told_with_what_helps(
     """What PyPI's torchvision does beside a PyTorch for CPUs: "operator torchvision::nms does not exist"."""
     import builtins
 
-    from isorate.codecs import compressai as adapter
+    from isorate.codecs.compressai import models as adapter
 
     real = builtins.__import__
 
