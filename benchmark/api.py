@@ -15,7 +15,7 @@ from isorate.codecs.base import Codec
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset
 from isorate.datasets.given import given
-from isorate.datasets.registry import NAMES, open_dataset
+from isorate.datasets.registry import is_picture_file, open_dataset
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.engine.images import Preparing
@@ -29,7 +29,7 @@ from isorate.runs.aim import SIZE
 from isorate.runs.folder import Run
 
 Images: TypeAlias = "str | Path | Mapping[str, Image | Path | str] | Sequence[Path | str]"
-"""``kodak``, ``samples``, a folder or a file; arrays or files by name; or a list of files."""
+"""A data set's name, a folder, a manifest or a file; arrays or files by name; or a list of files."""
 
 
 def open_run(path: str | Path) -> RunResults:
@@ -80,8 +80,9 @@ def run(
     Parameters
     ----------
     data
-        The images: ``kodak``, ``samples``, a folder, a file, a list of files, or names with arrays (shape
-        ``(height, width, 3)``, dtype uint8, sRGB) or files.
+        The images: ``kodak``, ``samples``, a name that ``isorate datasets add`` gave, a folder, a manifest (``.toml``,
+        ``.csv``, ``.txt``, ``.tar``), a file, a list of files, or names with arrays (shape ``(height, width, 3)``,
+        dtype uint8, sRGB) or files.
     out
         The run folder. The same call on the same folder continues it. By default a temporary one, which is removed
         when Python ends.
@@ -175,7 +176,7 @@ def run(
 def _dataset(data: Images, cache: Path | None, folder: Path) -> Dataset:
     if not isinstance(data, str | Path):
         return given(data, folder)
-    if str(data) not in NAMES and Path(data).is_file():
+    if is_picture_file(str(data)):
         return given([data], folder)
     return open_dataset(str(data), cache)
 

@@ -8,8 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from isorate.codecs.registry import CodecSpec, ListedCodec, list_codecs
-from isorate.datasets.locate import Presence, locate
-from isorate.datasets.registry import NAMES
+from isorate.datasets.folder import folder
+from isorate.datasets.locate import Located, Presence, locate, locate_files
+from isorate.datasets.manifest import BUILT_IN
+from isorate.datasets.registry import manifest_for
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.errors import CodecError, DatasetError, ImageError, IsorateError
@@ -132,20 +134,20 @@ def _metrics() -> Iterator[Examined]:
 
 
 def _datasets(data: str) -> Iterator[Examined]:
-    for name in NAMES:
-        yield _published(name, needed=data == name)
-    if data not in NAMES:
-        from isorate.datasets.folder import folder
+    for name in BUILT_IN:
+        yield _located(name, locate(name, cache_dir()), needed=data == name)
+    if data in BUILT_IN:
+        return
+    try:
+        if (manifest := manifest_for(data)) is not None:
+            yield _located(data, locate_files(manifest, cache_dir()), needed=True)
+        else:
+            yield Examined("data", data, State.OK, f"{len(folder(Path(data)).sources)} images", needed=True)
+    except (DatasetError, ImageError) as error:
+        yield Examined("data", data, State.MISSING, str(error), needed=True)
 
-        try:
-            count = len(folder(Path(data)).sources)
-            yield Examined("data", data, State.OK, f"{count} images", needed=True)
-        except (DatasetError, ImageError) as error:
-            yield Examined("data", data, State.MISSING, str(error), needed=True)
 
-
-def _published(name: str, *, needed: bool) -> Examined:
-    found = locate(name, cache_dir())
+def _located(name: str, found: Located, *, needed: bool) -> Examined:
     state = {Presence.FOUND: State.OK, Presence.MISSING: State.WARNING, Presence.REFUSED: State.MISSING}[found.state]
     return Examined("data", name, state, found.said, needed)
 

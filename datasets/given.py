@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from isorate.datasets.base import Dataset, Source
-from isorate.datasets.folder import image_names
+from isorate.datasets.names import image_names
 from isorate.errors import DatasetError, ImageError
 from isorate.image import Image, array_problem, size_problem
 from isorate.pictures.files import save_picture

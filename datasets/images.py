@@ -48,8 +48,17 @@ class LoadedImage:
     notes: tuple[str, ...] = ()
 
 
-def load_image(path: Path) -> LoadedImage:
-    """Read `path` as 8-bit RGB.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file that lies in another one, as in a tar: its name there, where it begins, and how many bytes it has."""
+
+    name: str
+    offset: int
+    num_bytes: int
+
+
+def load_image(path: Path, part: Part | None = None) -> LoadedImage:
+    """Read `path`, or a part of it, as 8-bit RGB.
 
     Grey and palette pictures become RGB, an EXIF orientation is applied, a fully opaque alpha channel is dropped, and
     an ICC profile other than sRGB's is converted to sRGB; each is noted, and so is a colour description that is not
@@ -62,17 +71,33 @@ def load_image(path: Path) -> LoadedImage:
         When the file is missing, damaged, no image, one of those, or larger than
         :data:`isorate.image.MAX_PIXELS`.
     """
+    where = f"{path}/{part.name}" if part else str(path)
     try:
-        data = read_plain(path, LARGEST_PICTURE)
+        data = _read_part(path, part) if part else read_plain(path, LARGEST_PICTURE)
     except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise ImageError(f"{where}: cannot be read: {error.strerror or error}") from None
+    return _decoded(data, where)
+
+
+def _read_part(path: Path, part: Part) -> bytes:
+    if part.num_bytes > LARGEST_PICTURE:
+        raise OSError(f"has more than {LARGEST_PICTURE} bytes, the most that is read")
+    with path.open("rb") as file:
+        file.seek(part.offset)
+        data = file.read(part.num_bytes)
+    if len(data) < part.num_bytes:
+        raise OSError("the file around it has become shorter")
+    return data
+
+
+def _decoded(data: bytes, where: str) -> LoadedImage:
     if (bits := sample_bits(data)) > 8:
         raise ImageError(
-            f"{path}: more than 8 bits a sample ({bits}); the codecs compared here code 8: "
+            f"{where}: more than 8 bits a sample ({bits}); the codecs compared here code 8: "
             "convert it to 8 bits by rounding, for example: magick IN -depth 8 OUT.png"
         )
     if problem := sample_problem(data):
-        raise ImageError(f"{path}: {problem}; save the picture with unsigned samples of 8 bits, as PNG for example")
+        raise ImageError(f"{where}: {problem}; save the picture with unsigned samples of 8 bits, as PNG for example")
     notes: list[str] = []
     try:
         with warnings.catch_warnings():
@@ -91,13 +116,13 @@ def load_image(path: Path) -> LoadedImage:
                 notes.append(f"samples scaled from 0..{white} to 0..255")
             pixels = np.asarray(_srgb(_rgb(picture, notes), colour, notes))
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
+        raise ImageError(f"{where}: {error}") from None
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: not an image of a format that is read here ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{where}: not an image of a format that is read here ({', '.join(FORMATS)})") from None
     except MemoryError:
-        raise ImageError(f"{path}: does not fit into the memory; crop it") from None
+        raise ImageError(f"{where}: does not fit into the memory; crop it") from None
     except Exception as error:  # Pillow's plugins fail in many ways on damaged files
-        raise ImageError(f"{path}: damaged image: {error}; replace the file") from None
+        raise ImageError(f"{where}: damaged image: {error}; replace the file") from None
     return LoadedImage(pixels, pixels_sha256(pixels), hashlib.sha256(data).hexdigest(), lossy, tuple(notes))
 
 

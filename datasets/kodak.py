@@ -21,13 +21,14 @@ def kodak(cache: Path | None) -> Dataset:
     """
     manifest = load_manifest("kodak")
     folder = kodak_folder(cache)
-    if missing := [name for name in manifest.sha256 if not (folder / name).is_file()]:
+    files = [(file, folder / file.path) for file in manifest.files]
+    if missing := [(file, path) for file, path in files if not path.is_file()]:
         if os.environ.get(ENVIRONMENT):
             raise DatasetError(
-                f"{ENVIRONMENT}={folder}: {len(missing)} of {len(manifest.sha256)} files missing ({missing[0]} …); "
+                f"{ENVIRONMENT}={folder}: {len(missing)} of {len(files)} files missing ({missing[0][0].path} …); "
                 "put all of Kodak's PNGs there, or unset it to download them"
             )
-        download(manifest, missing, folder, remedy=_remedy(folder))
+        download(manifest, missing, remedy=_remedy(folder))
     return checked(manifest, folder)
 
 

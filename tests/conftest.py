@@ -73,14 +73,11 @@ def alone() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the tests away from the user's cache, in this process and in every one it starts."""
-    before = os.environ.get("ISORATE_CACHE_DIR")
-    os.environ["ISORATE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["ISORATE_CACHE_DIR"]
-    else:
-        os.environ["ISORATE_CACHE_DIR"] = before
+    """Keep the tests away from the user's cache and data sets, in this process and in every one it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ISORATE_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ISORATE_DATASETS_DIR", str(tmp_path_factory.mktemp("datasets")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -149,11 +146,14 @@ def _made_workshop(tmp_path_factory: pytest.TempPathFactory, astronaut: Image, c
     first = folder / "runs" / "kodak"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setenv("ISORATE_DATASETS_DIR", str(folder / "datasets"))
         _stay_in_this_process(patch)
         assert main(["run", "-o", str(first)]) == 0
         assert main(["encode", "photo.png", "photo.bpg", "--knob", "37"]) == 0
         assert main(["encode", "photo.png", "photo.bin", "--codec", "jpeg:chroma=444", "--bpp", "0.5"]) == 0
         assert main(["encode", "photo.png", "photo.iso", "--bpp", "0.2"]) == 0
+        assert main(["datasets", "add", "photos", "--out", "birds.toml", "--name", "birds"]) == 0
+        assert main(["datasets", "add", "photos", "--name", "holiday"]) == 0
         for file in ("baseline.json", "baselines/kodak.json", "baselines/samples.json", "isorate-baseline.json"):
             (folder / file).parent.mkdir(exist_ok=True)
             assert main(["baseline", str(first), "--no-probe", "-o", file]) == 0
@@ -168,6 +168,7 @@ def workshop(_made_workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.copytree(_made_workshop, tmp_path / "workshop")
     _stay_in_this_process(monkeypatch)
     monkeypatch.chdir(tmp_path / "workshop")
+    monkeypatch.setenv("ISORATE_DATASETS_DIR", str(tmp_path / "workshop" / "datasets"))
     return tmp_path / "workshop"
 
 

@@ -20,6 +20,8 @@ import pytest
 
 from isorate.cli.config import read_settings
 from isorate.codecs.registry.adapters import ENTRY_POINT_GROUP
+from isorate.datasets.manifest import FILE_KEYS
+from isorate.datasets.reading import KEYS, read_manifest
 from isorate.files.toml import TomlFile
 from isorate.image import Image
 
@@ -32,6 +34,7 @@ FOLDERS = {
 }
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 A_CODEC = ROOT / "docs" / "write-a-codec.md"
+DATASETS = ROOT / "docs" / "datasets.md"
 
 
 def blocks(file: Path, language: str) -> list[str]:
@@ -41,7 +44,7 @@ def blocks(file: Path, language: str) -> list[str]:
 def shown(language: str) -> Iterator[Any]:
     for file in DOCUMENTS:
         for at, text in enumerate(blocks(file, language), 1):
-            if file != A_CODEC:
+            if file not in (A_CODEC, DATASETS):
                 yield pytest.param(text, id=f"{file.name} {at}")
 
 
@@ -107,6 +110,18 @@ def test_the_documented_configuration_is_understood(text: str, tmp_path: Path) -
     file = tmp_path / "isorate.toml"
     file.write_text(text, encoding="utf-8")
     read_settings(TomlFile.read(file))
+
+
+def test_the_documented_manifests_are_understood(tmp_path: Path) -> None:
+    (toml,) = blocks(DATASETS, "toml")
+    (table,) = blocks(DATASETS, "text")
+    for name, text in ("birds.toml", toml), ("birds.csv", table):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        found = read_manifest(tmp_path / name)
+        assert [file.image_class for file in found.files] == ["tits", "finches"]
+        assert all(file.sha256 for file in found.files)
+    for key in (*KEYS, *FILE_KEYS):
+        assert f"`{key}`" in DATASETS.read_text("utf-8") or key == "file"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.py")), ids=lambda file: file.name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isorate.cli import learned, main, overfitted
+from isorate.cli import datasets, learned, main, overfitted
 from isorate.cli.commands import COMMANDS, PLACES, app
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +27,8 @@ ONLY_UNDERSTOOD = {
 """Commands, by how they begin, that are understood but not run here, and why."""
 OF_THE_MACHINE = ("doctor",)
 """Commands whose exit code is 1 where this machine lacks a program that they are asked about."""
+GROUPS = ("datasets", "learned", "overfitted")
+"""Commands with further ones under them."""
 KODIM = {"kodim15": "coffee"}
 """A file of Kodak's name must be Kodak's: what stands for it."""
 
@@ -51,8 +53,10 @@ def shown() -> Iterator[Any]:
 def examples() -> Iterator[Any]:
     import importlib
 
-    single = {name: place for name, place in PLACES.items() if name not in ("learned", "overfitted")}
-    for name, place in [*single.items(), *learned.PLACES.items(), *overfitted.PLACES.items()]:
+    single = {name: place for name, place in PLACES.items() if name not in GROUPS}
+    single["datasets"] = "isorate.cli.datasets.listing:listing"
+    grouped = [pair for group in (datasets, learned, overfitted) for pair in group.PLACES.items()]
+    for name, place in [*single.items(), *grouped]:
         module, _, function = place.partition(":")
         text = getattr(importlib.import_module(module), function).__doc__
         found = list(commands(text.partition("Examples")[2].partition("Parameters")[0]))
@@ -77,6 +81,8 @@ def once() -> list[Any]:
 def test_it_runs(words: list[str], workshop: Path) -> None:
     if words[0] == "init":
         (workshop / "isorate.toml").unlink()
+    if words[:2] == ["datasets", "add"]:
+        shutil.rmtree(workshop / "datasets")
     if words[0] == "run":
         shutil.rmtree(workshop / "runs")
     code = main([KODIM.get(word, word) for word in words])

@@ -23,7 +23,7 @@ COMMANDS = {
     "verify": "Recompute the supplementary's classical columns.",
     "codecs": "List the codecs and what is missing for them.",
     "metrics": "List the metrics that can be added to a run.",
-    "datasets": "List the data sets known by name.",
+    "datasets": "List the data sets known by name; add one, or remove it.",
     "encode": "Encode an image at a rate or a knob value.",
     "decode": "Decode a file to a lossless image.",
     "train": "Train the learned codec: `isorate learned train`.",

@@ -9,7 +9,7 @@ from typing import Any
 from isorate.codecs.base import Knob
 from isorate.codecs.command_line import CommandLine, check_knob
 from isorate.codecs.registry import CodecSpec, configure
-from isorate.datasets.registry import NAMES
+from isorate.datasets.registry import is_name
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS
 from isorate.errors import IsorateError, UsageError
 from isorate.files.toml import Place, TomlFile
@@ -205,7 +205,7 @@ def _number(file: TomlFile, place: Place, value: object, least: float | None = 0
 
 def _data(file: TomlFile, key: str, value: object) -> str:
     text = _text(file, (key,), value)
-    return text if text in NAMES else str(_path(file, key, value))
+    return text if is_name(text) else str(_path(file, key, value))
 
 
 def _path(file: TomlFile, key: str, value: object) -> Path:

@@ -62,7 +62,8 @@ def run(
     config
         The configuration; `isorate.toml` of this folder by default, where there is one.
     data
-        `kodak` (the default), `samples`, or a folder of images.
+        `kodak` (the default), `samples`, a name that `isorate datasets` lists, a folder of images, a manifest (`.toml`,
+        `.csv`), a list of paths (`.txt`), or a `.tar` of images.
     anchor
         The codec whose files set the rates, with options as in `bpg:chroma=420`.
     out

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TypeVar
 from isorate import pictures
 from isorate.datasets import images
 from isorate.datasets.base import Source
+from isorate.datasets.images import Part
+from isorate.pictures.names import readable
 from isorate.runs.folder import SETTLED_NS, Run
 from isorate.runs.manifest import ImageEntry
 from isorate.runs.provenance import usable_cores
@@ -53,23 +56,24 @@ def read_images(
     preparing
         Called as images are read.
     """
-    stamps = {source.name: stamp(source.path) for source in sources}
+    stamps = {source.name: stamp(source.path, source.part) for source in sources}
     then = before.stamps() if before else {}
     known: dict[str, ImageEntry] = {}
-    for name, now in stamps.items():
-        entry = before.entry(name) if before and now and then.get(name) == now else None
-        if entry is not None and entry.error is None:
-            known[name] = entry
+    for source in sources:
+        now = stamps[source.name]
+        entry = before.entry(source.name) if before and now and then.get(source.name) == now else None
+        if entry is not None and entry.error is None and source.sha256 in ("", entry.source_sha256):
+            known[source.name] = replace(entry, file=readable(source.file_name), image_class=source.image_class)
     unread = [source for source in sources if source.name not in known]
     for source, entry in zip(unread, on_every_core(ImageEntry.of, unread, "reading images", preparing), strict=True):
         known[source.name] = entry
     return tuple(known[source.name] for source in sources), stamps
 
 
-def stamp(path: Path) -> str:
+def stamp(path: Path, part: Part | None = None) -> str:
     """Return a digest that changes with the file at `path` and with what reads it; empty where that cannot be told.
 
-    It is of the file's place, size, number and times, none of which a reader of the run learns.
+    It is of the file's place, size, number and times, and of the part that is meant; a reader of the run learns none.
     """
     try:
         about = path.stat()
@@ -85,6 +89,7 @@ def stamp(path: Path) -> str:
         about.st_size,
         about.st_mtime_ns,
         about.st_ctime_ns,
+        *((part.name, part.offset, part.num_bytes) if part else ()),
     )
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:32]
 

@@ -162,6 +162,7 @@ def describe(plan: Plan, images: Sequence[ImageEntry], command: Sequence[str]) -
             title=plan.dataset.title,
             licence=plan.dataset.licence,
             citation=plan.dataset.citation,
+            source=plan.dataset.source,
             images=tuple(images),
         ),
         anchor=plan.codecs[0].name,

@@ -185,7 +185,7 @@ def _images(run: Run) -> tuple[Dataset, dict[str, str]]:
     for image in described.images:
         if image.error is None:
             try:
-                source = Source(image.name, run.original_file(image.name))
+                source = Source(image.name, run.original_file(image.name), image_class=image.image_class)
                 if source.load().sha256 != image.sha256:
                     raise RunError(f"{source.path}: is not the picture of the manifest; run the same command again")
                 sources.append(source)
@@ -194,4 +194,5 @@ def _images(run: Run) -> tuple[Dataset, dict[str, str]]:
     if not sources:
         why = next(iter(lost.values()), "none could be read")
         raise RunError(f"{run.path}: has no images to be run again: {why}")
-    return Dataset(described.name, tuple(sources), described.title, described.licence, described.citation), lost
+    about = described.title, described.licence, described.citation, described.source
+    return Dataset(described.name, tuple(sources), *about), lost

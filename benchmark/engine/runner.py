@@ -133,6 +133,9 @@ def _continued(run: Run, now: Manifest) -> Run:
     """Return the run without the rows that another identity made, its manifest brought up to date."""
     then = run.manifest
     why = outdated(then, now)
+    if then.dataset != now.dataset:  # in the images' classes
+        then = replace(then, dataset=now.dataset)
+        run = Run.create(run.path, then)
     if not why:
         return run
     # rows first: whatever ends this in between, no row is taken for the new identity's

@@ -13,8 +13,9 @@ MACHINE = ("system", "machine", "processor")
 """Of the platform, what can explain another number."""
 EQUAL = ("match", "tolerance_quality")
 """What is held equal, and how near."""
-UNDECIDED = {"hint", "backend", "identity"}
-"""What may change between two starts of the same run: how to install what is missing, and what makes the rows."""
+UNDECIDED = {"hint", "backend", "identity", "image_class"}
+"""What may change between two starts of the same run: how to install what is missing, what makes the rows, and images'
+classes."""
 
 
 def other_run(before: Manifest, now: Manifest) -> list[str]:
@@ -25,7 +26,7 @@ def other_run(before: Manifest, now: Manifest) -> list[str]:
     """
     return [
         *_scalars(before, now, ("anchor", "policy", "tolerance_pct", *EQUAL), ""),
-        *_scalars(before.dataset, now.dataset, ("name", "title", "licence", "citation"), "the data set's "),
+        *_scalars(before.dataset, now.dataset, ("name", "title", "licence", "citation", "source"), "the data set's "),
         *_entries("image", before.dataset.images, now.dataset.images),
         *_entries("codec", before.codecs, now.codecs),
         *_points(before, now),

@@ -51,6 +51,8 @@ class ImageEntry:
         Whether the source was lossy before, and what a reader must know of how it was read.
     error
         Why it could not be read.
+    image_class
+        The class that its data set puts it into; empty for none, and in manifests of older versions.
     """
 
     name: str
@@ -62,18 +64,26 @@ class ImageEntry:
     lossy: bool = False
     notes: tuple[str, ...] = ()
     error: str | None = None
+    image_class: str = ""
 
     @classmethod
     def of(cls, source: Source) -> "ImageEntry":
-        """Return what there is to say of an image, readable or not."""
+        """Return what there is to say of an image, readable or not.
+
+        Raises
+        ------
+        DatasetError
+            When it is another file than its data set describes.
+        """
+        about = cls(name=source.name, file=readable(source.file_name), image_class=source.image_class)
         try:
             loaded = source.load()
         except ImageError as error:
-            return cls(name=source.name, file=readable(source.path.name), error=readable(str(error)))
+            return replace(about, error=readable(str(error)))
         height, width = loaded.pixels.shape[:2]
-        return cls(
-            name=source.name, file=readable(source.path.name), width=width, height=height, sha256=loaded.sha256,
-            source_sha256=loaded.file_sha256, lossy=loaded.lossy, notes=tuple(loaded.notes),
+        return replace(
+            about, width=width, height=height, sha256=loaded.sha256, source_sha256=loaded.file_sha256,
+            lossy=loaded.lossy, notes=tuple(loaded.notes),
         )  # fmt: skip
 
 
@@ -90,12 +100,13 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetEntry:
-    """The images and what their publisher says."""
+    """The images and what their publisher says; see :class:`isorate.datasets.base.Dataset`."""
 
     name: str
     title: str = ""
     licence: str = ""
     citation: str = ""
+    source: str = ""
     images: Annotated[tuple[ImageEntry, ...], Meta(min_length=1)]
 
 

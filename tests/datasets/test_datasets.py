@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from isorate.datasets import download
-from isorate.datasets.folder import image_names
 from isorate.datasets.kodak import ENVIRONMENT
 from isorate.datasets.locate import Presence, locate
 from isorate.datasets.manifest import load_manifest
+from isorate.datasets.names import image_names
 from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError, ImageError
 from isorate.runs.paths import safe_name
@@ -123,12 +123,12 @@ def test_without_a_network_one_error_says_what_to_do(tmp_path: Path, monkeypatch
 def test_a_mirror_that_fails_is_tried_last_for_the_next_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest, asked = load_manifest("kodak"), []
 
-    def retrieve(url: str, sha256: str, name: str, folder: Path) -> None:
+    def retrieve(url: str, sha256: str, name: str, folder: Path, most: int) -> None:
         asked.append(url)
         if url.startswith(manifest.mirrors[0].partition("{")[0]):
             raise OSError("down")
         (folder / name).touch()
 
     monkeypatch.setattr(download, "_retrieve", retrieve)
-    download.download(manifest, ["kodim01.png", "kodim02.png"], tmp_path, "")
+    download.download(manifest, [(file, tmp_path / file.path) for file in manifest.files[:2]], "")
     assert len(asked) == 3

@@ -1,5 +1,6 @@
 """A run goes on: what nothing has touched is not read again, and whatever was touched is."""
 
+import hashlib
 import os
 import shutil
 import time
@@ -15,9 +16,9 @@ from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.datasets.base import Source
-from isorate.datasets.images import LoadedImage
+from isorate.datasets.images import LoadedImage, Part
 from isorate.engine import images
-from isorate.errors import RunError
+from isorate.errors import DatasetError, RunError
 from isorate.image import Image
 from isorate.runs import folder as folders
 from isorate.runs.folder import Run
@@ -136,11 +137,53 @@ def test_images_that_another_version_read_are_read_again(
     assert read == {"images": COUNT}
 
 
+def test_new_classes_are_written_into_the_run_and_nothing_is_made_again(
+    photos: Path, tmp_path: Path, in_process: Executor, read: Counter[str]
+) -> None:
+    table = photos / "set.csv"
+    table.write_text("path,class\n" + "".join(f"{number:03}.png,\n" for number in range(COUNT)))
+    made = again(table, tmp_path / "run", in_process)
+    _touch_rows(made)
+    read.clear()
+    table.write_text("path,class\n" + "".join(f"{number:03}.png,c{number % 2}\n" for number in range(COUNT)))
+    now = again(table, tmp_path / "run", in_process)
+    assert read == {}
+    assert now.rows() == made.rows()
+    assert [image.image_class for image in Run.open(now.path).manifest.dataset.images] == ["c0", "c1", "c0"]
+
+
+def test_a_checksum_that_the_manifest_changed_is_seen_though_the_file_did_not(
+    photos: Path, tmp_path: Path, in_process: Executor, read: Counter[str]
+) -> None:
+    table = photos / "set.csv"
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(photos.glob("*.png"))}
+    table.write_text("path,sha256\n" + "".join(f"{name},{digest}\n" for name, digest in digests.items()))
+    made = again(table, tmp_path / "run", in_process)
+    assert read["images"] == 2 * COUNT, "each file is read once before the run, where it is checked, and once in it"
+    _touch_rows(made)
+    read.clear()
+    again(table, tmp_path / "run", in_process)
+    assert read == {}
+    table.write_text(table.read_text().replace(digests["001.png"], "0" * 64))
+    with pytest.raises(DatasetError, match=r"001\.png: not the 001\.png of the manifest"):
+        again(table, tmp_path / "run", in_process)
+    assert Run.open(made.path).rows() == made.rows()
+
+
 def test_a_file_that_changed_a_moment_ago_has_no_stamp(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("a")
     assert images.stamp(file) == ""
     assert images.stamp(tmp_path / "none") == ""
+
+
+def test_the_parts_of_a_file_have_stamps_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "SETTLED_NS", 1)
+    (tmp_path / "a").write_text("a")
+    stamps = [
+        images.stamp(tmp_path / "a", part) for part in (None, Part("x", 512, 9), Part("y", 512, 9), Part("x", 0, 9))
+    ]
+    assert len(set(stamps)) == len(stamps)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"000": 1}'])
