@@ -91,8 +91,8 @@ def bd_rate(anchor: Curve, test: Curve, metric: Metric) -> BDRate:
     return BDRate(float(percent), low, high, overlap)
 
 
-def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
-    """Return the BD-rate of a codec's data-set curve against the anchor's, with the per-image mean beside it."""
+def of_codec(comparison: Comparison, column: Column, metric: Metric, *, each_image: bool = True) -> BDRate:
+    """Return the BD-rate of a codec's data-set curve against the anchor's, with that over single images if wanted."""
     if comparison.anchor is None:
         return BDRate(None, reason="the run has no anchor")
     # The same pictures on both sides: a codec that failed on the hard ones would look better.
@@ -103,7 +103,7 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric) -> BDRate:
     left_out = tuple(image.name for image in comparison.images if image.name not in chosen)
     entry = next((entry for entry in comparison.manifest.more_metrics if entry.name == metric), None)
     whole = replace(whole, unit=f" {unit}" if (unit := entry.quality_unit if entry else "dB") else "")
-    if whole.percent is None:
+    if whole.percent is None or not each_image:
         return replace(whole, left_out=left_out)
     each = []
     for image in comparison.images:

@@ -13,6 +13,7 @@ from typing import Any
 from isorate.errors import ReportError
 from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, tables, text
+from isorate.reports.classes import by_class, images_by_class
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import SINGLE_FILE_BUDGET, Frames, crop, preview
@@ -32,6 +33,9 @@ LISTED = 6
 
 SHOWN_AT_FIRST = 8
 """Published curves that are drawn when the page opens; the rest are a tick away."""
+
+CLASSES = 30
+"""Classes of images whose results a page gives; of more, those with most images."""
 
 NOT_KEPT = "a point for the curves, whose pictures the run does not keep"
 IN_FOLDER = "its pictures are in the folder that isorate report writes without --single-file"
@@ -105,6 +109,8 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve],
         at_equal=at_equal(comparison.aim),
         exclusions=exclusions,
         rates=rates if any(rate.percent is not None for _, each in rates for rate in each) else [],
+        classes=list(by_class(comparison, CLASSES)),
+        more_classes=max(0, len(images_by_class(comparison)) - CLASSES),
         good_overlap=bdrate.GOOD_OVERLAP,
         findings=check(comparison),
         checked=CHECKED,

@@ -1,7 +1,8 @@
 """A run as a reader sees it: images down, codecs across, one operating point at a time."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isorate.errors import ReportError, RunError
@@ -209,6 +210,18 @@ class Comparison:
         each point's name, with the images that have it.
         """
         return self._levels
+
+    def among(self, images: Collection[str]) -> "Comparison":
+        """Return the comparison of some of its images alone; its levels are those of all."""
+        part = copy(self)
+        part.rows = [row for row in self.rows if row.image in images]
+        part.images = [image for image in self.images if image.name in images]
+        part._points = {image: points for image, points in self._points.items() if image in images}
+        part._levels = [
+            replace(level, point_of={image: point for image, point in level.point_of.items() if image in images})
+            for level in self._levels
+        ]
+        return part
 
     def _make_levels(self) -> list[Level]:
         points = {image.name: self.points(image.name) for image in self.images}

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
-from isorate.reports import bdrate, curves, latex
+from isorate.reports import bdrate, class_tables, curves, latex
+from isorate.reports.cells import csv_value, markdown_escape, markdown_line
+from isorate.reports.classes import by_class
 from isorate.reports.fairness import check
 from isorate.reports.measures import lines, measures
 from isorate.reports.results import Comparison
@@ -27,9 +29,6 @@ STABLE = (
     "encode_s", "decode_s", "probes", "status", "stream", "decoded",
 )  # fmt: skip
 """The first columns of the CSV, on which scripts rely; the row's other fields follow."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A text that begins so is run as a formula by spreadsheet programs: it gets an apostrophe, which they do not show."""
 
 _NESTED = ("metrics", "neighbour", "equal_rate", "quality")
 COLUMNS = STABLE + tuple(f.name for f in fields(Row) if f.name not in (*STABLE, *_NESTED))
@@ -114,16 +113,8 @@ def _csv(rows: list[Row], aim: Aim) -> str:
     writer.writerow([*COLUMNS, *more, *at_aim(rows[0], more, aim)])
     for row in rows:
         values = [*(getattr(row, name) for name in COLUMNS), *(row.metrics.get(name) for name in more)]
-        writer.writerow(map(_csv_value, [*values, *at_aim(row, more, aim).values()]))
+        writer.writerow(map(csv_value, [*values, *at_aim(row, more, aim).values()]))
     return out.getvalue()
-
-
-def _csv_value(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else str(value)
 
 
 def _compressai(comparison: Comparison) -> list[dict[str, Any]]:
@@ -136,14 +127,6 @@ def _compressai(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def markdown_escape(text: str) -> str:
-    """Return `text` so that Markdown shows it as it is inside a table."""
-    text = " ".join(text.split())
-    for char in "\\`*_{}[]<>()#+!|~":
-        text = text.replace(char, "\\" + char)
-    return text
-
-
 def _markdown(comparison: Comparison) -> str:
     parts = [f"# {markdown_escape(comparison.title)}", ""]
     for level in comparison.levels():
@@ -154,6 +137,8 @@ def _markdown(comparison: Comparison) -> str:
     rates = _rates(comparison)
     if rates:
         parts += ["## BD-rate against the anchor", "", *rates, ""]
+    if classes := list(by_class(comparison)):
+        parts += class_tables.markdown(comparison, classes)
     if findings := check(comparison):
         parts += [
             "## Fairness",
@@ -170,10 +155,6 @@ def _markdown(comparison: Comparison) -> str:
             "",
         ]
     return "\n".join(parts)
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[str]:
@@ -198,7 +179,7 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
         "decode s in the pool",
         "failed",
     ]
-    found = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    found = [markdown_line(head), markdown_line([":--", *["--:"] * (len(head) - 1)])]
     for some in summaries:
         gap, digits = (some.difference_psnr, 2) if aim.of_size else (some.difference_rate, 1)
         wins = some.wins_psnr if aim.of_size else some.wins_rate
@@ -213,7 +194,7 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
             **{name: further.mean for name, further in some.metrics.items()},
         }
         mark = INTERPOLATED if some.interpolated else ""
-        found.append(_line([
+        found.append(markdown_line([
             markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual, aim.digits),
             *(number(means.get(name), digits) for name, _, digits in measures),
             *(mark + number(some.at_aim[name], digits) for name, _, digits in measures_apart if apart),
@@ -230,9 +211,12 @@ def _rates(comparison: Comparison) -> list[str]:
     for column in comparison.columns:
         if not column.anchor:
             cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in names]
-            found.append(_line([markdown_escape(column.label), *cells]))
+            found.append(markdown_line([markdown_escape(column.label), *cells]))
     heads = ["PSNR", "MS-SSIM", *(markdown_escape(entry.label) for entry in more)]
-    head = [_line(["codec", *(f"BD-rate ({name})" for name in heads)]), _line([":--", *["--:"] * len(heads)])]
+    head = [
+        markdown_line(["codec", *(f"BD-rate ({name})" for name in heads)]),
+        markdown_line([":--", *["--:"] * len(heads)]),
+    ]
     return [*head, *found] if found else []
 
 
@@ -247,10 +231,10 @@ def _rate(rate: bdrate.BDRate) -> str:
 def _image(comparison: Comparison, image: str, point: str) -> list[str]:
     cells = comparison.row_line(image, point)
     found = [
-        _line(["", *(markdown_escape(column.label) for column in comparison.columns)]),
-        _line([":--", *["--:"] * len(cells)]),
+        markdown_line(["", *(markdown_escape(column.label) for column in comparison.columns)]),
+        markdown_line([":--", *["--:"] * len(cells)]),
     ]
     for line in lines(cells, measures(comparison.manifest), comparison.aim):
         values = (f"**{value}**" if place == 1 else value for value, place in line.values)
-        found.append(_line([markdown_escape(line.title), *values]))
+        found.append(markdown_line([markdown_escape(line.title), *values]))
     return found

@@ -157,8 +157,13 @@ def _made_workshop(tmp_path_factory: pytest.TempPathFactory, astronaut: Image, c
         for file in ("baseline.json", "baselines/kodak.json", "baselines/samples.json", "isorate-baseline.json"):
             (folder / file).parent.mkdir(exist_ok=True)
             assert main(["baseline", str(first), "--no-probe", "-o", file]) == 0
-    for name in ("before", "after", "samples", "ci"):
+    for name in ("before", "after", "samples", "ci", "classes"):
         shutil.copytree(first, folder / "runs" / name)
+    manifest = folder / "runs" / "classes" / "manifest.json"
+    said = json.loads(manifest.read_text())
+    for image in said["dataset"]["images"]:
+        image["image_class"] = f"like {image['name']}"
+    manifest.write_text(json.dumps(said))
     return folder
 
 

@@ -17,14 +17,16 @@ def table(
     residual: bool = False,
     fragment: bool = False,
     columns: Literal[1, 2] = 2,
+    by_class: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Print a run's rows.
+    """Print a run's rows, or its results by class of image.
 
     Examples
     --------
     ```
     isorate table runs/kodak --format csv > kodak.csv
     isorate table runs/kodak --format latex --fragment > rows.tex
+    isorate table runs/classes --by-class --format csv > classes.csv
     ```
 
     Parameters
@@ -42,11 +44,18 @@ def table(
         siunitx.
     columns
         With `latex`: how many columns of a page a table may take.
+    by_class
+        In place of rows, means, differences against the anchor and BD-rates of each class that the data set names; as
+        `markdown`, `csv` or `json`.
     """
+    from isorate.reports import class_tables, tables
     from isorate.reports.results import Comparison
-    from isorate.reports.tables import render
 
     comparison = Comparison(run)
-    print(render(comparison, format, residual=residual, document=not fragment, columns=columns), end="")
+    if by_class:
+        print(class_tables.render(comparison, format), end="")
+    else:
+        rendered = tables.render(comparison, format, residual=residual, document=not fragment, columns=columns)
+        print(rendered, end="")
     if comparison.unfinished and format != "markdown":  # which says so itself
         print(f"{run}: {comparison.unfinished}", file=sys.stderr)
