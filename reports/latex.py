@@ -8,7 +8,7 @@ from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import CodecSummary, exclusions, summarize
 from isorate.reports.text import DASH, MINUS, number
 from isorate.runs.aim import Aim
-from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.equal_rate import Basis, basis, counts
 from isorate.runs.row import Row
 
 _SPECIAL = {
@@ -156,7 +156,7 @@ def _value(row: Row | None, measure: Measure, tolerance: float, *, at_rate: bool
         return None
     if not at_rate:
         return measure.value(row)
-    return None if basis(row, tolerance) is Basis.NONE else row.compared(measure.name)
+    return counts(row, measure.name, tolerance)
 
 
 def _measured(row: Row | None, measure: Measure) -> str:

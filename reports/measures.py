@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from isorate.metrics.base import Scale, quality
 from isorate.reports.text import DASH, INTERPOLATED, number, rank
 from isorate.runs.aim import Aim
-from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.equal_rate import counts
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
@@ -128,12 +128,7 @@ def lines(cells: Sequence[Row | None], shown: Sequence[Measure], aim: Aim) -> li
 
 def at_aim(cells: Sequence[Row | None], measure: Measure, aim: Aim) -> Line:
     """Return the line of a measure at equal rate or quality; a cell that misses it without a neighbour has no value."""
-    values = [
-        measure.scaled(row.compared(measure.name))
-        if row is not None and row.ok and basis(row, aim.tolerance) is not Basis.NONE
-        else None
-        for row in cells
-    ]
+    values = [measure.scaled(counts(row, measure.name, aim.tolerance)) for row in cells]
     texts = [
         (INTERPOLATED if row is not None and row.equal.get(measure.name) is not None else "")
         + number(value, measure.digits)

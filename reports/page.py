@@ -23,7 +23,7 @@ from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
 from isorate.reports.summary import AVERAGING, at_equal, exclusions, summarize
 from isorate.reports.templating import environment
 from isorate.runs.aim import Aim
-from isorate.runs.equal_rate import Basis, basis, log_share
+from isorate.runs.equal_rate import counts, log_share
 from isorate.runs.folder import Run
 from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
@@ -341,12 +341,10 @@ def _cell_data(
 
 def _compared(row: Row, more: Sequence[MetricEntry], aim: Aim) -> list[float | None]:
     """Return PSNR, MS-SSIM and further metrics on their quality scales, as they are compared; none without a value."""
-    if not row.ok or basis(row, aim.tolerance) is Basis.NONE:
-        return []
-    further = [(entry, row.compared(entry.name)) for entry in more]
+    further = [(entry, counts(row, entry.name, aim.tolerance)) for entry in more]
     return [
-        _finite(row.compared("psnr")),
-        row.compared("ms_ssim"),
+        _finite(counts(row, "psnr", aim.tolerance)),
+        counts(row, "ms_ssim", aim.tolerance),
         *(_finite(None if value is None else entry.quality(value)) for entry, value in further),
     ]
 

@@ -18,7 +18,7 @@ from isorate.reports.results import Comparison
 from isorate.reports.summary import AVERAGING, CodecSummary, at_equal, exclusions, some_names, summarize
 from isorate.reports.text import DASH, INTERPOLATED, number, seconds
 from isorate.runs.aim import Aim
-from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.equal_rate import basis, counts
 from isorate.runs.folder import Run
 from isorate.runs.row import Row
 
@@ -84,7 +84,7 @@ def at_aim(row: Row, more: Sequence[str], aim: Aim) -> dict[str, str | float | N
     rate and there are none; it is empty for a failed cell. In a run at equal quality the columns are called
     ``equal_quality``, and ``match``, ``target_quality`` and ``residual_quality`` stand before them.
     """
-    beside, on = row.neighbour, basis(row, aim.tolerance)
+    beside = row.neighbour
     names = ("psnr", "ms_ssim", *more)
     asked = row.quality
     head: dict[str, str | float | None] = {}
@@ -97,8 +97,8 @@ def at_aim(row: Row, more: Sequence[str], aim: Aim) -> dict[str, str | float | N
     equal, compared = ("equal_rate", names) if aim.of_size else ("equal_quality", ("bpp", *names))
     return {
         **head,
-        equal: str(on) if row.ok else None,
-        **{f"{equal}_{name}": None if on is Basis.NONE else row.compared(name) for name in compared},
+        equal: str(basis(row, aim.tolerance)) if row.ok else None,
+        **{f"{equal}_{name}": counts(row, name, aim.tolerance) for name in compared},
         "neighbour_knob": beside.knob if beside else None,
         "neighbour_bytes": beside.num_bytes if beside else None,
         **{f"neighbour_{name}": beside.value(name) if beside else None for name in names},

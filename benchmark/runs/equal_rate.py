@@ -36,6 +36,27 @@ def basis(row: Row, tolerance: float) -> Basis:
     return Basis.NONE if misses(row, tolerance) else Basis.MEASURED
 
 
+def counts(row: Row | None, metric: str, tolerance: float) -> float | None:
+    """Return what a cell is ranked by where codecs are compared: the value at equal rate or quality, or the measured.
+
+    Parameters
+    ----------
+    row
+        The cell; None where the run has none.
+    metric
+        ``bpp``, ``psnr``, ``ms_ssim`` or one of the further metrics.
+    tolerance
+        See :func:`basis`.
+
+    Returns
+    -------
+    The value, or None for a cell that is not there, failed, or stands on :attr:`Basis.NONE`.
+    """
+    if row is None or not row.ok or basis(row, tolerance) is Basis.NONE:
+        return None
+    return row.compared(metric)
+
+
 def misses(row: Row, tolerance: float) -> bool:
     """Whether a file that was driven to a rate or quality misses it by more than the tolerance."""
     return row.ok and row.role == MATCHED and abs(row.residual) > tolerance

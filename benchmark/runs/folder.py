@@ -128,11 +128,6 @@ class Run:
         """Return every row by its key, with when it was written."""
         return read_rows(self._rows_folder)
 
-    def row(self, image: str, point: str, codec: str) -> Row | None:
-        """Return one row, or None when it is not there yet; all are read for it."""
-        stored = self.stored_rows().get((image, point, codec))
-        return None if stored is None else stored.row
-
     @property
     def _rows_folder(self) -> Path:
         return inside(self.path, "rows")

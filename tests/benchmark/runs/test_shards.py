@@ -337,7 +337,7 @@ def test_a_good_row_of_a_worker_counts_before_a_failed_one_of_the_same_start(mad
     worker.join_generation(generation)
     worker.write_row(replace(good, note="anew"))
     run.write_row(replace(good, status="failed: the executor broke"))
-    assert run.row(*good.key) == replace(good, note="anew")
+    assert run.stored_rows()[good.key].row == replace(good, note="anew")
 
 
 def test_an_older_folder_is_read_and_continued_beside_its_files(
