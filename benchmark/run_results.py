@@ -1,5 +1,6 @@
 """What a script or a notebook does with a run: data frame, curves, plot, page, and a look at it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,12 +81,18 @@ class RunResults(Run):
         return plot(Comparison(self), metric, image=image, published=published, width=width)
 
     def report(
-        self, out: Path | str | None = None, *, single_file: bool = False, published: Path | str | None = None
+        self,
+        out: Path | str | None = None,
+        *,
+        single_file: bool = False,
+        published: Path | str | None = None,
+        sample: int = 200,
+        images: Sequence[str] = (),
     ) -> Path:
         """Write the HTML page and return the path of its ``index.html``; see :func:`isorate.reports.page.render`."""
         from isorate.reports.page import render
 
-        return render(self, out, single_file=single_file, published=published)
+        return render(self, out, single_file=single_file, published=published, sample=sample, images=images)
 
     def _repr_html_(self) -> str:
         from isorate.reports.glance import glance

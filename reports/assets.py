@@ -14,6 +14,7 @@ SCRIPTS = (
     "data.js",
     "plots.js",
     "traces.js",
+    "spreads.js",
     "flip.js",
     "maps.js",
     "stage.js",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from isorate.reports.bdrate import BDRate
 from isorate.reports.results import Column, Comparison, Level
-from isorate.reports.summary import CodecSummary, Interval, mean, summarize
+from isorate.reports.summary import CodecSummary, Interval, mean, similarity_db
 from isorate.reports.text import number
 from isorate.runs.aim import Aim
 from isorate.runs.manifest import MetricEntry
@@ -25,16 +25,29 @@ class Found:
         Where the comparison stands: the anchor, its rate, the images.
     codecs
         A sentence for each codec beside the anchor, the best first.
+    head_db, codecs_db
+        The same with MS-SSIM in dB.
     """
 
     head: str
     codecs: tuple[str, ...]
+    head_db: str
+    codecs_db: tuple[str, ...]
 
 
-def found(comparison: Comparison, level: Level) -> Found | None:
-    """Return what a level shows, or None where it has no anchor or nothing beside it to compare."""
+def found(comparison: Comparison, level: Level, summaries: Sequence[CodecSummary]) -> Found | None:
+    """Return what a level shows, or None where it has no anchor or nothing beside it to compare.
+
+    Parameters
+    ----------
+    comparison
+        The run.
+    level
+        The level.
+    summaries
+        What :func:`isorate.reports.summary.summarize` gave of it.
+    """
     anchor = comparison.anchor
-    summaries = summarize(comparison, level)
     aim = comparison.aim
     others = [(some, gap) for some in summaries if not some.column.anchor and (gap := _deciding(some, aim))]
     if anchor is None or not others:
@@ -48,11 +61,21 @@ def found(comparison: Comparison, level: Level) -> Found | None:
     if aim.of_size:
         head = f"At the file sizes of {anchor.label}: {number(ours.bpp, 3)} bits per pixel{average}, {over}."
         rates = [_rate_pct(comparison, level, some.column, anchor) for some, _ in others]
-        sentences = [_sentence(some, anchor, rate, more) for (some, _), rate in zip(others, rates, strict=True)]
+        heads = [head, head]
+        sentences = [
+            [_sentence(some, anchor, rate, more, decibels) for (some, _), rate in zip(others, rates, strict=True)]
+            for decibels in (False, True)
+        ]
     else:
-        head = f"At the {aim.label} of {anchor.label}: {_quality(ours, aim, more)}{average}, {over}."
-        sentences = [_sentence_of_bytes(some, gap, anchor, aim, more) for some, gap in others]
-    return Found(head, tuple(sentences))
+        heads = [
+            f"At the {aim.label} of {anchor.label}: {_quality(ours, aim, more, decibels)}{average}, {over}."
+            for decibels in (False, True)
+        ]
+        sentences = [
+            [_sentence_of_bytes(some, gap, anchor, aim, more, decibels) for some, gap in others]
+            for decibels in (False, True)
+        ]
+    return Found(heads[0], tuple(sentences[0]), heads[1], tuple(sentences[1]))
 
 
 def _deciding(some: CodecSummary, aim: Aim) -> Interval | None:
@@ -60,14 +83,22 @@ def _deciding(some: CodecSummary, aim: Aim) -> Interval | None:
     return some.difference_psnr if aim.of_size else some.difference_rate
 
 
-def _quality(some: CodecSummary, aim: Aim, more: Sequence[MetricEntry]) -> str:
+def _quality(some: CodecSummary, aim: Aim, more: Sequence[MetricEntry], decibels: bool) -> str:
     """Return a codec's mean of the metric that is held equal, with its unit."""
     if aim.name == "psnr":
         return f"{number(some.psnr, 2)} dB"
     if aim.name == "ms_ssim":
-        return number(some.ms_ssim, 4)
+        return f"{number(similarity_db(some.ms_ssim), 2)} dB" if decibels else number(some.ms_ssim, 4)
     entry = next(entry for entry in more if entry.name == aim.name)
     return f"{number(some.metrics[aim.name].mean, entry.digits)} {entry.unit}".rstrip()
+
+
+def _similarity(some: CodecSummary, decibels: bool) -> str:
+    """Return where a codec stands in MS-SSIM, empty where it has none."""
+    gap = some.difference_ms_ssim_db if decibels else some.difference_ms_ssim
+    if gap is None:
+        return ""
+    return f"{_gap(gap, 2, ' dB') if decibels else _gap(gap, 4, '')} it in MS-SSIM"
 
 
 def same_psnr(rates: Sequence[tuple[Column, BDRate]], anchor: Column | None) -> str:
@@ -80,7 +111,9 @@ def same_psnr(rates: Sequence[tuple[Column, BDRate]], anchor: Column | None) -> 
     return f"For the same PSNR as {anchor.label} over the whole range: {', '.join(parts)}." if anchor and parts else ""
 
 
-def _sentence_of_bytes(some: CodecSummary, gap: Interval, anchor: Column, aim: Aim, more: Sequence[MetricEntry]) -> str:
+def _sentence_of_bytes(
+    some: CodecSummary, gap: Interval, anchor: Column, aim: Aim, more: Sequence[MetricEntry], decibels: bool
+) -> str:
     """Return what a codec needs for the anchor's quality, and what its files have besides.
 
     >>> _needs(Interval(-12.3, -14.1, -10.2, 6))
@@ -89,8 +122,8 @@ def _sentence_of_bytes(some: CodecSummary, gap: Interval, anchor: Column, aim: A
     text = f"{some.column.label} {_needs(gap)} {anchor.label} at equal {aim.label}{_wins(some.wins_rate, gap.count)}"
     if aim.name != "psnr" and some.difference_psnr is not None:
         text += f"; it is {_gap(some.difference_psnr, 2, ' dB')} it in PSNR"
-    if aim.name != "ms_ssim" and some.difference_ms_ssim is not None:
-        text += f"; it is {_gap(some.difference_ms_ssim, 4, '')} it in MS-SSIM"
+    if aim.name != "ms_ssim" and (similarity := _similarity(some, decibels)):
+        text += f"; it is {similarity}"
     text += _further(some, [entry for entry in more if entry.name != aim.name])
     count = some.cells - some.failed
     if some.interpolated:
@@ -131,12 +164,14 @@ def _failed(some: CodecSummary) -> str:
     return f"; it failed on {some.failed} of {some.cells} images, which are left out" if some.failed else ""
 
 
-def _sentence(some: CodecSummary, anchor: Column, rate_pct: float | None, more: Sequence[MetricEntry]) -> str:
+def _sentence(
+    some: CodecSummary, anchor: Column, rate_pct: float | None, more: Sequence[MetricEntry], decibels: bool
+) -> str:
     psnr = some.difference_psnr
     assert psnr is not None
     text = f"{some.column.label} is {_gap(psnr, 2, ' dB')} {anchor.label} in PSNR{_wins(some.wins_psnr, psnr.count)}"
     if some.difference_ms_ssim is not None:
-        text += f", and {_gap(some.difference_ms_ssim, 4, '')} it in MS-SSIM"
+        text += f", and {_similarity(some, decibels)}"
         text += _wins(some.wins_ms_ssim, some.difference_ms_ssim.count)
     text += _further(some, more)
     text += _rates(some, rate_pct or 0.0)
@@ -175,7 +210,7 @@ def _gap(gap: Interval, digits: int, unit: str) -> str:
 def _wins(share: float | None, count: int) -> str:
     if share is None or count < 2:
         return ""
-    won = f"{share * count:g}"
+    won = f"{share * count:.1f}".removesuffix(".0")
     return f" and wins {won if won != '0' else 'none'} of {count}"
 
 

@@ -3,8 +3,9 @@
 import base64
 import io
 import json
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from PIL import Image as PillowImage
@@ -40,21 +41,33 @@ def crop(pixels: Image) -> bytes:
     return _webp(PillowImage.fromarray(pixels), lossless=True, quality=50, method=4, exact=True)
 
 
-@dataclass
 class Frames:
-    """Collects the pictures while a page is built, then writes those that lie beside it.
+    """Takes the pictures of a page while it is built: what lies beside it is written at once and not kept.
 
-    Attributes
+    Parameters
     ----------
-    single_file
-        Whether the page must hold everything itself.
+    folder
+        Where the page will be; None for a single file, which must hold everything itself.
+
+    Raises
+    ------
+    ReportError
+        In all that adds something, when a part of `folder` is a link that leads out of it.
+    RunError
+        There, too, when it cannot be written.
     """
 
-    single_file: bool
-    _lossless: dict[str, Path] = field(default_factory=dict)
-    _previews: dict[str, bytes] = field(default_factory=dict)
-    _files: dict[str, bytes] = field(default_factory=dict)
-    _inline: int = 0
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._lossless: dict[str, Path] = {}
+        self._previews: dict[str, bytes] = {}
+        self._inline = 0
+        self._inside: set[Path] = set()
+
+    @property
+    def single_file(self) -> bool:
+        """Whether the page must hold everything itself."""
+        return self._folder is None
 
     def add_frame(self, file: Path, small: bytes | None, folder: str = "frames") -> str:
         """Take a lossless file of the run with its preview, and return its key.
@@ -64,67 +77,62 @@ class Frames:
         shown small needs no preview.
         """
         key = f"{folder}/{quote(file.name)}"
-        self._lossless[key] = file
+        if self._folder is None:
+            self._lossless[key] = file
+            if small is not None:
+                self._previews[key] = small
+            return key
         if small is not None:
-            self._previews[key] = small
-            if not self.single_file:
-                self._files[f"previews/{folder}/{file.name}"] = small
+            self._write(self._folder, f"previews/{folder}/{file.name}", small)
+        script = handing_over(key, _data_url(file.read_bytes(), file.suffix))
+        self._write(self._folder, f"{folder}/{file.name}.js", script)
         return key
 
-    @property
+    @cached_property
     def lossless(self) -> bool:
-        """Whether the page can show the lossless frames: in a single file, whether they fit."""
-        if not self.single_file:
-            return True
+        """Whether the page can show the lossless frames: in a single file, whether they fit. Asked when all are in."""
         return sum(file.stat().st_size for file in self._lossless.values()) <= LOSSLESS_BUDGET
 
     @property
     def embedded(self) -> dict[str, str]:
         """Key to ``data:`` URL of what a single file holds of each frame: the lossless file, or the preview."""
-        if not self.single_file:
-            return {}
         if self.lossless:
             return {key: _data_url(file.read_bytes(), file.suffix) for key, file in self._lossless.items()}
         return {key: _data_url(data, ".webp") for key, data in self._previews.items()}
 
     def add_crop(self, name: str, data: bytes) -> str:
         """Take a crop's file and return its address: inline while the budget lasts."""
-        if self.single_file or self._inline + len(data) <= INLINE_BUDGET:
+        if self._folder is None or self._inline + len(data) <= INLINE_BUDGET:
             self._inline += len(data)
             return _data_url(data, ".webp")
-        self._files[f"crops/{name}.webp"] = data
+        self._write(self._folder, f"crops/{name}.webp", data)
         return f"crops/{quote(name)}.webp"
 
     def add_text(self, name: str, text: str, kind: str) -> str:
         """Take a text file (`kind` is its media type) and return its address, inside the page in a single file."""
         data = text.encode()
-        if self.single_file:
+        if self._folder is None:
             return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-        self._files[name] = data
+        self._write(self._folder, name, data)
         return name
 
-    def write(self, folder: Path) -> None:
-        """Write the files that lie beside the page into `folder`.
-
-        Raises
-        ------
-        ReportError
-            When a part of `folder` is a link that leads out of it.
-        RunError
-            When it cannot be written.
-        """
-        for name, data in self._files.items():
-            self._write(folder, name, data)
-        if not self.single_file:
-            for key, file in self._lossless.items():  # read one by one: they may be gigabytes together
-                script = f"isorateFrame({json.dumps(key)},{json.dumps(_data_url(file.read_bytes(), file.suffix))});\n"
-                self._write(folder, f"{Path(key).parent}/{file.name}.js", script.encode())
+    def add_script(self, key: str, value: Any) -> None:
+        """Take what a page that is no single file loads when it needs it, as a script (the key with ``.js``)."""
+        assert self._folder is not None
+        self._write(self._folder, f"{key}.js", handing_over(key, value))
 
     def _write(self, folder: Path, name: str, data: bytes) -> None:
         file = folder / name
-        if not file.parent.resolve().is_relative_to(folder.resolve()):
-            raise ReportError(f"{file.parent}: is a link that leads out of {folder}; remove it, or give another -o")
+        if file.parent not in self._inside:
+            if not file.parent.resolve().is_relative_to(folder.resolve()):
+                raise ReportError(f"{file.parent}: is a link that leads out of {folder}; remove it, or give another -o")
+            self._inside.add(file.parent)
         write_bytes(file, data, durable=False)
+
+
+def handing_over(key: str, value: Any) -> bytes:
+    """Return a script that hands a value over to the page that loads it: it may not read other files on disk."""
+    return f"isorateFrame({json.dumps(key)},{json.dumps(value, allow_nan=False)});\n".encode()
 
 
 def _webp(picture: PillowImage.Image, **how: int | bool) -> bytes:

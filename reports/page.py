@@ -1,10 +1,8 @@
 """The page: one HTML file that opens from disk."""
 
-import math
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import accumulate, chain
 from pathlib import Path
@@ -17,19 +15,25 @@ from isorate.reports.classes import by_class, images_by_class
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
 from isorate.reports.frames import SINGLE_FILE_BUDGET, Frames, crop, preview
+from isorate.reports.in_order import in_order
 from isorate.reports.measures import ALWAYS, MS_SSIM_DB, lines, measures
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
+from isorate.reports.sample import SAMPLE, Sample, best_gaps, choose, from_the_middle
+from isorate.reports.spread import MANY, SHARES, Spread, spreads
 from isorate.reports.summary import AVERAGING, at_equal, exclusions, summarize
 from isorate.reports.templating import environment
 from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import counts, log_share
 from isorate.runs.folder import Run
-from isorate.runs.manifest import MetricEntry
+from isorate.runs.manifest import ImageEntry, MetricEntry
 from isorate.runs.row import Row
 
 LISTED = 6
 """Images that a page shows below one another, as many as the paper's supplementary; of more it has an overview."""
+
+HELD = 100
+"""Images of which the page itself holds rows and text; of more they lie beside it, so that it opens at once."""
 
 SHOWN_AT_FIRST = 8
 """Published curves that are drawn when the page opens; the rest are a tick away."""
@@ -47,6 +51,8 @@ def render(
     *,
     single_file: bool = False,
     published: Path | str | None = None,
+    sample: int = SAMPLE,
+    images: Sequence[str] = (),
 ) -> Path:
     """Render a run's page and return the path of its ``index.html``.
 
@@ -61,11 +67,15 @@ def render(
         ``isorate.reports.frames.LOSSLESS_BUDGET`` bytes.
     published
         Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
+    sample
+        Of how many images the pictures are shown; see :func:`isorate.reports.sample.choose`. Numbers are always of all.
+    images
+        The names of those images, in place of a choice.
 
     Raises
     ------
     ReportError
-        When the run holds no rows, or a link in the run would lead the report out of it.
+        When the run holds no rows or none of such images, or a link in the run would lead the report out of it.
     RunError
         When it cannot be written.
     """
@@ -74,37 +84,49 @@ def render(
     folder = own if out is None else Path(out)
     if out is None and folder.is_symlink():
         raise ReportError(f"{folder}: is a link that leads out of the run; remove it, or name a folder with -o")
-    frames = Frames(single_file)
-    html = _html(comparison, frames, named(published), inside_run=folder.resolve() == own.resolve())
-    frames.write(folder)
+    frames = Frames(None if single_file else folder)
+    shown = choose(comparison, sample, images)
+    html = _html(comparison, shown, frames, named(published), inside_run=folder.resolve() == own.resolve())
     write_bytes(folder / "index.html", html.encode())
     return folder / "index.html"
 
 
-def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve], *, inside_run: bool) -> str:
-    images, held = _images(comparison, frames)
+def _html(
+    comparison: Comparison, shown: Sample, frames: Frames, published: list[curves.Curve], *, inside_run: bool
+) -> str:
+    images, held = _images(comparison, shown.images, frames)
     levels = [replace(level, pictures=index in held) for index, level in enumerate(comparison.levels())]
     others = [column for column in comparison.columns if not column.anchor]
     more = comparison.manifest.more_metrics
     metrics = ("psnr", "ms_ssim", *(entry.name for entry in more))
     rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in metrics]) for c in others]
     summaries = [(level, summarize(comparison, level)) for level in levels]
+    # A page that is moved from its run could not find the streams.
+    streams = "../" if inside_run and not frames.single_file else ""
+    beside = len(images) > HELD and not frames.single_file
+    distributions = [spreads(comparison, level) for level in levels] if len(comparison.images) > MANY else []
+    data = _data(comparison, shown, images, published, frames) | _spread_data(distributions)
+    if beside:
+        _write_beside(comparison, images, data, streams, frames)
     template = environment().get_template("page.html.j2")
     return template.render(
         assets=assets,
         comparison=comparison,
         images=images,
-        # A page that is moved from its run could not find the streams.
-        streams="../" if inside_run and not frames.single_file else "",
+        shown=shown,
+        beside=beside,
+        streams=streams,
         overview=len(images) > LISTED,
         levels=levels,
         more=more,
         start=_start(levels),
         summaries=summaries,
-        found=[found(comparison, level) for level in levels],
+        found=[found(comparison, level, some) for level, some in summaries],
         same_psnr=same_psnr([(column, each[0]) for column, each in rates], comparison.anchor),
         typical=_typical(comparison, images),
         curves=published or len(levels) > 1,
+        shares=SHARES,
+        spreads=distributions,
         averaging=AVERAGING,
         at_equal=at_equal(comparison.aim),
         exclusions=exclusions,
@@ -112,14 +134,15 @@ def _html(comparison: Comparison, frames: Frames, published: list[curves.Curve],
         classes=list(by_class(comparison, CLASSES)),
         more_classes=max(0, len(images_by_class(comparison)) - CLASSES),
         good_overlap=bdrate.GOOD_OVERLAP,
+        checksums=_checksums(comparison, shown),
         findings=check(comparison),
         checked=CHECKED,
         published=published,
         shown_at_first=SHOWN_AT_FIRST,
         ground_truth=GROUND_TRUTH,
         crops_width=_crops_width(comparison, images),
-        data=_data(comparison, images, published, frames),
-        rows_csv=frames.add_text("rows.csv", tables.render(comparison.run, "csv"), "text/csv"),
+        data=data,
+        rows_csv=frames.add_text("rows.csv", tables.render(comparison, "csv"), "text/csv"),
         command=shlex.join(comparison.manifest.command),
         vendored=assets.vendored(),
     )
@@ -143,63 +166,62 @@ def _start(levels: list[Level]) -> int:
 def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple[int, int]]:
     """Return each level that has pictures, with the image that stands for it.
 
-    That is the median one by what the best codec has before the anchor (PSNR; at equal quality fewer bytes), among
-    those with an original and a box.
+    That is the median one by what the best codec has before the anchor (PSNR; at equal quality fewer bytes), or the
+    nearest to it that is shown with an original and a box.
     """
     found_ = []
     for index, level in enumerate(comparison.levels()):
-        gaps = []
-        for number, image in enumerate(images):
-            figure = next((some for some in image["figures"] if some["level"] == index and some["pictures"]), None)
-            if figure is not None and image["original"] and image["boxes"]:
-                values = [_merit(row, comparison.aim) for row in figure["cells"]]
-                anchor, *others = map(_finite, values)
-                there = [value for value in others if value is not None]
-                if level.pictures and anchor is not None and there:
-                    gaps.append((max(there) - anchor, number))
-        if gaps:
-            found_.append((index, sorted(gaps)[(len(gaps) - 1) // 2][1]))
+        good = {
+            image["info"].name: number
+            for number, image in enumerate(images)
+            if image["original"]
+            and image["boxes"]
+            and any(figure["level"] == index and figure["pictures"] for figure in image["figures"])
+        }
+        gaps = best_gaps(comparison, level) if level.pictures and good else {}
+        if (name := next((name for name in from_the_middle(gaps) if name in good), None)) is not None:
+            found_.append((index, good[name]))
     return found_
 
 
-def _merit(row: Row | None, aim: Aim) -> float | None:
-    """Return what is better where it is larger: PSNR, or at equal quality the logarithm of the rate, turned around."""
-    if row is None:
-        return None
-    if aim.of_size:
-        return row.compared("psnr")
-    return -math.log(rate) if (rate := row.compared("bpp")) else None
+def _images(
+    comparison: Comparison, shown: Sequence[ImageInfo], frames: Frames
+) -> tuple[list[dict[str, Any]], set[int]]:
+    """Return what the page shows of each image, and the levels with pictures.
 
-
-def _images(comparison: Comparison, frames: Frames) -> tuple[list[dict[str, Any]], set[int]]:
-    """Return what the page shows of each image, and the levels with pictures; the pixels are read in parallel."""
+    The pixels are read in threads, and what was made of them is written in order, so that the bytes are always the
+    same. A single file must know all of its pictures before it can tell which fit.
+    """
     pinned = crops.pins(comparison.run.path)
-    with ThreadPoolExecutor() as pool:
-        # Decoding releases the interpreter; adding to the page stays in order, so that the bytes are always the same.
-        prepared = list(pool.map(lambda image: list(_figures(comparison, image, pinned)), comparison.images))
-    held = _held([figure for figures in prepared for figure in figures], frames)
-    for figures in prepared:
+    made: Iterable[list[dict[str, Any]]] = in_order(lambda image: list(_figures(comparison, image, pinned)), shown)
+    if frames.single_file:
+        made = _fitting(list(made))
+    images = [
+        _image(comparison, frames, index, image, figures)
+        for index, (image, figures) in enumerate(zip(shown, made, strict=True))
+    ]
+    return images, {figure["level"] for image in images for figure in image["figures"] if figure["pictures"]}
+
+
+def _fitting(made: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """Return the images' figures without the pictures for which a single file has no room."""
+    held = _held([figure for figures in made for figure in figures])
+    for figures in made:
         for figure in figures:
             if figure["pictures"] and figure["level"] not in held:
                 figure |= {"without": IN_FOLDER, "pictures": False, "crops": []}
                 figure["previews"] = figure["beside"] = [None] * len(figure["cells"])
-    images = [
-        _image(comparison, frames, index, image, figures)
-        for index, (image, figures) in enumerate(zip(comparison.images, prepared, strict=True))
-    ]
-    return images, held
+    return made
 
 
-def _held(figures: list[dict[str, Any]], frames: Frames) -> set[int]:
-    """Return the levels whose pictures the page holds: in a single file as many as fit, and always one."""
+def _held(figures: list[dict[str, Any]]) -> set[int]:
+    """Return the levels whose pictures a single file holds: as many as fit, and always one."""
     sizes: Counter[int] = Counter()
     for figure in figures:
         if figure["pictures"]:
             files = chain(figure["previews"], *figure["crops"])
             sizes[figure["level"]] += sum(len(data) for data in files if data is not None)
     levels = sorted(sizes)
-    if not frames.single_file:
-        return set(levels)
     totals = accumulate(sizes[level] for level in levels)
     return {
         level for level, total in zip(levels, totals, strict=True) if level == levels[0] or total <= SINGLE_FILE_BUDGET
@@ -244,6 +266,7 @@ def _image(
     comparison: Comparison, frames: Frames, index: int, image: ImageInfo, figures: list[dict[str, Any]]
 ) -> dict[str, Any]:
     run = comparison.run
+    small = figures[0]["original"]
     for number, figure in enumerate(figures):
         figure["frames"] = [
             frames.add_frame(run.file(row.decoded), small) if row is not None and small else None
@@ -259,14 +282,37 @@ def _image(
             ]
             for line, files in enumerate(figure["crops"])
         ]
-    small = figures[0]["original"]
+        del figure["previews"], figure["original"]
     original = frames.add_frame(run.original_file(image.name), small, "originals") if small else None
     boxes: list[crops.Box] = next((figure["boxes"] for figure in figures if figure["pictures"]), [])
     return {"info": image, "original": original, "boxes": boxes, "figures": figures}
 
 
+def _checksums(comparison: Comparison, shown: Sample) -> Sequence[ImageEntry]:
+    """Return the images of which the page prints the checksums: of many those that it shows."""
+    entries = comparison.manifest.dataset.images
+    names = {image.name for image in shown.images}
+    return [entry for entry in entries if entry.name in names] if len(comparison.images) > len(names) else entries
+
+
+def _write_beside(
+    comparison: Comparison, images: list[dict[str, Any]], data: dict[str, Any], streams: str, frames: Frames
+) -> None:
+    """Write the images' rows and texts beside the page, in place of those in its data."""
+    frames.add_script("images", data["images"])
+    data["images"] = None
+    article = environment().get_template("image.html.j2").module.article  # type: ignore[attr-defined]  # a macro
+    for number, image in enumerate(images):
+        text = article(data, comparison, GROUND_TRUTH, streams, number, image)
+        frames.add_script(f"articles/{number}", text)
+
+
 def _data(
-    comparison: Comparison, images: list[dict[str, Any]], published: list[curves.Curve], frames: Frames
+    comparison: Comparison,
+    shown: Sample,
+    images: list[dict[str, Any]],
+    published: list[curves.Curve],
+    frames: Frames,
 ) -> dict[str, Any]:
     """Return what the page's scripts work on."""
     more = comparison.manifest.more_metrics
@@ -284,6 +330,7 @@ def _data(
             {"key": f"more-{index}", "digits": entry.digits, "unit": f" {entry.quality_unit}".rstrip()}
             for index, entry in enumerate(more)
         ],
+        "sampled": bool(shown.how),
         "images": [_image_data(image, more, comparison.aim) for image in images],
         "dataset": [_curve_data(curves.of_dataset(comparison, column), more) for column in comparison.columns],
         "shownAtFirst": SHOWN_AT_FIRST,
@@ -291,6 +338,21 @@ def _data(
         "embedded": frames.embedded,
         "lossless": frames.lossless,
     }
+
+
+def _spread_data(distributions: Sequence[Sequence[Spread]]) -> dict[str, Any]:
+    """Return the distributions of each level for the scripts, where the page has them."""
+    if not distributions:
+        return {}
+    return {"spreads": [[_one_spread(spread) for spread in level] for level in distributions]}
+
+
+def _one_spread(spread: Spread) -> dict[str, Any]:
+    lines = [
+        {"codec": line.column.codec, "values": [round(value, spread.digits + 2) for value in line.quantiles]}
+        for line in spread.lines
+    ]
+    return {"key": spread.key, "title": spread.title, "unit": spread.unit, "digits": spread.digits, "lines": lines}
 
 
 def _image_data(image: dict[str, Any], more: Sequence[MetricEntry], aim: Aim) -> dict[str, Any]:

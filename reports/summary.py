@@ -122,11 +122,11 @@ def summarize(comparison: Comparison, level: Level) -> list[CodecSummary]:
 def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSummary:
     rows = comparison.at(level, column.codec)
     good = [row for row in rows if row.ok]
-    pairs = _pairs(comparison, good)
+    both = pairs(comparison, good)
     residuals = [abs(row.residual) for row in good if row.quality is not None or row.residual_pct is not None]
-    sizes = [] if column.anchor or comparison.aim.of_size else _sizes(pairs)
-    psnr = [] if column.anchor else [(row.compared("psnr"), ref.compared("psnr")) for row, ref in pairs]
-    ms_ssim = [] if column.anchor else [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in pairs]
+    sizes = [] if column.anchor or comparison.aim.of_size else _sizes(both)
+    psnr = [] if column.anchor else [(row.compared("psnr"), ref.compared("psnr")) for row, ref in both]
+    ms_ssim = [] if column.anchor else [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in both]
     names = ["psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics)]
     bases = Counter(basis(row, comparison.aim.tolerance) for row in good)
     return CodecSummary(
@@ -140,7 +140,7 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         identical=identical_among(good),
         ms_ssim=mean([row.ms_ssim for row in good]),
         metrics={
-            entry.name: _metric(entry, good, [] if column.anchor else pairs)
+            entry.name: _metric(entry, good, [] if column.anchor else both)
             for entry in comparison.manifest.more_metrics
         },
         difference_psnr=difference(psnr),
@@ -186,7 +186,8 @@ def similarity_db(value: float | None) -> float | None:
     return None if value is None else quality(value, "similarity")
 
 
-def _pairs(comparison: Comparison, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+def pairs(comparison: Comparison, rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Return each row with the anchor's on the same image at the same point, where that succeeded."""
     if comparison.anchor is None:
         return []
     refs = ((row, comparison.cell(row.image, row.point, comparison.anchor.codec)) for row in rows)
@@ -232,17 +233,18 @@ def _median(values: Sequence[float | None]) -> float | None:
     return statistics.median(there) if there else None
 
 
-def _differences(pairs: Sequence[tuple[float | None, float | None]]) -> list[float]:
+def differences(both: Sequence[tuple[float | None, float | None]]) -> list[float]:
+    """Return the first value minus the second of each pair that has both."""
     # Two identical pictures are a tie: inf - inf would be nan.
-    return [0.0 if a == b else a - b for a, b in pairs if a is not None and b is not None]
+    return [0.0 if a == b else a - b for a, b in both if a is not None and b is not None]
 
 
 def win_rate(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
     """Return the share of pairs whose first value is larger, a tie counting one half."""
-    differences = _differences(pairs)
-    if not differences:
+    gaps = differences(pairs)
+    if not gaps:
         return None
-    return sum(1.0 if d > 0 else 0.5 if d == 0 else 0.0 for d in differences) / len(differences)
+    return sum(1.0 if d > 0 else 0.5 if d == 0 else 0.0 for d in gaps) / len(gaps)
 
 
 def _resampled_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -262,12 +264,12 @@ def difference(pairs: Sequence[tuple[float | None, float | None]]) -> Interval |
     Where some differences are finite, an infinite one (one picture of the pair is identical to the original) does not
     count; `count` says how many do. The resampling is seeded: equal input gives an equal interval.
     """
-    differences = _differences(pairs)
-    if not differences:
+    gaps = differences(pairs)
+    if not gaps:
         return None
-    differences = [value for value in differences if math.isfinite(value)] or differences
-    average = sum(differences) / len(differences)
-    if len(differences) < 2 or not math.isfinite(average):
-        return Interval(average, None, None, len(differences))
-    low, high = np.quantile(_resampled_means(np.asarray(differences)), [0.025, 0.975])
-    return Interval(average, float(low), float(high), len(differences))
+    gaps = [value for value in gaps if math.isfinite(value)] or gaps
+    average = sum(gaps) / len(gaps)
+    if len(gaps) < 2 or not math.isfinite(average):
+        return Interval(average, None, None, len(gaps))
+    low, high = np.quantile(_resampled_means(np.asarray(gaps)), [0.025, 0.975])
+    return Interval(average, float(low), float(high), len(gaps))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isorate.cli.numbers import Count
+
 
 def report(
     run: Path,
@@ -13,6 +15,8 @@ def report(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     single_file: bool = False,
     published: str | None = None,
+    sample: Count = 200,
+    image: Annotated[tuple[str, ...], Parameter(negative="")] = (),
 ) -> None:
     """Render a run as an HTML page that opens from disk.
 
@@ -22,6 +26,7 @@ def report(
     isorate report runs/kodak
     isorate report runs/kodak -o page --single-file
     isorate report runs/kodak --published kodak:vvc,av1,bpg
+    isorate report runs/photos --sample 50
     ```
 
     Parameters
@@ -36,7 +41,12 @@ def report(
         Published rate-distortion curves to draw beside the measured ones: `kodak` (they come with isorate;
         `kodak:vvc,av1` takes those with such names), a CSV with codec, bpp, psnr_rgb, ms_ssim (or ms_ssim_db), or
         CompressAI's JSON.
+    sample
+        Show the pictures of so many images at most: where there are more, each codec's worst, best and middle ones and
+        those on which the codecs differ most. The numbers are of all images.
+    image
+        Show the pictures of this image; repeat it for more.
     """
     from isorate.reports.page import render
 
-    print(render(run, out, single_file=single_file, published=published))
+    print(render(run, out, single_file=single_file, published=published, sample=sample, images=image))

@@ -29,23 +29,28 @@ const PREVIEWS_ONLY = "this single file holds previews: the lossless pictures ar
 const handedOver = new Map(); // key -> what waits for its script
 const losslessUrls = new Map();
 
-/** Called by the scripts beside the page: they hand over a frame whose pixels the browser would not let us read. */
-globalThis.isorateFrame = (key, url) => handedOver.get(key)?.(url);
+/** Called by the scripts beside the page: they hand over a frame, or rows and texts, which the browser would not let us read. */
+globalThis.isorateFrame = (key, value) => handedOver.get(key)?.(value);
 
-function loadLossless(key) {
-  if (!DATA.lossless) return Promise.reject(new Error(PREVIEWS_ONLY));
-  if (DATA.embedded[key]) return Promise.resolve(DATA.embedded[key]);
+/** What the script KEY.js beside the page hands over. */
+function beside(key) {
   return new Promise((resolve, reject) => {
     handedOver.set(key, resolve);
     const script = make("script", {
       src: `${key}.js`,
       onload: () => script.remove(),
-      onerror: () => {
-        losslessUrls.delete(key);
-        reject(new Error(`${key}.js is missing`));
-      },
+      onerror: () => reject(new Error(`${key}.js is missing`)),
     });
     document.head.append(script);
+  });
+}
+
+function loadLossless(key) {
+  if (!DATA.lossless) return Promise.reject(new Error(PREVIEWS_ONLY));
+  if (DATA.embedded[key]) return Promise.resolve(DATA.embedded[key]);
+  return beside(key).catch((error) => {
+    losslessUrls.delete(key);
+    throw error;
   });
 }
 

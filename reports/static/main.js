@@ -24,10 +24,12 @@ function showDecibels(root = document) {
 $("#decibels").addEventListener("change", () => {
   showDecibels();
   overview.list();
+  spreadPlots.draw();
 });
 $("#level")?.addEventListener("change", () => {
   showLevel(currentLevel());
   overview.list();
+  spreadPlots.draw();
 });
 
 // In a single file the frames are part of the data; show each when it comes near the window.
@@ -44,10 +46,28 @@ const nearby = new IntersectionObserver(
 arrive($("main"));
 
 startPlots();
-startTraces();
-viewer.start();
-blind.start();
-overview.start();
+startSpreads();
+
+/** What needs the images' rows. */
+function startImages() {
+  startTraces();
+  viewer.start();
+  blind.start();
+  overview.start();
+  $("#curve-of")?.removeAttribute("disabled");
+}
+
+// Of many images the rows lie beside the page, which is there to be read before they are.
+if (DATA.images) startImages();
+else
+  beside("images")
+    .then((images) => {
+      DATA.images = images;
+      startImages();
+    })
+    .catch((error) => {
+      $("#overview-hint").textContent = `The images cannot be shown: ${error.message}`;
+    });
 
 // For a reader's console: the data behind the page, and the functions that its maps are made with.
 globalThis.isorate = { DATA, plots, pixels, flipMap, localPsnr };

@@ -7,17 +7,21 @@ function arrive(root) {
   showDecibels(root);
 }
 
+const LISTED = 200; // thumbnails that are shown, and added at a click: thousands take a browser seconds
+
 const overview = {
   root: $("#overview"),
   opened: $("#opened"),
   current: null, // index of the opened image
   all: false, // whether every listed image stands open
-  listed: [], // what is listed, in its order
+  listed: [], // what passes the filters, in its order
+  most: LISTED, // of which so many are shown
+  started: false,
 
   start() {
     if (!this.root) return;
-    this.items = $$("li", this.root);
-    this.byNumber = [...this.items];
+    this.started = true;
+    this.byNumber = $$("li", this.root);
     const others = DATA.columns.map((_, at) => at).filter((at) => !DATA.columns[at].anchor);
     $("#overview-one").value = others[0] ?? 0;
     $("#overview-other").value = Math.max(
@@ -27,6 +31,7 @@ const overview = {
     for (const name of ["one", "other", "metric", "sort", "filter"])
       $(`#overview-${name}`).addEventListener("change", () => this.list());
     $("#overview-name").addEventListener("input", () => this.list());
+    $("#overview-more").addEventListener("click", () => this.showMore());
     $("#overview-all").addEventListener("click", () => this.openAll(!this.all));
     $("#opened-close").addEventListener("click", () => this.leave());
     $("#opened-before").addEventListener("click", () => this.step(-1));
@@ -36,6 +41,34 @@ const overview = {
     addEventListener("hashchange", () => this.fromFragment());
     this.list();
     this.fromFragment();
+  },
+
+  /** An image's thumbnail; where there are many the page does not hold them. */
+  item(index) {
+    this.byNumber[index] ??= this.makeItem(index);
+    return this.byNumber[index];
+  },
+
+  makeItem(index) {
+    const { name, original } = DATA.images[index];
+    const picture = original
+      ? make("img", { src: previewUrl(original), alt: "", loading: "lazy", decoding: "async" })
+      : make("span", { class: "missing" }, "no original");
+    const link = make("a", { href: `#image-${index}` }, picture, make("b", {}, name), " ");
+    link.append(make("span", { class: "value" }));
+    return make("li", { "data-image": index }, link);
+  },
+
+  /** The images whose thumbnails are shown. */
+  shown() {
+    return this.listed.slice(0, this.most);
+  },
+
+  showMore() {
+    const first = this.most;
+    this.most += LISTED;
+    this.list();
+    $("a", this.item(this.listed[first])).focus();
   },
 
   /** By how much the first codec is better than the second on an image; null where that is unknown. */
@@ -71,7 +104,7 @@ const overview = {
 
   /** Show the thumbnails that pass the filters, in the chosen order, each with its difference. */
   list() {
-    if (!this.root) return;
+    if (!this.started) return;
     const sort = $("#overview-sort").value,
       filter = $("#overview-filter").value,
       name = $("#overview-name").value.trim().toLowerCase();
@@ -93,30 +126,36 @@ const overview = {
       ((a, b) => (keys[sort](a) < keys[sort](b) ? -1 : keys[sort](a) > keys[sort](b) ? 1 : a.index - b.index));
     all.sort(order);
     this.listed = all.filter(({ index, by }) => this.passes(index, by, filter, name)).map(({ index }) => index);
-    const there = new Set(this.listed);
-    for (const { index, by } of all) {
-      const node = $(".value", this.byNumber[index]);
+    const differences = new Map(all.map(({ index, by }) => [index, by]));
+    for (const index of this.shown()) {
+      const node = $(".value", this.item(index)),
+        by = differences.get(index);
       node.textContent = by === null ? "–" : `${signed(by, metric.digits)}${metric.unit}`;
       node.className = `value ${by > 0 ? "up" : by < 0 ? "down" : ""}`;
-      this.byNumber[index].hidden = !there.has(index);
     }
-    $(".thumbs", this.root).replaceChildren(...all.map(({ index }) => this.byNumber[index]));
-    $("#overview-count").textContent = `${this.listed.length} of ${DATA.images.length} images`;
+    $(".thumbs", this.root).replaceChildren(...this.shown().map((index) => this.item(index)));
+    const further = this.listed.length - this.shown().length;
+    $("#overview-more").hidden = !further;
+    $("#overview-more").textContent = `Show ${Math.min(further, LISTED)} more of ${further} further images`;
+    const of = DATA.sampled ? "images with pictures" : "images";
+    $("#overview-count").textContent = `${this.listed.length} of ${DATA.images.length} ${of}`;
     $("#overview-hint").textContent =
       `Under each image: ${one} minus ${other} ${DATA.atEqual}. Arrow keys go from image to image, Enter opens one.`;
     if (this.all) this.openAll(true);
   },
 
-  article(index) {
+  /** An image's article; where there are many it lies beside the page. */
+  async article(index) {
     const holder = make("div");
-    holder.innerHTML = $(`script[data-article="${index}"]`).textContent;
+    holder.innerHTML = $(`script[data-article="${index}"]`)?.textContent ?? (await beside(`articles/${index}`));
     return holder.firstElementChild;
   },
 
-  open(index) {
+  async open(index) {
     this.openAll(false);
     this.current = index;
-    const article = this.article(index);
+    const article = await this.article(index).catch((error) => make("p", { class: "missing" }, error.message));
+    if (this.current !== index) return; // another one was opened meanwhile, or none
     this.opened.replaceChildren(article);
     arrive(article);
     this.root.hidden = true;
@@ -127,7 +166,7 @@ const overview = {
     $("#opened-before").disabled = at === 0;
     $("#opened-after").disabled = at === order.length - 1;
     $("#images").scrollIntoView();
-    const title = $("h3", article);
+    const title = $("h3", article) ?? article;
     title.tabIndex = -1;
     title.focus({ preventScroll: true });
   },
@@ -150,8 +189,13 @@ const overview = {
 
   close() {
     if (this.current === null) return;
-    const link = $("a", this.byNumber[this.current]);
+    const current = this.current;
     this.current = null;
+    if (this.listed.indexOf(current) >= this.most) {
+      this.most = this.listed.indexOf(current) + 1;
+      this.list();
+    }
+    const link = $("a", this.item(current));
     this.opened.replaceChildren();
     $("#opened-bar").hidden = true;
     this.root.hidden = false;
@@ -160,10 +204,16 @@ const overview = {
   },
 
   /** Show every listed image in full below the overview, or none. */
-  openAll(all) {
+  async openAll(all) {
     this.all = all;
     $("#overview-all").setAttribute("aria-pressed", all);
-    const articles = all ? this.listed.map((index) => this.article(index)) : [];
+    const wanted = all ? this.shown() : [];
+    this.wanted = wanted;
+    if (!all) this.opened.replaceChildren();
+    const articles = await Promise.all(wanted.map((index) => this.article(index))).catch((error) => [
+      make("p", { class: "missing" }, error.message),
+    ]);
+    if (this.wanted !== wanted || !all) return; // others are wanted by now
     this.opened.replaceChildren(...articles);
     articles.forEach(arrive);
   },
@@ -180,7 +230,7 @@ const overview = {
 
   /** Arrow keys go from thumbnail to thumbnail, as they stand in the window. */
   move(event) {
-    const links = this.listed.map((index) => $("a", this.byNumber[index])),
+    const links = this.shown().map((index) => $("a", this.item(index))),
       at = links.indexOf(document.activeElement);
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const top = links[0].offsetTop;

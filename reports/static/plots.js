@@ -93,6 +93,16 @@ function markPath(mark, x, y, r) {
   return `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
 }
 
+/** How every axis looks, in the colours of the moment. */
+function axisStyle() {
+  return {
+    stroke: ink("soft"),
+    grid: { stroke: ink("line"), width: 1 },
+    ticks: { stroke: ink("line"), width: 1 },
+    font: "12px system-ui, sans-serif",
+  };
+}
+
 function drawPlot(target, metric, curves, log) {
   const tables = curves.map((curve) => {
     const points = curve.points.filter((point) => metric.of(point) !== null);
@@ -101,12 +111,7 @@ function drawPlot(target, metric, curves, log) {
   const rates = tables.flatMap(([x]) => x);
   const low = Math.min(...rates),
     high = Math.max(...rates);
-  const axis = {
-    stroke: ink("soft"),
-    grid: { stroke: ink("line"), width: 1 },
-    ticks: { stroke: ink("line"), width: 1 },
-    font: "12px system-ui, sans-serif",
-  };
+  const axis = axisStyle();
   const options = {
     width: plots.printing ? PRINT_WIDTH : target.clientWidth,
     height: target.clientHeight,
@@ -209,7 +214,7 @@ function viewOf(hit) {
   const point = hit.curve.points.find(([bpp]) => bpp === hit.bpp)[3];
   const image = plots.image ?? 0;
   const level = DATA.levels.indexOf(point);
-  const found = DATA.images[image].points.find((some) => some.name === point || some.level === level);
+  const found = DATA.images?.[image].points.find((some) => some.name === point || some.level === level);
   return found?.pictures ? { image, point: found.name, column: hit.curve.column + 1 } : null;
 }
 
@@ -237,6 +242,11 @@ function startPlots() {
     plots.published[event.target.checked ? "add" : "delete"](+event.target.value);
     redraw();
   });
+  redrawAsNeeded($("#plot-psnr"), redraw);
+}
+
+/** Draw now and whenever the colours, the paper or the width of `node` become others. */
+function redrawAsNeeded(node, redraw) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   for (const [event, printing] of [
     ["beforeprint", true],
@@ -254,5 +264,5 @@ function startPlots() {
       width = entry.contentRect.width;
       redraw();
     }
-  }).observe($("#plot-psnr"));
+  }).observe(node);
 }

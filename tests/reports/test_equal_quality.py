@@ -76,7 +76,7 @@ def test_bytes_stand_against_the_anchors(run: Run) -> None:
 
 def test_the_sentences_speak_of_bytes_and_of_the_other_metrics(run: Run) -> None:
     comparison = Comparison(run)
-    said = found(comparison, comparison.levels()[0])
+    said = found(comparison, comparison.levels()[0], summarize(comparison, comparison.levels()[0]))
     assert said is not None
     assert said.head.startswith("At the PSNR of JPEG")
     assert said.head.endswith("dB on average, both images.")

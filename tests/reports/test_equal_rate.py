@@ -57,7 +57,7 @@ def test_differences_and_wins_are_of_the_values_at_equal_rate(apart: Comparison)
 
 def test_the_sentence_says_what_was_interpolated(apart: Comparison, run: Run) -> None:
     for level in apart.levels():
-        said = found(apart, level)
+        said = found(apart, level, summarize(apart, level))
         assert said is not None
         jpeg = next(some for some in summarize(apart, level) if some.column.codec == "jpeg")
         sentence = next(some for some in said.codecs if some.startswith("JPEG is"))
@@ -65,7 +65,9 @@ def test_the_sentence_says_what_was_interpolated(apart: Comparison, run: Run) ->
         assert said_so == bool(jpeg.interpolated)
         assert ("as measured on" in sentence) == bool(jpeg.unequal and jpeg.interpolated)
     assert any(some.interpolated for level in apart.levels() for some in summarize(apart, level))
-    plain = found(Comparison(run), Comparison(run).levels()[0])
+    comparison = Comparison(run)
+    level = comparison.levels()[0]
+    plain = found(comparison, level, summarize(comparison, level))
     assert plain is not None
     assert "interpolated" not in " ".join(plain.codecs)
 

@@ -14,10 +14,15 @@ from isorate.reports.text import number
 from isorate.runs.folder import Run
 
 
+def first(comparison: Comparison) -> found.Found | None:
+    level = comparison.levels()[0]
+    return found.found(comparison, level, summarize(comparison, level))
+
+
 def test_each_codec_has_its_difference_and_its_wins(run: Run) -> None:
     comparison = Comparison(run)
     level = comparison.levels()[0]
-    said = found.found(comparison, level)
+    said = found.found(comparison, level, summarize(comparison, level))
     assert said is not None
     webp, *others = summarize(comparison, level)
     assert said.head == f"At the file sizes of WebP: {number(webp.bpp, 3)} bits per pixel on average, 4 images."
@@ -69,14 +74,14 @@ def edited(run: Run, path: Path, **changes: Any) -> Run:
 
 def test_other_file_sizes_and_failures_are_said(run: Run, tmp_path: Path) -> None:
     smaller = Comparison(edited(run, tmp_path / "smaller", bpp=lambda row: row.target_bpp * 0.95))
-    text = found.found(smaller, smaller.levels()[0])
+    text = first(smaller)
     assert text is not None
     assert "its files are 5.0 % smaller on average" in next(s for s in text.codecs if s.startswith("JPEG is"))
     failing = edited(
         run, tmp_path / "failing", status=lambda row: "failed: why" if row.image == "camera" else row.status
     )
     comparison = Comparison(failing)
-    text = found.found(comparison, comparison.levels()[0])
+    text = first(comparison)
     assert text is not None
     assert "it failed on 1 of 4 images" in next(s for s in text.codecs if s.startswith("JPEG is"))
 
@@ -85,6 +90,6 @@ def test_a_run_of_the_anchor_alone_has_nothing_to_say(run: Run, tmp_path: Path) 
     shutil.copytree(run.path, tmp_path / "run")
     Run.open(tmp_path / "run").remove_rows(row.key for row in run.rows() if row.codec != "webp")
     comparison = Comparison(Run.open(tmp_path / "run"))
-    assert found.found(comparison, comparison.levels()[0]) is None
+    assert first(comparison) is None
     html = page.render(tmp_path / "run").read_text("utf-8")
     assert "BD-rate" not in html
