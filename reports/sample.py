@@ -27,8 +27,10 @@ class Sample:
 def choose(comparison: Comparison, most: int = SAMPLE, names: Sequence[str] = ()) -> Sample:
     """Return the images whose pictures are shown: all, where the run has no more than `most`.
 
-    Else they are taken in turn from the lists of :func:`_lists`. All are ranked by PSNR against the anchor's (at equal
-    quality by the logarithm of the rate), at the lowest rate with pictures. Equal input gives an equal sample.
+    Else in turn the median one by the best codec, for each codec those where it is furthest below the anchor, furthest
+    above it and in the middle, those on which the codecs are furthest apart, and those where one failed. The order is
+    by PSNR against the anchor's (at equal quality by the logarithm of the rate), at the lowest rate with pictures.
+    Equal input gives an equal sample.
 
     Parameters
     ----------
