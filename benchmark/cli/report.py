@@ -26,7 +26,7 @@ def report(
     isorate report runs/kodak
     isorate report runs/kodak -o page --single-file
     isorate report runs/kodak --published kodak:vvc,av1,bpg
-    isorate report runs/photos --sample 50
+    isorate report runs/kodak --sample 12
     ```
 
     Parameters
