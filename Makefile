@@ -56,7 +56,7 @@ ISORATE = $(PY) -m isorate
 # Where the environment keeps the programs that are no Python modules.
 SCRIPTS = $$($(PY) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
-.PHONY: help env lock lowest kodak-report demo field-report verify test coverage check gate baseline format bench bench-compare docs dist clean
+.PHONY: help env lock lowest kodak-report demo field-report verify test coverage check gate baseline format bench bench-compare bench-scale docs dist clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -157,6 +157,9 @@ bench: $(ENV)  ## measure encode, decode, matching and metrics; the figures stay
 
 bench-compare: $(ENV)  ## print what changed between two measurements: the last two, or OF='0003 0007'
 	@$(SCRIPTS)/pytest-benchmark compare --between=min --sort=fullname $(OF)
+
+bench-scale: $(ENV)  ## measure runs of 600, 6,000 and 20,000 small cells, by the local pool and by dask; see docs/scale.md
+	@$(PY) tests/speed/scale.py -o .benchmarks/scale.json $(ARGS)
 
 docs: $(ENV)  ## make the documentation site in build/site; a warning is an error
 	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/site

@@ -21,12 +21,13 @@ from isorate.engine.cache import cache_dir
 from isorate.engine.images import Preparing
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
 from isorate.engine.runner import Progress, run_plan
-from isorate.errors import MatchError
+from isorate.errors import MatchError, UsageError
 from isorate.image import Image, frozen
 from isorate.matching.outcome import Match, Policy
 from isorate.run_results import RunResults
 from isorate.runs.aim import SIZE
 from isorate.runs.folder import Run
+from isorate.runs.keep import Keep
 
 Images: TypeAlias = "str | Path | Mapping[str, Image | Path | str] | Sequence[Path | str]"
 """A data set's name, a folder, a manifest or a file; arrays or files by name; or a list of files."""
@@ -65,6 +66,7 @@ def run(
     tolerance_pct: float = 0.5,
     match: str = SIZE,
     tolerance_quality: float | None = None,
+    keep: Keep | str | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     overwrite: bool = False,
@@ -110,6 +112,10 @@ def run(
     tolerance_quality
         With a metric, the gap that counts as matched, on the scale of its curves (dB for PSNR and MS-SSIM); by default
         0.02 dB, or what the metric states.
+    keep
+        What stays in the folder beside the rows: ``decoded`` (files, their pixels, and the originals'), ``streams``
+        (files alone) or ``none``. By default ``decoded``, in a folder with a run what that keeps; it may be more than
+        before.
     workers, executor, overwrite
         See :func:`isorate.engine.runner.run_plan`.
     use_cache
@@ -145,6 +151,7 @@ def run(
     >>> [f"{curve.name}: {len(curve.points)} point" for curve in run.curves()]
     ['JPEG: 1 point', 'JPEG2000: 1 point']
     """
+    kept = None if keep is None else _keep(keep)
     specs = [CodecSpec.of(codec) for codec in (anchor, *codecs)]
     for spec in specs:
         spec.adapter()  # a misspelt codec is said before a data set is downloaded
@@ -157,7 +164,7 @@ def run(
             dataset = dataset.only(list(images))
         plan = make_plan(
             dataset, specs[0], specs[1:], points, Policy(policy), tolerance_pct, curve_points, metrics, match,
-            tolerance_quality,
+            tolerance_quality, kept,
         )  # fmt: skip
         done = run_plan(
             plan,
@@ -171,6 +178,13 @@ def run(
             preparing=preparing,
         )
     return RunResults(done.path, done.manifest)
+
+
+def _keep(name: str) -> Keep:
+    try:
+        return Keep(name)
+    except ValueError:
+        raise UsageError(f"keep {name!r}: there are {', '.join(Keep)}") from None
 
 
 def _dataset(data: Images, cache: Path | None, folder: Path) -> Dataset:

@@ -42,6 +42,7 @@ CLASSES = 30
 """Classes of images whose results a page gives; of more, those with most images."""
 
 NOT_KEPT = "a point for the curves, whose pictures the run does not keep"
+NONE_KEPT = "the run keeps no pictures"
 IN_FOLDER = "its pictures are in the folder that isorate report writes without --single-file"
 
 
@@ -245,7 +246,7 @@ def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) 
             "point": point,
             "words": comparison.point_words(point),
             "pictures": point in pictured,
-            "without": NOT_KEPT,
+            "without": NOT_KEPT if comparison.manifest.keep.pictures else NONE_KEPT,
             "level": level_of[point],
             "cells": cells,
             "boxes": boxes or [],

@@ -162,7 +162,9 @@ class Comparison:
         return True
 
     def original(self, image: str) -> Image | None:
-        """Return an image's own pixels; None where the run could not read it, or its copy is lost."""
+        """Return an image's own pixels; None where the run could not read it, keeps none, or its copy is lost."""
+        if not self.manifest.keep.pictures:
+            return None
         try:
             return self.run.original(image)
         except RunError as error:

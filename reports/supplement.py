@@ -81,7 +81,8 @@ def write(
         reason = f"cannot be written: {error.strerror}; choose a folder with room and rights"
         raise ReportError(f"{folder}: {reason}") from None
     if not pairs:
-        raise ReportError(f"{comparison.run.path}: keeps no pictures of these images, so there are no figures")
+        why = comparison.manifest.keep.without_pictures or "keeps no pictures of these images"
+        raise ReportError(f"{comparison.run.path}: there are no figures: {why}")
     tables = latex.render(comparison, document=False)
     text = f"{_HEAD}{latex.PACKAGES}{_BODY}{''.join(map(_figures, pairs))}\\clearpage\n{tables}\\end{{document}}\n"
     write_bytes(folder / NAME, text.encode())

@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isorate.codecs.base import Knob
 from isorate.codecs.command_line import CommandLine, check_knob
@@ -16,6 +18,9 @@ from isorate.files.toml import Place, TomlFile
 from isorate.gate.tolerances import Tolerances, read_tolerances
 from isorate.matching.outcome import Policy
 from isorate.runs.aim import SIZE
+from isorate.runs.keep import Keep
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,7 @@ class Settings:
 
     Attributes
     ----------
-    data, anchor, codecs, points, curve_points, images, metrics, match, policy, tolerance, workers, scheduler, out
+    data, anchor, codecs, points, curve_points, images, metrics, match, policy, tolerance, keep, workers, scheduler, out
         As for ``isorate run``.
     crops
         The file's ``[[crop]]`` tables as TOML, for the run folder.
@@ -42,6 +47,7 @@ class Settings:
     match: str = SIZE
     policy: Policy = Policy.NEAREST
     tolerance: float | None = None
+    keep: Keep | None = None
     workers: int | None = None
     scheduler: str | None = None
     out: Path | None = None
@@ -222,11 +228,11 @@ def _texts(file: TomlFile, key: str, value: object) -> tuple[str, ...]:
     return tuple(_text(file, (key,), item) for item in value)
 
 
-def _policy(file: TomlFile, key: str, value: object) -> Policy:
+def _one_of(kind: type[Choice], file: TomlFile, key: str, value: object) -> Choice:
     try:
-        return Policy(value)  # type: ignore[arg-type]
+        return kind(value)  # type: ignore[arg-type]
     except ValueError:
-        names = [str(policy) for policy in Policy]
+        names = list(map(str, kind))
         near = difflib.get_close_matches(str(value), names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
         raise file.error((key,), f"{key} is {value!r}; {hint}") from None
@@ -247,7 +253,8 @@ _READERS: dict[str, Callable[[TomlFile, str, object], Any]] = {
     "images": _texts,
     "metrics": _texts,
     "match": lambda file, key, value: _text(file, (key,), value),
-    "policy": _policy,
+    "policy": partial(_one_of, Policy),
+    "keep": partial(_one_of, Keep),
     "tolerance": lambda file, key, value: _number(file, (key,), value),
     "workers": _workers,
     "scheduler": lambda file, key, value: _text(file, (key,), value),

@@ -62,6 +62,8 @@ def figures(
         dpi=dpi, style=style, published=published,
     ):  # fmt: skip
         print(path)
+    if why := comparison.manifest.keep.without_pictures:
+        print(f"{run}: only curves: {why}", file=sys.stderr)
     if comparison.unfinished:
         print(f"{run}: {comparison.unfinished}", file=sys.stderr)
     for place, why in sorted(comparison.lost.items()):

@@ -18,6 +18,7 @@ from isorate.files.atomic import write_bytes
 from isorate.matching.outcome import Policy
 from isorate.reports.crops import PINS_IN_RUN
 from isorate.runs.aim import SIZE
+from isorate.runs.keep import Keep
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
@@ -36,6 +37,7 @@ def run(
     match: str | None = None,
     policy: Policy | None = None,
     tolerance: Positive | None = None,
+    keep: Keep | None = None,
     workers: Count | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -86,6 +88,10 @@ def run(
     tolerance
         A residual up to this counts as matched, in percent; 0.5 by default. With `--match METRIC` a gap on the scale of
         the metric's curves; 0.02 dB by default, or what the metric states.
+    keep
+        What stays in the folder beside the rows: `decoded` (files, their pixels and the originals', for the report's
+        pictures), `streams` (files alone), or `none`. By default `decoded`, and in a folder with a run what that keeps;
+        it may be more than before.
     workers
         Processes; all usable cores by default.
     scheduler
@@ -108,7 +114,7 @@ def run(
     chosen = settings(
         config, data=data, anchor=anchor, codecs=codec or None, points=point or None,
         curve_points=curve_point or None, images=image or None, metrics=metric or None, match=match, policy=policy,
-        tolerance=tolerance, workers=workers, scheduler=scheduler, out=out,
+        tolerance=tolerance, keep=keep, workers=workers, scheduler=scheduler, out=out,
     )  # fmt: skip
     if chosen.out is None:
         raise UsageError('name the run folder: --out FOLDER (-o), or out = "…" in isorate.toml')
@@ -144,8 +150,9 @@ def run(
             chosen.data, chosen.out, anchor=chosen.anchor, codecs=chosen.codecs, points=chosen.points,
             curve_points=chosen.curve_points, images=chosen.images, metrics=chosen.metrics, policy=chosen.policy,
             tolerance_pct=(chosen.tolerance if of_size else None) or DEFAULT_TOLERANCE_PCT, match=chosen.match,
-            tolerance_quality=None if of_size else chosen.tolerance, workers=chosen.workers, executor=executor,
-            overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show, preparing=prepare,
+            tolerance_quality=None if of_size else chosen.tolerance, keep=chosen.keep, workers=chosen.workers,
+            executor=executor, overwrite=overwrite, use_cache=cache, command=["isorate", *sys.argv[1:]], progress=show,
+            preparing=prepare,
         )  # fmt: skip
     for note, names in ({} if quiet else _notes(done.manifest)).items():
         print(

@@ -313,7 +313,7 @@ def _row(cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor: Row | Non
             target = of_others(anchor, cell.aim, cell.policy)
         codec = _codec(entry.spec)
         encoded = encode(cell, codec, loaded, target, cache_)
-        file = _file(cell, codec, encoded.data, loaded, cache_)
+        file = _file(cell, codec, encoded.data, loaded, run, cache_)
         place = cell.source.name, cell.point.name, entry.name
         num_bytes = len(encoded.data)
         row = Row(
@@ -376,9 +376,9 @@ class _File:
         return self.decoded.file, self.decoded.suffix
 
 
-def _file(cell: Cell, codec: Codec, data: bytes, loaded: LoadedImage, cache_: Cache) -> _File:
-    """Return what a file decodes to and measures, with its picture where the point keeps pictures."""
-    if cell.point.pictures:
+def _file(cell: Cell, codec: Codec, data: bytes, loaded: LoadedImage, run: Run, cache_: Cache) -> _File:
+    """Return what a file decodes to and measures, with its picture where the run keeps pictures of the point."""
+    if run.manifest.keeps_pictures(cell.point.name):
         decoded = decode(codec, data, cache_)
         pixels = cache(lambda: pixels_of(decoded.file))
         measured = measure(loaded, decoded, pixels, cache_)
@@ -399,7 +399,7 @@ def _neighbour(
 ) -> Neighbour:
     """Return the file on the other side of the rate, measured; its stream and picture are written."""
     (knob, *fine), data = beyond
-    file = _file(cell, codec, data, loaded, cache_)
+    file = _file(cell, codec, data, loaded, run, cache_)
     return Neighbour(
         knob=knob,
         fine=fine[0] if fine else None,

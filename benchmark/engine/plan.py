@@ -17,6 +17,7 @@ from isorate.metrics.identity import metrics_identity
 from isorate.metrics.registry import ALWAYS, check_names
 from isorate.pictures.names import readable
 from isorate.runs.aim import SIZE
+from isorate.runs.keep import Keep
 from isorate.runs.manifest import CodecEntry, DatasetEntry, ImageEntry, Manifest, MetricEntry, aim_of
 from isorate.runs.point import AnchorPoint
 from isorate.runs.provenance import git_commit, machine, versions
@@ -45,6 +46,8 @@ class Plan:
         Further metrics by name, beside PSNR and MS-SSIM.
     match, tolerance_quality
         What is held equal, see :class:`isorate.runs.manifest.Manifest`.
+    keep
+        What the run keeps beside its rows; None for what it keeps already, and in a new one everything.
     """
 
     dataset: Dataset
@@ -55,6 +58,7 @@ class Plan:
     metrics: tuple[str, ...] = ()
     match: str = SIZE
     tolerance_quality: float | None = None
+    keep: Keep | None = None
 
     def cells(self, run_path: Path, cache_path: Path | None) -> list[Cell]:
         """Return the cells, image by image; their paths are absolute, for workers that started in another folder."""
@@ -87,6 +91,7 @@ def make_plan(
     metrics: Sequence[str] = (),
     match: str = SIZE,
     tolerance_quality: float | None = None,
+    keep: Keep | None = None,
 ) -> Plan:
     """Return the plan.
 
@@ -104,6 +109,8 @@ def make_plan(
         Further metrics by name.
     match, tolerance_quality
         ``size``, or the metric that is held equal, and the gap that counts as matched; by default the metric's own.
+    keep
+        See :class:`Plan`.
 
     Raises
     ------
@@ -134,7 +141,7 @@ def make_plan(
         check_point(point, anchor.name, adapter.knob, match)
     if twice := [name for name, count in Counter(point.name for point in parsed).items() if count > 1]:
         raise UsageError(f"operating point {twice[0]} is given twice")
-    return Plan(dataset, entries, parsed, policy, tolerance_pct, check_names(metrics), match, tolerance_quality)
+    return Plan(dataset, entries, parsed, policy, tolerance_pct, check_names(metrics), match, tolerance_quality, keep)
 
 
 def _entries(specs: list[CodecSpec]) -> tuple[PlannedCodec, ...]:
@@ -172,6 +179,7 @@ def describe(plan: Plan, images: Sequence[ImageEntry], command: Sequence[str]) -
         tolerance_pct=plan.tolerance_pct,
         match=plan.match,
         tolerance_quality=plan.tolerance_quality,
+        keep=plan.keep or Keep.DECODED,
         metrics=metrics_identity(),
         more_metrics=tuple(map(MetricEntry.of, plan.metrics)),
         versions=versions(),

@@ -41,6 +41,7 @@ def run_plan(
     """Run `plan` into the folder `path`, continuing what is there.
 
     Rows that other code, programs or versions made than are here now are made anew; a warning says how many and why.
+    So are those without files where the plan keeps more than was kept.
 
     Parameters
     ----------
@@ -111,9 +112,10 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
     images, stamps = read_images(plan.dataset.sources, before, preparing)
     manifest = describe(plan, images, command)
     if before:
-        different = other_run(before.manifest, manifest)
+        going_on = manifest if plan.keep else replace(manifest, keep=before.manifest.keep)
+        different = other_run(before.manifest, going_on)
         if not different:
-            run = _continued(before, manifest)
+            run = _continued(before, going_on)
             run.write_stamps(stamps)
             return run
     if different:
@@ -133,8 +135,11 @@ def _continued(run: Run, now: Manifest) -> Run:
     """Return the run without the rows that another identity made, its manifest brought up to date."""
     then = run.manifest
     why = outdated(then, now)
-    if then.dataset != now.dataset:  # in the images' classes
-        then = replace(then, dataset=now.dataset)
+    if then.keep != now.keep:
+        more = f"--keep {then.keep} until now, --keep {now.keep} from now on"
+        warnings.warn(f"{run.path}: {more}: what was not kept is made again", stacklevel=2)
+    if (then.dataset, then.keep) != (now.dataset, now.keep):  # another data set here is one of other classes
+        then = replace(then, dataset=now.dataset, keep=now.keep)
         run = Run.create(run.path, then)
     if not why:
         return run
@@ -167,12 +172,12 @@ def _unfinished(run: Run, cells: list[Cell], preparing: Preparing | None) -> lis
     good = [_good_rows(cell, rows) for cell in cells]
     sure = {index for index, of_cell in enumerate(good) if of_cell and all(map(run.is_untouched, of_cell))}
     doubtful = [index for index, of_cell in enumerate(good) if of_cell and index not in sure]
-    images = list(dict.fromkeys(cells[index].source.name for index in doubtful))
+    images = list(dict.fromkeys(cells[index].source.name for index in doubtful if run.manifest.keep.pictures))
     what = "looking at what is there"
     kept = dict(zip(images, on_every_core(run.has_original, images, what, preparing), strict=True))
 
     def whole(index: int) -> bool:
-        return kept[cells[index].source.name] and all(run.confirm(stored.row) for stored in good[index])
+        return kept.get(cells[index].source.name, True) and all(run.confirm(stored.row) for stored in good[index])
 
     sure.update(
         index for index, done in zip(doubtful, on_every_core(whole, doubtful, what, preparing), strict=True) if done

@@ -1,6 +1,7 @@
 """From a run to a baseline, with each row's local slope; and over the baseline that is there."""
 
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -118,7 +119,11 @@ def write_baseline(
     except RunError:
         before = None  # one of another version: there is nothing to keep
     made = make_baseline(run, before)
-    if probe and any(not row.slope_from for row in made.rows):
+    lacking = probe and any(not row.slope_from for row in made.rows)
+    if lacking and not run.manifest.keep.pictures:
+        why = f"no originals to encode again: {run.manifest.keep.without_pictures}"
+        warnings.warn(f"{run.path}: stated slopes stand for those that its rows do not tell; {why}", stacklevel=2)
+    elif lacking:
         with worker_pool(worker_count(workers)) as pool:
             made = make_baseline(run, made, pool, allow_programs=allow_programs)
     made.write(path)

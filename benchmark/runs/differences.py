@@ -23,6 +23,7 @@ def other_run(before: Manifest, now: Manifest) -> list[str]:
 
     A run is its data set, codecs, operating points, policy, what is held equal and the tolerance. Title, command,
     versions and machine may change; where that changed what makes the rows, :func:`outdated` says which are made anew.
+    It may keep more than before; to keep less, files would have to be deleted that were asked for.
     """
     return [
         *_scalars(before, now, ("anchor", "policy", "tolerance_pct", *EQUAL), ""),
@@ -30,6 +31,7 @@ def other_run(before: Manifest, now: Manifest) -> list[str]:
         *_entries("image", before.dataset.images, now.dataset.images),
         *_entries("codec", before.codecs, now.codecs),
         *_points(before, now),
+        *_keep(before, now),
     ]
 
 
@@ -54,6 +56,11 @@ def _entries(
             yield from _scalars(old[name], new[name], kept, f"{what} {name}: ")
     if set(old) == set(new) and list(old) != list(new):
         yield f"the {what}s were in the order {', '.join(old)}, are in the order {', '.join(new)}"
+
+
+def _keep(before: Manifest, now: Manifest) -> Iterator[str]:
+    if not now.keep.keeps(before.keep):
+        yield f"keep was {before.keep}, is {now.keep} (what a run keeps is not deleted)"
 
 
 def _points(before: Manifest, now: Manifest) -> Iterator[str]:

@@ -9,6 +9,7 @@
     RUN/decoded/CELL--CODEC.webp its pixels, lossless (PNG where a side exceeds 16383); not of points for curves only
     RUN/originals/IMAGE.webp     the source's pixels, lossless
 
+The manifest says which of the last three folders the run keeps (:class:`isorate.runs.keep.Keep`).
 A row outside the tolerance names its codec's next file on the other side of the rate as well, ``CELL--CODEC~neighbour``
 in ``streams/`` and ``decoded/``.
 CELL is ``IMAGE--POINT``. Every file is written whole or not at all, the row last, at the end of a file of rows. A run
@@ -30,11 +31,21 @@ from isorate.files import typed_json
 from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, read_plain
 from isorate.image import Image, pixels_sha256
+from isorate.runs.keep import REMEDY as KEEP_REMEDY
+from isorate.runs.keep import Keep
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.paths import check_plain, inside, safe_name
 from isorate.runs.row import Key, Neighbour, Row
-from isorate.runs.shards import Shard, Stored, generations, read_rows, shard_of_process, sync_generation
+from isorate.runs.shards import (
+    Shard,
+    Stored,
+    generations,
+    read_rows,
+    shard_of_process,
+    sync_generation,
+    without_collections,
+)
 
 STAMPS = "stamps.json"
 SETTLED_NS = 2_000_000_000
@@ -114,15 +125,15 @@ class Run:
         images = _ranks(self.manifest.image_names)
         points = _ranks(self.manifest.point_names)
         codecs = _ranks(self.manifest.codec_names)
-        found = self.stored_rows().values()
-        end = len(found) + len(images)
-        return sorted(
-            (stored.row for stored in found),
-            key=lambda row: (
-                images.get(row.image, end), row.image, points.get(row.point, end), row.point,
-                codecs.get(row.codec, end), row.codec,
-            ),
-        )  # fmt: skip
+        with without_collections():
+            found = self.stored_rows()
+            end = len(found) + len(images)
+
+            def place(key: Key) -> tuple[int, str, int, str, int, str]:
+                image, point, codec = key
+                return images.get(image, end), image, points.get(point, end), point, codecs.get(codec, end), codec
+
+            return [found[key].row for key in sorted(found, key=place)]
 
     def stored_rows(self) -> dict[Key, Stored]:
         """Return every row by its key, with when it was written."""
@@ -146,7 +157,7 @@ class Run:
         self._shard, self._shared = shard_of_process(self._rows_folder, generation), True
 
     def sync_generation(self) -> None:
-        """Return when the rows of the generation that was begun are on the disk.
+        """Return when the rows of the generation that was begun, and their files, are on the disk.
 
         See :class:`isorate.runs.shards.Shard` for when else they are.
 
@@ -156,7 +167,7 @@ class Run:
             When the disk says that they are not.
         """
         assert self._shard is not None
-        sync_generation(self._rows_folder, self._shard.generation)
+        sync_generation(self._rows_folder, self._shard, self._files_of)
 
     def _newest_shard(self) -> Shard:
         """Return a shard whose next line counts before everything that is there."""
@@ -175,7 +186,15 @@ class Run:
 
         See :class:`isorate.runs.shards.Shard` for what a power failure can lose.
         """
-        self._newest_shard().row(row)
+        self._newest_shard().row(row, self._files_of(row))
+
+    def _files_of(self, row: Row) -> list[Path]:
+        """Return the files that a good row needs; of the original, which is one of two, both names."""
+        if not row.ok:
+            return []
+        named = [name for item in (row, row.neighbour) if item is not None for name in (item.stream, item.decoded)]
+        originals = [f"originals/{safe_name(row.image)}{suffix}" for suffix in SUFFIXES]
+        return [self.path / name for name in (*named, *originals) if name]
 
     def remove_row(self, image: str, point: str, codec: str) -> bool:
         """Remove a row, so that it is made anew; return whether it was there.
@@ -200,27 +219,34 @@ class Run:
     def write_stream(
         self, image: str, point: str, codec: str, suffix: str, data: bytes, *, neighbour: bool = False
     ) -> str:
-        """Write a stream, the row's or its neighbour's, and return its path relative to the run."""
+        """Write a stream, the row's or its neighbour's, and return its path relative to the run.
+
+        Nothing is written, and the path is empty, where the run keeps none; so it is with :meth:`write_decoded`.
+        """
+        if not self.manifest.keep.streams:
+            return ""
         relative = f"streams/{self._cell(image, point, codec)}{NEIGHBOUR if neighbour else ''}{suffix}"
-        write_bytes(self._target(relative), data)
+        write_bytes(self._target(relative), data, durable=False)
         return relative
 
     def write_decoded(
         self, image: str, point: str, codec: str, file: tuple[bytes, str], *, neighbour: bool = False
     ) -> str:
         """Write a lossless picture (bytes and suffix) and return its path relative to the run."""
+        if not self.manifest.keeps_pictures(point):
+            return ""
         data, suffix = file
         relative = f"decoded/{self._cell(image, point, codec)}{NEIGHBOUR if neighbour else ''}{suffix}"
-        write_bytes(self._target(relative), data)
+        write_bytes(self._target(relative), data, durable=False)
         return relative
 
     def write_original(self, image: str, pixels: Image) -> None:
-        """Keep the source's pixels, unless they are there and whole."""
-        if not self.has_original(image):
+        """Keep the source's pixels, unless they are there and whole, or the run keeps none."""
+        if self.manifest.keep.pictures and not self.has_original(image):
             data, suffix = to_lossless(pixels)
             for other in SUFFIXES:
                 self._target(f"originals/{safe_name(image)}{other}").unlink(missing_ok=True)
-            write_bytes(self._target(f"originals/{safe_name(image)}{suffix}"), data)
+            write_bytes(self._target(f"originals/{safe_name(image)}{suffix}"), data, durable=False)
 
     def file(self, relative: str) -> Path:
         """Return the path of a file of the run, as a row names it (``streams/…``, ``decoded/…``).
@@ -228,8 +254,11 @@ class Run:
         Raises
         ------
         RunError
-            When the path leads out of the folder, or no plain file is there.
+            When the path leads out of the folder, no plain file is there, or the row names none.
         """
+        if not relative:
+            what = "decoded pictures" if self.manifest.keep.streams else "streams and no decoded pictures"
+            raise RunError(self._not_kept(what))
         path = inside(self.path, relative)
         if not path.is_file():
             raise RunError(f"{path}: is not there; {_RESTORE}")
@@ -289,11 +318,16 @@ class Run:
         if entry is None or entry.error is not None:
             why = "the manifest has no such image" if entry is None else entry.error
             raise RunError(f"{self.path}: has no original {image!r}: {why}")
+        if not self.manifest.keep.pictures:
+            raise RunError(self._not_kept("originals"))
         for suffix in SUFFIXES:
             relative = f"originals/{safe_name(image)}{suffix}"
             if inside(self.path, relative).exists():
                 return self.file(relative)
         raise RunError(f"{self.path}: has no original {image!r}; {_RESTORE}")
+
+    def _not_kept(self, what: str) -> str:
+        return f"{self.path}: keeps no {what} (--keep {self.manifest.keep}); {KEEP_REMEDY} --keep {Keep.DECODED}"
 
     def has_original(self, image: str) -> bool:
         """Whether the source's pixels are there, and those of the manifest."""
@@ -306,14 +340,20 @@ class Run:
     def has_files(self, row: Row) -> bool:
         """Whether the files of a row and of its neighbour are there, with the checksums that it has of them.
 
-        No picture is asked for at a point that keeps none.
+        Only what the run keeps is asked for.
         """
         return all(self._has(row, file) for file in (row, row.neighbour) if file is not None)
 
     def is_untouched(self, stored: Stored) -> bool:
-        """Whether the row's files and the original are there, and older than the row, which was written last."""
+        """Whether the row's files and the original are there, and not younger than the row, which was written last.
+
+        So it is of a row without files in a run that keeps none. Files and row are mostly of one tick of the file
+        system's clock, some milliseconds: what somebody else changed within that is not seen.
+        """
+        if not self.manifest.keep.streams:
+            return True
         newest = self._newest(stored.row)
-        return newest is not None and newest < stored.written
+        return newest is not None and newest <= stored.written
 
     def confirm(self, row: Row) -> bool:
         """Whether :meth:`has_files`; where it has, the row becomes younger than they are, for :meth:`is_untouched`."""
@@ -330,9 +370,10 @@ class Run:
         names = [item.stream for item in (row, row.neighbour) if item is not None]
         if self.manifest.keeps_pictures(row.point):
             names += [item.decoded for item in (row, row.neighbour) if item is not None]
-        original = f"originals/{safe_name(row.image)}"
         times = [_changed(self.path / name) for name in names]
-        times.append(max(_changed(self.path / f"{original}{suffix}") for suffix in SUFFIXES))
+        if self.manifest.keep.pictures:
+            original = f"originals/{safe_name(row.image)}"
+            times.append(max(_changed(self.path / f"{original}{suffix}") for suffix in SUFFIXES))
         return max(times) if self._stays_inside and min(times) > 0 else None
 
     @cached_property
@@ -353,6 +394,8 @@ class Run:
             write_json(self.path / STAMPS, told)
 
     def _has(self, row: Row, file: Row | Neighbour) -> bool:
+        if not self.manifest.keep.streams:
+            return True
         try:
             stream = self.file(file.stream).read_bytes()
             if self.manifest.keeps_pictures(row.point):

@@ -22,6 +22,7 @@ from isorate.metrics.base import Scale, quality
 from isorate.metrics.registry import metric, metric_identity
 from isorate.pictures.names import readable
 from isorate.runs.aim import SIZE, Aim
+from isorate.runs.keep import Keep
 from isorate.runs.point import AnchorPoint
 from isorate.runs.row import Key, Side
 
@@ -299,6 +300,8 @@ class Manifest:
         manifests.
     more_metrics
         The metrics beside these two.
+    keep
+        What the run keeps beside its rows.
     versions, platform, git_commit
         Python's and the packages' versions, the machine, and the commit of the checkout or None.
     """
@@ -320,6 +323,7 @@ class Manifest:
     more_metrics: tuple[MetricEntry, ...] = ()
     match: str = SIZE
     tolerance_quality: Annotated[float, Meta(gt=0, le=1e15)] | None = None
+    keep: Keep = Keep.DECODED
 
     @property
     def aim(self) -> Aim:
@@ -339,7 +343,9 @@ class Manifest:
 
     def keeps_pictures(self, point: str) -> bool:
         """Whether the run keeps the decoded pictures of the operating point of this name."""
-        return all(some.pictures for some in self.points if isinstance(some, AnchorPoint) and some.name == point)
+        return self.keep.pictures and all(
+            some.pictures for some in self.points if isinstance(some, AnchorPoint) and some.name == point
+        )
 
     @property
     def codec_names(self) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from isorate.runs.row import REMEDY, Row
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
 """What :func:`safe_name` gives: most names are seen to lead nowhere without taking a path to pieces."""
+_OWN_FILES = re.compile(
+    rf"(?:streams/{_PLAIN_NAME.pattern})?\n(?:decoded/{_PLAIN_NAME.pattern}(?:{'|'.join(map(re.escape, SUFFIXES))}))?"
+)
 
 
 def inside(root: Path, relative: str) -> Path:
@@ -64,6 +67,11 @@ def check_files(row: Row, where: str) -> None:
         for folder, path in (("streams", item.stream), ("decoded", item.decoded)) if item else ():
             if path:
                 _check_file(path, folder, where)
+
+
+def names_plain_files(row: Row) -> bool:
+    """Whether the paths of a row are of the form that a run gives them; :func:`check_files` knows what else is good."""
+    return row.neighbour is None and bool(_OWN_FILES.fullmatch(f"{row.stream}\n{row.decoded}"))
 
 
 def _check_file(relative: str, folder: str, where: str) -> None:

@@ -10,6 +10,7 @@ A line is one of::
     {"written": NS, "row": {…}}             a row, and when it was written
     {"removed": [IMAGE, POINT, CODEC]}      the row of this key is to be made anew
     {"seen": [IMAGE, POINT, CODEC], "written": NS}   its files were whole at this time
+    {"synced": true}                        the files of this shard's rows until here are on the disk
 
 Times are nanoseconds since 1970 by the clock of the file system that the rows lie on, which gives the row's files their
 times as well. A generation begins whenever a run is opened for writing. Of the lines of one key the highest generation
@@ -17,12 +18,15 @@ counts; within one, what each shard says last, of that a row that is good before
 later one, then that of the shard whose name comes last.
 
 A line goes to the system in one write. A process that is killed at any moment loses at most the row that it was
-writing: a shard's last line without its end is no line. The disk has the rows a second later, see :class:`Shard`.
+writing: a shard's last line without its end is no line. The disk has the rows, and the files that they name, a second
+later, see :class:`Shard`. Of rows that no ``synced`` follows it is not known when their files were whole: they are read
+again where that matters, against the row's checksums.
 """
 
 import errno
 import gc
 import json
+import mmap
 import os
 import re
 import secrets
@@ -30,18 +34,19 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from isorate.errors import RunError
+from isorate.files import typed_json
 from isorate.files.plain import LARGEST_TEXT
-from isorate.runs.paths import check_files, check_plain, inside, safe_name
+from isorate.runs.paths import check_files, check_plain, inside, names_plain_files, safe_name
 from isorate.runs.row import REMEDY, Key, Row
 
 LARGEST_SHARD = LARGEST_TEXT // 2
@@ -74,14 +79,22 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     row: Any = None
     removed: Key | None = None
     seen: Key | None = None
+    synced: Literal[True] | None = None
+
+
+_SYNCED = json.dumps({"synced": True}, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a shard says last of a key: its row, or None where that is to be made anew; and when it was written."""
+    """What a shard says last of a key: its row, or None where that is to be made anew; and when it was written.
+
+    `synced` says whether the row's files are known to have reached the disk.
+    """
 
     row: Row | None
     written: int
+    synced: bool = True
 
     def counts_before(self, other: "Said") -> bool:
         """Whether this is what counts of two shards of one generation, of which `other` has the earlier name."""
@@ -107,18 +120,18 @@ def read_rows(folder: Path) -> dict[Key, Stored]:
     """
     found: dict[Key, Said] = {}
     seen: dict[Key, int] = {}
-    with _without_collections():
+    with without_collections():
         for _, files in sorted(_files(folder).items()):
             found |= merged(_said(file, seen) for file in files)
         return {
-            key: Stored(said.row, max(said.written, seen.get(key, 0)))
+            key: Stored(said.row, max(said.written if said.synced else 0, seen.get(key, 0)))
             for key, said in found.items()
             if said.row is not None
         }
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Make objects that hold no cycles: to look for some in 100,000 rows again and again takes as long as reading."""
     enabled = gc.isenabled()
     gc.disable()
@@ -169,6 +182,7 @@ def _files(folder: Path) -> dict[int, list[Path]]:
 def _said(file: Path, seen: dict[Key, int]) -> dict[Key, Said]:
     """Return what a file says last of each key, and add to `seen` when files were seen whole."""
     found: dict[Key, Said] = {}
+    unsynced: set[Key] = set()
     if file.is_symlink():
         inside(file.parent, file.name)
     try:
@@ -178,18 +192,28 @@ def _said(file: Path, seen: dict[Key, int]) -> dict[Key, Said]:
             check_files(row, str(file))
             return {row.key: Said(row, file.lstat().st_mtime_ns)}
         for number, text in _lines(file):
-            line = _parsed(text, file, number)
-            if line.row is not None:
-                where = f"{file}, line {number}"
-                row = Row.from_json(line.row, where)
-                check_files(row, where)
-                found[row.key] = Said(row, line.written)
-            elif line.removed is not None:
-                found[line.removed] = Said(None, line.written)
-            elif line.seen is not None:
-                seen[line.seen] = max(line.written, seen.get(line.seen, 0))
+            if (plain := _plain_row(text)) is not None:
+                row, written = plain
+            else:
+                line = _parsed(text, file, number)
+                if line.row is None:
+                    if line.removed is not None:
+                        found[line.removed] = Said(None, line.written)
+                    elif line.seen is not None:
+                        seen[line.seen] = max(line.written, seen.get(line.seen, 0))
+                    else:
+                        unsynced.clear()
+                    continue
+                row, written = Row.from_json(line.row, f"{file}, line {number}"), line.written
+            if not names_plain_files(row):
+                check_files(row, f"{file}, line {number}")
+            key = row.key
+            found[key] = Said(row, written)
+            unsynced.add(key)
     except OSError as error:
         raise RunError(f"{file}: cannot be read: {error.strerror}; {REMEDY}") from None
+    for key in unsynced:
+        found[key] = replace(found[key], synced=False)
     return found
 
 
@@ -202,6 +226,22 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
 
 
 _decode = msgspec.json.Decoder(_Line).decode
+_ROW = typed_json.closed(Row)
+_decode_row = msgspec.json.Decoder(
+    msgspec.defstruct("_RowLine", [("row", _ROW), ("written", _Time, 0)], forbid_unknown_fields=True)
+).decode
+
+
+def _plain_row(text: bytes) -> tuple[Row, int] | None:
+    """Return the row of a line and when it was written; None for all that :func:`_parsed` and ``Row`` know more of.
+
+    That is what is no row, damaged, or has infinite values. Of the others this takes half of the time.
+    """
+    try:
+        line: Any = _decode_row(text)
+        return msgspec.convert(line.row, Row, from_attributes=True), line.written
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 def _parsed(text: bytes, file: Path, number: int) -> _Line:
@@ -209,8 +249,8 @@ def _parsed(text: bytes, file: Path, number: int) -> _Line:
         line = _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RunError(f"{file}, line {number}: cannot be read: {error}; {REMEDY}") from None
-    if sum(part is not None for part in (line.row, line.removed, line.seen)) != 1:
-        raise RunError(f"{file}, line {number}: is neither a row, nor removed, nor seen; {REMEDY}")
+    if sum(part is not None for part in (line.row, line.removed, line.seen, line.synced)) != 1:
+        raise RunError(f"{file}, line {number}: is neither a row, nor removed, seen, or synced; {REMEDY}")
     return line
 
 
@@ -219,9 +259,10 @@ class Shard:
 
     Every line is there for all readers, and for good where the process is killed, when a method returns. What a power
     failure can lose is what was written since the last fsync: that comes with the first line a second or a thousand
-    lines after the one before, and with :meth:`sync`. The files of a row have reached the disk before its line is
-    written, so no row that survives lacks them. Where a disk is full or a write goes wrong, the next line goes
-    to another file: a line that is cut is always the last of its shard.
+    lines after the one before, and with :meth:`sync`. The files of rows are brought to the disk together, before the
+    line that says so: of a row whose files a power failure may have taken it is not known that they are whole. Where a
+    disk is full or a write goes wrong, the next line goes to another file: a line that is cut is always the last of its
+    shard.
 
     Parameters
     ----------
@@ -237,6 +278,7 @@ class Shard:
         self._path: Path | None = None
         self._owner = 0
         self._unsynced: set[Path] = set()
+        self._files: set[Path] = set()
         self._lines = 0
         self._synced_s = time.monotonic()
 
@@ -245,15 +287,15 @@ class Shard:
         """The name of the file; None before its first line."""
         return None if self._path is None else self._path.name
 
-    def row(self, row: Row) -> None:
-        """Append a row.
+    def row(self, row: Row, files: Iterable[Path] = ()) -> None:
+        """Append a row; `files` are those that it names.
 
         Raises
         ------
         RunError
             When it cannot be written, also from the other methods.
         """
-        self._append({"row": row.to_json()}, timed=True)
+        self._append({"row": row.to_json()}, files, timed=True)
 
     def removed(self, key: Key) -> None:
         """Append that a row is to be made anew."""
@@ -268,7 +310,7 @@ class Shard:
         with self._lock:
             self._sync()
 
-    def _append(self, line: dict[str, Any], *, timed: bool = False) -> None:
+    def _append(self, line: dict[str, Any], files: Iterable[Path] = (), *, timed: bool = False) -> None:
         with self._lock:
             try:
                 handle = self._opened()
@@ -279,6 +321,7 @@ class Shard:
                     self._write(handle, json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
                 finally:
                     os.close(handle)
+                self._files.update(files)
                 if self._lines >= SYNC_LINES or time.monotonic() - self._synced_s >= SYNC_S:
                     self._sync()
             except OSError as error:
@@ -298,6 +341,7 @@ class Shard:
                 if os.fstat(handle).st_size < LARGEST_SHARD:
                     return handle
                 os.close(handle)
+                self._sync()
         self.folder.mkdir(parents=True, exist_ok=True)
         words = f"{self.generation:06}", safe_name(socket.gethostname()), str(os.getpid()), secrets.token_hex(4)
         self._path, self._owner = self.folder / f"{'-'.join(words)}.jsonl", os.getpid()
@@ -315,13 +359,31 @@ class Shard:
         self._lines += 1
 
     def _sync(self) -> None:
-        _fsync(self._unsynced, self.folder)
+        if self._files:
+            _fsync(self._files)
+            self._files.clear()
+            if self._path is not None:
+                handle = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+                try:
+                    self._write(handle, _SYNCED)
+                finally:
+                    os.close(handle)
+        _fsync(self._unsynced)
         self._unsynced.clear()
         self._lines, self._synced_s = 0, time.monotonic()
 
 
-def sync_generation(folder: Path, generation: int) -> None:
-    """Return when all shards of a generation are on the disk, those of other processes of this machine included.
+def sync_generation(folder: Path, shard: Shard, files_of: Callable[[Row], Iterable[Path]]) -> None:
+    """Return when a generation is on the disk: shards and files, those of other processes of this machine included.
+
+    Parameters
+    ----------
+    folder
+        A run's ``rows``.
+    shard
+        This process's of the generation; it notes which rows' files have been brought to the disk.
+    files_of
+        Gives the files that a row names.
 
     Raises
     ------
@@ -329,14 +391,38 @@ def sync_generation(folder: Path, generation: int) -> None:
         When the disk says that they are not.
     """
     try:
-        _fsync([folder / name for name in generations(folder).get(generation, [])], folder)
+        files = [folder / name for name in generations(folder).get(shard.generation, [])]
+        left = {row.key: (row, when) for file in files if _is_ours(file) for row, when in _unsynced_rows(file)}
+        _fsync({path for row, _ in left.values() for path in files_of(row)})
+        for key, (_, when) in left.items():
+            shard.seen(key, when)
+        shard.sync()
+        _fsync(files)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror}; choose a folder with room and rights") from None
 
 
-def _fsync(files: Collection[Path], folder: Path) -> None:
-    """Bring files to the disk, and where there are some their folder, which has their names."""
-    for path in (*files, folder) if files else ():
+def _is_ours(file: Path) -> bool:
+    """Whether a process of this machine wrote the shard: what another one has in memory cannot be synced from here."""
+    return f"-{safe_name(socket.gethostname())}-" in file.name
+
+
+def _unsynced_rows(file: Path) -> Iterator[tuple[Row, int]]:
+    """Yield the rows at a shard's end that no ``synced`` follows, and when they were written."""
+    with file.open("rb") as lines:
+        if not os.fstat(lines.fileno()).st_size:
+            return
+        with mmap.mmap(lines.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            lines.seek(content.rfind(f"\n{_SYNCED}\n".encode()) + 1)
+        for number, text in enumerate(lines, 1):
+            line = _parsed(text, file, number) if text.endswith(b"\n") else _Line()
+            if line.row is not None:
+                yield Row.from_json(line.row, str(file)), line.written
+
+
+def _fsync(files: Collection[Path]) -> None:
+    """Bring files to the disk, and the folders that have their names."""
+    for path in (*files, *{file.parent for file in files}):
         try:
             handle = os.open(path, os.O_RDONLY)
         except FileNotFoundError:  # of an overwritten run

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -294,9 +294,85 @@ def test_the_disk_is_asked_in_batches(tmp_path: Path, monkeypatch: pytest.Monkey
     shard.row(row())
     shard.sync()
     assert len(asked) == 6
-    sync_generation(tmp_path, 1)
-    sync_generation(tmp_path, 2)
-    assert len(asked) == 8
+    sync_generation(tmp_path, shard, lambda row: [])
+    sync_generation(tmp_path, Shard(tmp_path, 2), lambda row: [])
+    assert asked[6:]
+
+
+def test_files_reach_the_disk_together_before_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    now = [0.0]
+
+    def fsync(handle: int) -> None:
+        asked.append(Path(f"/proc/self/fd/{handle}").resolve().name)
+        if asked[-1].endswith("jsonl"):
+            assert only_shard(rows).read_bytes().endswith(b'{"synced":true}\n')
+        elif asked[-1] in names:
+            assert b"synced" not in only_shard(rows).read_bytes()
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("no /proc on this system")
+    monkeypatch.setattr("isorate.runs.shards.os.fsync", fsync)
+    monkeypatch.setattr("isorate.runs.shards.time.monotonic", lambda: now[0])
+    rows, streams = tmp_path / "rows", tmp_path / "streams"
+    streams.mkdir()
+    names = [f"{number}.jpg" for number in range(9)]
+    shard = Shard(rows, 1)
+    for name in names:
+        (streams / name).write_bytes(b"x")
+        shard.row(row(name), [streams / name])
+        assert all(stored.written == 0 for stored in read_rows(rows).values())
+    assert not asked
+    now[0] += shards.SYNC_S
+    shard.row(row("last"), [streams / "is-gone.jpg"])
+    assert sorted(asked[: len(names)]) == names
+    assert asked[len(names) :] == ["streams", only_shard(rows).name, "rows"]
+    assert all(stored.written for stored in read_rows(rows).values())
+    shard.row(row("after"), [streams / names[0]])
+    assert [key[0] for key, stored in read_rows(rows).items() if not stored.written] == ["after"]
+
+
+def test_the_end_of_a_run_brings_every_writers_files_to_the_disk(tmp_path: Path) -> None:
+    mine, others = Shard(tmp_path, 1), Shard(tmp_path, 1)
+    for number in range(3):
+        others.row(row(f"b{number}"), [tmp_path / "gone"])
+    mine.row(row("a"), [tmp_path / "gone"])
+    elsewhere = next(iter(tmp_path.glob("*.jsonl")))
+    shutil.copy(elsewhere, tmp_path / "000001-another.machine-1-0.jsonl")
+    (tmp_path / "000001-another.machine-1-0.jsonl").write_text(
+        "".join(
+            json.dumps({"written": 5, "row": row(name).to_json()}) + "\n" for name in ("elsewhere", "another")
+        )
+    )  # fmt: skip
+    asked: list[str] = []
+    sync_generation(tmp_path, mine, lambda row: asked.append(row.image) or [])  # type: ignore[func-returns-value]
+    assert sorted(asked) == ["a", "b0", "b1", "b2"]
+    assert {key[0] for key, stored in read_rows(tmp_path).items() if not stored.written} == {"elsewhere", "another"}
+    asked.clear()
+    sync_generation(tmp_path, Shard(tmp_path, 2), lambda row: asked.append(row.image) or [])  # type: ignore[func-returns-value]
+    assert not asked
+
+
+JSON = st.none() | st.booleans() | st.integers(-2, 2**60) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(st.data())
+def test_the_quick_way_to_a_row_is_the_careful_one_or_none(data: st.DataObject) -> None:
+    whole = Row(**{**{f.name: getattr(row(), f.name) for f in fields(Row)}, "psnr": 30.5, "metrics": {"x": 1.0},
+                   "trace": [[1.0, 2.0]]}).to_json()  # fmt: skip
+    name = data.draw(st.sampled_from([*whole, "neighbour", "quality", "unknown"]))
+    value = data.draw(JSON | st.just("inf") | st.lists(JSON, max_size=2) | st.dictionaries(st.text(), JSON, max_size=2))
+    changed = {**whole, name: value}
+    if data.draw(st.booleans()):
+        del changed[name]
+    quick = shards._plain_row(json.dumps({"written": 7, "row": changed}).encode())
+    try:
+        careful = Row.from_json(json.loads(json.dumps(changed)))
+    except RunError:
+        assert quick is None
+    else:
+        assert quick in ((careful, 7), None)
+        assert quick is not None or "inf" in json.dumps(changed)
 
 
 def test_a_process_has_one_shard_a_run_and_generation(tmp_path: Path) -> None:
