@@ -348,7 +348,8 @@ class Run:
         """Whether the row's files and the original are there, and not younger than the row, which was written last.
 
         So it is of a row without files in a run that keeps none. Files and row are mostly of one tick of the file
-        system's clock, some milliseconds: what somebody else changed within that is not seen.
+        system's clock, some milliseconds, on FAT and some network drives up to two seconds: what somebody else changed
+        within that is not seen.
         """
         if not self.manifest.keep.streams:
             return True
