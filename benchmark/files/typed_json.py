@@ -66,6 +66,7 @@ def closed(kind: type) -> Any:
 
     Examples
     --------
+    >>> from dataclasses import dataclass
     >>> @dataclass
     ... class Point:
     ...     x: int

@@ -39,7 +39,9 @@ def notes(folder: Path) -> dict[str, str]:
 
 
 def only_shard(folder: Path) -> Path:
-    (shard,) = folder.glob("*.jsonl")
+    """Return the shard that has rows; of a run that ended there may be one that says that their files were whole."""
+    shards = list(folder.glob("*.jsonl"))
+    (shard,) = [file for file in shards if b'"row"' in file.read_bytes()] or shards
     return shard
 
 
