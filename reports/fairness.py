@@ -103,6 +103,12 @@ def _objective(comparison: Comparison) -> Iterator[Finding]:
             "lower than that of a model of the same kind trained for the squared error."
         )
         yield Finding("warning", "Tuned for MS-SSIM", text)
+    if mixed := _with_option(comparison, "objective", "mixed"):
+        text = (
+            f"{_names(mixed)} was fitted for a mixture of squared error and MS-SSIM; most codecs aim at squared "
+            "error alone."
+        )
+        yield Finding("note", "Tuned for both measures", text)
 
 
 def _header(comparison: Comparison) -> Iterator[Finding]:

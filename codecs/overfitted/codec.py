@@ -31,6 +31,9 @@ class OverfittedCodec(Codec):
         0, 1, 2: 1000, 4000, 10000 steps of the fit; some 2, 7 and 16 minutes of CPU time for 768 × 512.
     steps
         Steps of the fit, in the place of those of `effort`; 0 leaves them.
+    objective
+        What D of D + λR is: ``mse``, the squared error; ``ms-ssim``, 1 - MS-SSIM; ``mixed``, both. Pictures that
+        MS-SSIM is not defined for (a side of 160 pixels or less) are fitted to the squared error.
     seed
         Of the fit's noise. The same picture, rate, seed and number of threads give the same file.
     threads
@@ -53,6 +56,7 @@ class OverfittedCodec(Codec):
 
     effort: Literal[0, 1, 2] = 0
     steps: int = 0
+    objective: Literal["mixed", "mse", "ms-ssim"] = "mixed"
     seed: int = 0
     threads: int = 0
     device: str = "cpu"
@@ -108,7 +112,7 @@ class OverfittedCodec(Codec):
             raise CodecError(f"overfitted: {image.shape[1]}×{image.shape[0]} is more than {MAX_PIXELS} pixels")
         settings = self._settings()
         with self._ready() as device, progress_bar(settings.all_steps) as progress:
-            goal = Goal.of_size(knob * num_pixels / 8, num_pixels)
+            goal = Goal.of_size(knob * num_pixels / 8, image)
             return Fit(image_tensor(image, device), settings, goal, self.seed).run(progress).data
 
     def decode(self, data: bytes) -> Image:
@@ -144,9 +148,9 @@ class OverfittedCodec(Codec):
         return found | {f"{'w' if grid.hyper else 'y'}{grid.level}": bits for grid, bits in counted.grids}
 
     def _settings(self) -> Any:
-        from isorate.codecs.overfitted.fitting.settings import STEPS, Settings
+        from isorate.codecs.overfitted.fitting.settings import MS_SSIM_SHARE, STEPS, Settings
 
-        return Settings(steps=self.steps or STEPS[self.effort])
+        return Settings(steps=self.steps or STEPS[self.effort], ms_ssim_share=MS_SSIM_SHARE[self.objective])
 
     @contextmanager
     def _ready(self) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from isorate.codecs.overfitted.model.decoder import TorchDecoder
 from isorate.codecs.overfitted.model.structure import Grid
+from isorate.codecs.overfitted.model.target import Target
 
 
 class Decoder(Protocol):
@@ -20,8 +21,12 @@ class Decoder(Protocol):
         """Return the decoded colours, (3, H, W), about 0..1."""
         ...
 
-    def error(self, flat: Tensor, params: dict[str, Tensor], image: Tensor) -> Tensor:
-        """Return the mean squared error against `image`, (3, H, W), a scalar."""
+    def distortion(self, flat: Tensor, params: dict[str, Tensor], target: Target) -> Tensor:
+        """Return D of the picture, a scalar."""
+        ...
+
+    def distortion_of(self, picture: Tensor, target: Target) -> float:
+        """Return D of a picture (3, H, W), without gradients."""
         ...
 
 

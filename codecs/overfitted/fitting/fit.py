@@ -34,6 +34,7 @@ from isorate.codecs.overfitted.fitting.settings import Settings
 from isorate.codecs.overfitted.fitting.settle import settled
 from isorate.codecs.overfitted.fitting.state import State
 from isorate.codecs.overfitted.fitting.train_nets import train_nets
+from isorate.codecs.overfitted.model.target import Target
 from isorate.image import Image
 
 NOISE_BANK = 3
@@ -45,7 +46,7 @@ END_RATE = 0.1
 LEAST_WARM_UP, MOST_WARM_UP = 15, 400
 """Steps of the warm-up for each start; fewer say little about it."""
 
-LARGEST_GAP = 0.08
+LARGEST_GAP = 0.03
 """Of the log size, with nets quantized without training: what phase 5 closes."""
 AGAIN, MOST_AGAIN = 0.5, 3
 """The share of phase 2 that is taken again where the gap is larger, and how often."""
@@ -89,7 +90,7 @@ class Fit:
     def __init__(self, image: Tensor, settings: Settings, goal: Goal, seed: int = 0) -> None:
         self.settings, self.goal = settings, goal
         self.generator = torch.Generator().manual_seed(seed)
-        self.state = State(image, self.generator)
+        self.state = State(Target.of(image, settings.ms_ssim_share), self.generator)
         if settings.start != PLAIN:
             self.state.set_params(start(settings.start))
         count = sum(len(latents) for latents in self.state.latents)
@@ -131,7 +132,7 @@ class Fit:
                 self.descend_once(0.0, 1.0, self)
                 yield
             measured = state.measure()
-            cost = measured.error + self.goal.lmbda * measured.bits / state.num_pixels
+            cost = measured.distortion + self.goal.lmbda * measured.bits / state.num_pixels
             if best is None or cost < best[0]:
                 best = cost, state.copy()
         assert best is not None
@@ -193,9 +194,9 @@ class Fit:
         temperature, noise = (first + (last - first) * done for first, last in (settings.temperature, settings.noise))
         flat = torch.cat(state.latents)
         at = int(torch.randint(len(self.bank) - len(flat), (), generator=self.generator))
-        error, bits = state.cost(soft_round(flat, self.bank[at : at + len(flat)] * noise, temperature))
+        distortion, bits = state.cost(soft_round(flat, self.bank[at : at + len(flat)] * noise, temperature))
         state.clear_gradients()
-        loss = error + goal.lmbda * bits / state.num_pixels
+        loss = distortion + goal.lmbda * bits / state.num_pixels
         loss.backward()  # type: ignore[no-untyped-call]
         if nets is not None:
             nets.optimizers.step_nets(fall)

@@ -3,16 +3,18 @@
 import math
 from dataclasses import dataclass
 
+from isorate.codecs.overfitted.fitting.first_lmbda import first_lmbda
+from isorate.image import Image
+
 LOWEST_LMBDA, HIGHEST_LMBDA = 1e-5, 1.0
-LOWEST_START, HIGHEST_START = 1e-4, 0.03
-ORDINARY_LMBDA, ORDINARY_BPP, ORDINARY_SLOPE = 0.003, 0.2, 1.5
+LOWEST_START, HIGHEST_START = 5e-5, 0.03
 FIXED_BITS = 8 * 26 + 8
 """Header, checksum and half of the coder's last word."""
 
 
 @dataclass(slots=True)
 class Goal:
-    """λ of D + λR, with R in bits per pixel and D the mean squared error of colours in 0..1.
+    """λ of D + λR, with R in bits per pixel and D of colours in 0..1: squared error, or a mixture.
 
     Attributes
     ----------
@@ -26,10 +28,9 @@ class Goal:
     num_bytes: float | None = None
 
     @classmethod
-    def of_size(cls, num_bytes: float, num_pixels: int) -> "Goal":
-        """Return the goal of a file of `num_bytes` for a picture of `num_pixels`: an ordinary photograph's λ."""
-        bpp = 8 * num_bytes / num_pixels
-        lmbda = ORDINARY_LMBDA * (ORDINARY_BPP / bpp) ** ORDINARY_SLOPE
+    def of_size(cls, num_bytes: float, image: Image) -> "Goal":
+        """Return the goal of a file of `num_bytes` for a picture, (height, width, 3) uint8."""
+        lmbda = first_lmbda(image, 8 * num_bytes / (image.shape[0] * image.shape[1]))
         return cls(min(max(lmbda, LOWEST_START), HIGHEST_START), num_bytes)
 
     def gap(self, payload_bits: float) -> float:

@@ -68,8 +68,8 @@ class _Polish:
         """Return the trials by which D + λR falls if the gradient is right, the best first."""
         state = self.state
         state.clear_gradients()
-        error, latent_bits = state.cost(self.rounded)
-        (error + self.per_bit * latent_bits).backward()  # type: ignore[no-untyped-call]
+        distortion, latent_bits = state.cost(self.rounded)
+        (distortion + self.per_bit * latent_bits).backward()  # type: ignore[no-untyped-call]
         found = []
         for name, value in state.params.items():
             assert value.grad is not None

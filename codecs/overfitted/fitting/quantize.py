@@ -150,7 +150,7 @@ def _cost_of_values(state: State, latents: Tensor, values: Params, kind: Kind, l
 def cost_of(state: State, latents: Tensor, params: dict[str, Tensor], kind: Kind, lmbda: float) -> float:
     """Return what of D + λR, without the nets' own bits, depends on parameters of `kind`."""
     if kind.of_picture:
-        return state.error(latents, params)
+        return state.distortion(latents, params)
     return lmbda / state.num_pixels * float(state.decoder.bits(latents, params).sum())
 
 

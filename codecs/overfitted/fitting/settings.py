@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 STEPS = {0: 1000, 1: 4000, 2: 10000}
 """Steps by effort."""
+MS_SSIM_SHARE = {"mse": 0.0, "mixed": 0.2, "ms-ssim": 1.0}
+"""Share of 1 - MS-SSIM in D by objective."""
 MOST_RETRAINING, RETRAININGS = 40, 11
 """Steps of the nets in a turn of their quantization, and turns."""
 
@@ -38,6 +40,8 @@ class Settings:
         Share of the steps, in addition, that train the nets while they are quantized, and their rate then.
     polish
         Trials of single levels, for each step.
+    ms_ssim_share
+        Of 1 - MS-SSIM in D; see :class:`~isorate.codecs.overfitted.model.target.Target`.
     """
 
     steps: int = STEPS[0]
@@ -57,6 +61,7 @@ class Settings:
     retrain: float = 0.1
     retrain_rate: float = 1e-3
     polish: float = 0.2
+    ms_ssim_share: float = MS_SSIM_SHARE["mixed"]
 
     @property
     def retrain_steps(self) -> int:

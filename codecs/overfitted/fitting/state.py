@@ -11,6 +11,7 @@ from isorate.codecs.overfitted.bitstream.starts import Params
 from isorate.codecs.overfitted.decoders import decoder_for
 from isorate.codecs.overfitted.model import decoder
 from isorate.codecs.overfitted.model.structure import Grid, grids
+from isorate.codecs.overfitted.model.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,13 @@ class Measured:
 
     Attributes
     ----------
-    error
-        Mean squared error of 8-bit colours, in 0..1.
+    distortion
+        D of the picture in 8-bit colours.
     bits
         Bits of the latents.
     """
 
-    error: float
+    distortion: float
     bits: float
 
 
@@ -34,8 +35,8 @@ class State:
 
     Parameters
     ----------
-    image
-        The picture, (3, H, W), float32, 0..1.
+    target
+        The picture, and what D is made of.
     generator
         Draws the starting values.
 
@@ -51,8 +52,9 @@ class State:
         By name; matrices are held as kernels of 1×1, which is what SOAP rotates.
     """
 
-    def __init__(self, image: Tensor, generator: torch.Generator) -> None:
-        self.image = image
+    def __init__(self, target: Target, generator: torch.Generator) -> None:
+        self.target = target
+        self.image = image = target.image
         self.grids: tuple[Grid, ...] = grids(image.shape[1], image.shape[2])
         self.decoder = decoder_for(self.grids, image.device)
         self.latents = [torch.zeros(g.height * g.width, device=image.device, requires_grad=True) for g in self.grids]
@@ -77,9 +79,9 @@ class State:
         return {name: _as_matrix(value) for name, value in self.params.items()}
 
     def cost(self, flat: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean squared error and the bits of (soft-)rounded `flat` latents, scalars."""
+        """Return D and the bits of (soft-)rounded `flat` latents, scalars."""
         params = self.matrices()
-        return self.decoder.error(flat, params, self.image), self.decoder.bits(flat, params).sum()
+        return self.decoder.distortion(flat, params, self.target), self.decoder.bits(flat, params).sum()
 
     @torch.no_grad()
     def rounded(self) -> Tensor:
@@ -90,7 +92,7 @@ class State:
     def measure(self) -> Measured:
         """Return what the rounded latents cost under the nets as they are."""
         latents, params = self.rounded(), self.matrices()
-        return Measured(self.error(latents, params), float(self.decoder.bits(latents, params).sum()))
+        return Measured(self.distortion(latents, params), float(self.decoder.bits(latents, params).sum()))
 
     @torch.no_grad()
     def bits(self) -> float:
@@ -98,10 +100,10 @@ class State:
         return float(self.decoder.bits(self.rounded(), self.matrices()).sum())
 
     @torch.no_grad()
-    def error(self, flat: Tensor, params: dict[str, Tensor]) -> float:
-        """Return the mean squared error of the 8-bit picture."""
+    def distortion(self, flat: Tensor, params: dict[str, Tensor]) -> float:
+        """Return D of the 8-bit picture."""
         picture = self.decoder.picture(flat, params).clamp_(0, 1).mul_(255).round_().div_(255)
-        return float((picture - self.image).square().mean())
+        return self.decoder.distortion_of(picture, self.target)
 
     def copy(self) -> list[Tensor]:
         """Return copies of the latents and nets."""

@@ -30,8 +30,8 @@ def train_nets(
     rounded = state.rounded()
     best: tuple[float, list[Tensor]] | None = None
     for share in shares:
-        error, bits = state.cost(rounded)
-        loss = error + lmbda * bits / state.num_pixels
+        distortion, bits = state.cost(rounded)
+        loss = distortion + lmbda * bits / state.num_pixels
         if best is None or loss.item() < best[0]:
             best = loss.item(), state.copy()
         state.clear_gradients()

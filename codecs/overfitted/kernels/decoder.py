@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
 from isorate.codecs.overfitted.kernels import context, features, upsampling
 from isorate.codecs.overfitted.kernels.compiled import LANES, Array
 from isorate.codecs.overfitted.kernels.padded import PaddedGrid
 from isorate.codecs.overfitted.kernels.planes import Synthesis
+from isorate.codecs.overfitted.kernels.structure import Structure
 from isorate.codecs.overfitted.kernels.weights import arm_gradients, arm_weights
 from isorate.codecs.overfitted.kernels.workers import spread
 from isorate.codecs.overfitted.model.structure import FEATURE_LEVELS, FEATURES, LEVELS, Grid, parameters
+from isorate.codecs.overfitted.model.target import Target
 
 SMALL = 1 << 14
 """Upsampling stages with fewer positions are left to one thread."""
@@ -41,6 +44,7 @@ class KernelDecoder:
             for level in range(LEVELS)
         }
         self._synthesis = Synthesis(grids[-1].height, grids[-1].width)
+        self._held: tuple[Target, Structure] | None = None
 
     @cached_property
     def contexts(self) -> list[PaddedGrid]:
@@ -52,11 +56,19 @@ class KernelDecoder:
         found: Tensor = _Bits.apply(self, flat, *(params[name] for name in OF_BITS))  # type: ignore[no-untyped-call]
         return found
 
-    def error(self, flat: Tensor, params: dict[str, Tensor], image: Tensor) -> Tensor:
-        """Return the mean squared error against `image`, (3, H, W), a scalar."""
+    def distortion(self, flat: Tensor, params: dict[str, Tensor], target: Target) -> Tensor:
+        """Return D of the picture, a scalar."""
         given = (params[name] for name in OF_PICTURE)
-        found: Tensor = _Error.apply(self, flat, image, *given)  # type: ignore[no-untyped-call]
+        found: Tensor = _Distortion.apply(self, flat, target, *given)  # type: ignore[no-untyped-call]
         return found
+
+    def distortion_of(self, picture: Tensor, target: Target) -> float:
+        """Return D of a picture (3, H, W), without gradients."""
+        error = float((picture - target.image).square().mean())
+        if not target.ms_ssim_share:
+            return error
+        lost, _ = self._structure(target).loss(picture.numpy(), gradient=False)
+        return (1 - target.ms_ssim_share) * error + target.ms_ssim_share * MS_SSIM_SCALE * lost
 
     def picture(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
         """Return the decoded colours, (3, H, W), about 0..1, without gradients."""
@@ -222,13 +234,26 @@ class KernelDecoder:
         weights = {f"upsampling.{level}.weight": sums.sum(0), f"filter.{level}.weight": taken}
         return {name: value.astype(np.float32) for name, value in weights.items()}
 
-    def _error(self, flat: Array, params: dict[str, Array], image: Array, learn: bool) -> tuple[float, list[Array]]:
-        synth = self._synthesis
+    def _structure(self, target: Target) -> Structure:
+        """Return what MS-SSIM needs of the target's picture, kept from call to call."""
+        if self._held is None or self._held[0] is not target:
+            self._held = target, Structure(target.image.numpy())
+        return self._held[1]
+
+    def _distortion(
+        self, flat: Array, params: dict[str, Array], target: Target, learn: bool
+    ) -> tuple[float, list[Array]]:
+        synth, share = self._synthesis, target.ms_ssim_share
         self._stack(flat, params)
         synth.forward(params)
-        error = synth.error(image)
+        lost, slope = self._structure(target).loss(synth.interior(), learn) if share else (0.0, None)
+        error = synth.squared_error(target.image.numpy(), 1 - share)
+        error = (1 - share) * error + share * MS_SSIM_SCALE * lost
         if not learn:
             return error, []
+        if slope is not None:
+            gradient = synth.interior()
+            gradient += np.float32(share * MS_SSIM_SCALE) * slope
         found = synth.backward()
         g_flat = np.zeros_like(flat)
         found |= self._stack_gradients(flat, params, g_flat)
@@ -256,11 +281,11 @@ class _Bits(torch.autograd.Function):
         return (None, *(saved * grad[0] for saved in ctx.saved_tensors))
 
 
-class _Error(torch.autograd.Function):
+class _Distortion(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, decoder: KernelDecoder, flat: Tensor, image: Tensor, *params: Tensor) -> Tensor:
+    def forward(ctx: Any, decoder: KernelDecoder, flat: Tensor, target: Target, *params: Tensor) -> Tensor:
         values = {name: value.detach().numpy() for name, value in zip(OF_PICTURE, params, strict=True)}
-        error, grads = decoder._error(flat.detach().numpy(), values, image.numpy(), any(ctx.needs_input_grad))
+        error, grads = decoder._distortion(flat.detach().numpy(), values, target, any(ctx.needs_input_grad))
         ctx.save_for_backward(*(torch.from_numpy(np.ascontiguousarray(g)) for g in grads))
         return torch.tensor(error, dtype=torch.float32)
 

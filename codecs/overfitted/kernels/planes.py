@@ -49,9 +49,12 @@ class Synthesis:
         rows = self.straight.reshape(-1, self.plane)[:, self.base : self.base + self.height * self.pitch]
         return rows.reshape(-1, self.height, self.pitch)[:, :, : self.width]
 
-    def error(self, image: Array) -> float:
-        """Return the mean squared error against `image`, (3, H, W); what was the picture becomes its gradient."""
-        scale = np.float32(2 / image.size)
+    def squared_error(self, image: Array, share: float) -> float:
+        """Return the mean squared error against `image`, (3, H, W).
+
+        What was the picture becomes the gradient of `share` times it.
+        """
+        scale = np.float32(2 * share / image.size)
         return synthesis.squares(self.straight, image.reshape(-1), *self.place, *self.size, scale) / image.size
 
     def backward(self) -> dict[str, Array]:

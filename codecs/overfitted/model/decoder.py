@@ -7,6 +7,7 @@ from torch import Tensor
 
 from isorate.codecs.overfitted.model import context_model, synthesis, upsampling
 from isorate.codecs.overfitted.model.structure import BICUBIC, FEATURE_LEVELS, PULSE, Grid, parameters
+from isorate.codecs.overfitted.model.target import Target
 
 
 def starting_parameters(image: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
@@ -60,9 +61,14 @@ class TorchDecoder:
         """Return the decoded colours, (3, H, W), about 0..1."""
         return picture(split(flat, self.grids), self.grids, params)
 
-    def error(self, flat: Tensor, params: dict[str, Tensor], image: Tensor) -> Tensor:
-        """Return the mean squared error against `image`, (3, H, W), a scalar."""
-        return (self.picture(flat, params) - image).square().mean()
+    def distortion(self, flat: Tensor, params: dict[str, Tensor], target: Target) -> Tensor:
+        """Return D of the picture, a scalar."""
+        return target.distortion(self.picture(flat, params))
+
+    def distortion_of(self, picture: Tensor, target: Target) -> float:
+        """Return D of a picture (3, H, W), without gradients."""
+        with torch.no_grad():
+            return float(target.distortion(picture))
 
 
 def bits_by_grid(latents: list[Tensor], grids: tuple[Grid, ...], params: dict[str, Tensor]) -> list[Tensor]:

@@ -55,7 +55,7 @@ def parts() -> dict[str, Callable[[], object]]:
         state.decoder.bits(given, params).sum().backward()  # type: ignore[no-untyped-call]
 
     def error() -> None:
-        state.decoder.error(given, params, state.image).backward()  # type: ignore[no-untyped-call]
+        state.decoder.distortion(given, params, state.target).backward()  # type: ignore[no-untyped-call]
 
     return {
         "a step": lambda: fit.descend_once(0.5, 1.0, fit),

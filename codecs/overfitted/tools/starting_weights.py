@@ -41,7 +41,7 @@ def score(nets: Nets, images: list[Tensor], lmbda: float) -> float:
         _put(nets, fit)
         fit.train()
         measured = fit.state.measure()
-        total += math.log(measured.error + lmbda * measured.bits / fit.state.num_pixels)
+        total += math.log(measured.distortion + lmbda * measured.bits / fit.state.num_pixels)
     return math.exp(total / len(images))
 
 

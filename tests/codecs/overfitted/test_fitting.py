@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 import torch
 
+from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, all_restored, count_bits
 from isorate.codecs.overfitted.bitstream.starts import PLAIN
 from isorate.codecs.overfitted.fitting import fit as phases
+from isorate.codecs.overfitted.fitting.first_lmbda import first_lmbda
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.lead import FALL, FALL_POWER, RETRAINED, Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
 from isorate.codecs.overfitted.fitting.polish import polish
 from isorate.codecs.overfitted.fitting.quantize import Quantizer, quantize
-from isorate.codecs.overfitted.fitting.settings import RETRAININGS, Settings
+from isorate.codecs.overfitted.fitting.settings import MS_SSIM_SHARE, RETRAININGS, Settings
 from isorate.codecs.overfitted.fitting.settle import settled
 from isorate.codecs.overfitted.fitting.state import State
 from isorate.codecs.overfitted.fitting.train_nets import train_nets
@@ -25,6 +27,7 @@ from isorate.codecs.overfitted.model.structure import parameters
 from isorate.codecs.overfitted.picture import picture_of
 from isorate.codecs.overfitted.tools import starting_weights
 from isorate.image import Image
+from isorate.metrics import ms_ssim
 
 CPU = torch.device("cpu")
 
@@ -55,7 +58,7 @@ def test_the_warm_up_keeps_the_best_start(photo: Image, monkeypatch: pytest.Monk
     class Noted(Optimizers):
         def __init__(self, *arguments: object) -> None:
             measured = fit.state.measure()
-            costs.append(measured.error + 0.001 * measured.bits / fit.state.num_pixels)
+            costs.append(measured.distortion + 0.001 * measured.bits / fit.state.num_pixels)
             super().__init__(*arguments)  # type: ignore[arg-type]
 
     fit = a_fit(photo, Goal(0.001), steps=600, start=PLAIN)
@@ -63,7 +66,7 @@ def test_the_warm_up_keeps_the_best_start(photo: Image, monkeypatch: pytest.Monk
     monkeypatch.setattr(phases, "Optimizers", Noted)
     for _ in fit._warm_up():
         measured = fit.state.measure()
-        ends.append(measured.error + 0.001 * measured.bits / fit.state.num_pixels)
+        ends.append(measured.distortion + 0.001 * measured.bits / fit.state.num_pixels)
     steps = len(ends) // 3
     assert steps == phases.LEAST_WARM_UP + 1
     assert costs[-1] == min(ends[steps - 1 :: steps])
@@ -106,7 +109,7 @@ def test_the_nets_are_trained_for_the_lambda_that_was_led_to(photo: Image, monke
 
     monkeypatch.setattr(phases, "train_nets", noted)
     monkeypatch.setattr(phases, "MOST_AGAIN", 0)
-    fit = a_fit(photo, Goal.of_size(900.0, 64 * 64), steps=60)
+    fit = a_fit(photo, Goal.of_size(900.0, photo), steps=60)
     before = fit.goal.lmbda
     fit.train()
     assert trained_for == [fit.goal.lmbda] != [before]
@@ -135,7 +138,7 @@ def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(pho
             name: torch.from_numpy(value).float() for name, value in all_restored(levels, codings, reading).items()
         }
         bits = float(state.decoder.bits(state.rounded(), params).sum()) + count_bits(levels, reading)
-        return state.error(state.rounded(), params) + 0.002 * bits / state.num_pixels
+        return state.distortion(state.rounded(), params) + 0.002 * bits / state.num_pixels
 
     at_once = cost(*quantize(state, 0.002, reading))
     quantizer = Quantizer(state, 0.002, reading, Settings(steps=40 * RETRAININGS * 10))
@@ -165,7 +168,7 @@ def test_settling_meets_the_size_without_losing_what_was_fitted(photo: Image) ->
 
 def test_a_fit_gives_about_the_size_that_was_asked_for(photo: Image) -> None:
     wanted = 1100.0
-    fitted = a_fit(photo, Goal.of_size(wanted, 64 * 64), steps=200).run()
+    fitted = a_fit(photo, Goal.of_size(wanted, photo), steps=200).run()
     assert len(fitted.data) == pytest.approx(wanted, rel=0.03)
     assert stream.read(fitted.data).start == 2
 
@@ -176,7 +179,7 @@ def test_the_shipped_start_is_worth_more_than_steps(photo: Image) -> None:
         fit = a_fit(photo, Goal(0.003), steps=60, start=number)
         fit.train()
         measured = fit.state.measure()
-        costs.append(measured.error + 0.003 * measured.bits / fit.state.num_pixels)
+        costs.append(measured.distortion + 0.003 * measured.bits / fit.state.num_pixels)
     assert costs[1] < 0.9 * costs[0]
 
 
@@ -193,3 +196,43 @@ def test_starting_weights_are_the_nets_that_serve_other_pictures_best(
     stored = starting_weights._storable(trained)
     assert {name: tuple(value.shape) for name, value in stored.items()} == parameters()
     assert torch.equal(stored["arm.out.bias"] * 1024, torch.round(stored["arm.out.bias"] * 1024))
+
+
+def test_lambda_begins_where_the_picture_wants_it(photo: Image) -> None:
+    """Finer textures need a larger λ for a rate, lower rates too; a picture of one colour needs none at all."""
+    noise = np.random.default_rng(0).integers(-40, 40, photo.shape)
+    rough = np.clip(photo.astype(int) + noise, 0, 255).astype(np.uint8)
+    low, middle, high = (first_lmbda(photo, bpp) for bpp in (0.2, 0.8, 3.0))
+    assert low > 2 * middle > 4 * high
+    assert first_lmbda(rough, 0.8) > 2 * middle
+    assert first_lmbda(np.full_like(photo, 90), 0.2) < 1e-4
+    for size in ((1, 1), (1, 40), (17, 16), (61, 3)):
+        assert 0 < first_lmbda(photo[: size[0], : size[1]], 1.0) < 1
+    tall = np.tile(photo, (40, 40, 1))
+    assert first_lmbda(tall, 0.8) == pytest.approx(middle, rel=0.2)
+
+
+@pytest.mark.parametrize(("objective", "share"), [("mse", 0.0), ("mixed", 0.2), ("ms-ssim", 1.0)])
+def test_the_objective_is_what_is_measured(objective: str, share: float) -> None:
+    from skimage.data import astronaut
+
+    image = np.ascontiguousarray(astronaut()[40:216, 120:284])
+    fit = Fit(image_tensor(image, CPU), Settings(steps=30, ms_ssim_share=MS_SSIM_SHARE[objective]), Goal(0.002))
+    for step in range(10):
+        fit.descend_once(step / 10, 1.0, fit)
+    state = fit.state
+    with torch.no_grad():
+        picture = state.decoder.picture(state.rounded(), state.matrices())
+    decoded = picture.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    similarity = ms_ssim(image, decoded)
+    assert similarity is not None
+    error = np.square(image / 255.0 - decoded / 255.0).mean()
+    expected = share * MS_SSIM_SCALE * (1 - similarity) + (1 - share) * error
+    assert state.measure().distortion == pytest.approx(expected, rel=1e-3)
+
+
+def test_small_pictures_are_fitted_to_the_squared_error(photo: Image) -> None:
+    assert (
+        Fit(image_tensor(photo, CPU), Settings(steps=10, ms_ssim_share=1.0), Goal(0.002)).state.target.ms_ssim_share
+        == 0
+    )

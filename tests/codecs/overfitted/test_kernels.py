@@ -13,9 +13,11 @@ from torch import Tensor
 from isorate.codecs.overfitted.decoders import decoder_for
 from isorate.codecs.overfitted.fitting.rounding import soft_round, twice
 from isorate.codecs.overfitted.kernels.numerics import exp, log, tanh
+from isorate.codecs.overfitted.kernels.structure import Structure
 from isorate.codecs.overfitted.model import decoder
 from isorate.codecs.overfitted.model.decoder import TorchDecoder
 from isorate.codecs.overfitted.model.structure import grids
+from isorate.codecs.overfitted.model.target import Target
 
 SIZES = [(1, 1), (1, 20), (19, 1), (2, 3), (7, 5), (20, 20), (33, 64), (97, 131), (140, 201)]
 
@@ -31,9 +33,11 @@ def latents(size: tuple[int, int], scale: float) -> Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(1)) * scale
 
 
-def both(size: tuple[int, int], scale: float) -> tuple[list[Tensor], list[Tensor]]:
-    """Return bits, error, picture and all gradients: the kernels' and PyTorch's in double precision."""
+def both(size: tuple[int, int], scale: float, share: float = 0.0) -> tuple[list[Tensor], list[Tensor]]:
+    """Return bits, D, picture and all gradients: the kernels' and PyTorch's in double precision."""
     image = torch.rand(3, *size, generator=torch.Generator().manual_seed(2))
+    if share:  # similar to the picture: where nothing is alike a power of nearly nothing is all there is
+        image = TorchDecoder(grids(*size)).picture(latents(size, scale), nets()) + 0.2 * image
     found = []
     for made, dtype in (
         (decoder_for(grids(*size), torch.device("cpu")), torch.float32),
@@ -41,7 +45,7 @@ def both(size: tuple[int, int], scale: float) -> tuple[list[Tensor], list[Tensor
     ):
         params = {name: value.to(dtype).requires_grad_() for name, value in nets().items()}
         flat = latents(size, scale).to(dtype).requires_grad_()
-        bits, error = made.bits(flat, params), made.error(flat, params, image.to(dtype))
+        bits, error = made.bits(flat, params), made.distortion(flat, params, Target(image.to(dtype), share))
         (error + 1e-3 * bits.sum()).backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             picture = made.picture(flat, params)
@@ -56,6 +60,46 @@ def test_values_and_gradients_are_those_of_pytorch(size: tuple[int, int]) -> Non
     assert len(ours) == 4 + len(nets())
     for a, b in zip(ours, plain, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-5 * float(b.abs().max()) + 1e-9)
+
+
+@pytest.mark.parametrize("size", [(161, 161), (190, 163), (177, 204)])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_a_mixture_with_structure_is_pytorchs(size: tuple[int, int], share: float) -> None:
+    """In single precision variances of windows are differences of means, hence the wider tolerance."""
+    ours, plain = both(size, 1.0, share)
+    for a, b in zip(ours, plain, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4 * float(b.abs().max()) + 1e-9)
+
+
+@pytest.mark.parametrize("size", [(161, 161), (190, 163), (177, 204), (512, 768)])
+def test_structure_is_ms_ssim_of_the_library(size: tuple[int, int]) -> None:
+    from pytorch_msssim import ms_ssim
+
+    draw = torch.Generator().manual_seed(3)
+    coarse = torch.rand(1, 3, 9, 9, generator=draw)
+    x = torch.nn.functional.interpolate(coarse, size, mode="bicubic", align_corners=False)[0].clamp(0, 1)
+    y = x + 0.03 * torch.randn(x.shape, generator=draw)
+    value, slope = Structure(x.numpy()).loss(y.numpy(), gradient=True)
+    there = y.double()[None].requires_grad_()
+    expected = 1 - ms_ssim(there, x.double()[None], data_range=1.0)
+    expected.backward()
+    expected = expected.detach()
+    assert value == pytest.approx(float(expected), abs=2e-4)
+    assert there.grad is not None
+    assert slope is not None
+    wanted = there.grad[0].numpy()
+    assert np.linalg.norm(slope - wanted) < 2e-3 * np.linalg.norm(wanted)
+    same, nothing = Structure(x.numpy()).loss(x.numpy(), gradient=False)
+    assert same == pytest.approx(0, abs=1e-6)
+    assert nothing is None
+
+
+def test_a_picture_with_nothing_in_common_moves_nothing_and_breaks_nothing() -> None:
+    x = torch.rand(3, 170, 170, generator=torch.Generator().manual_seed(4)).numpy()
+    value, slope = Structure(x).loss(1 - x, gradient=True)
+    assert slope is not None
+    assert np.isfinite(slope).all()
+    assert 0.9 < value <= 1
 
 
 @pytest.mark.parametrize("scale", [0.0, 40.0])
