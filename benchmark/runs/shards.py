@@ -38,7 +38,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -79,7 +79,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     row: Any = None
     removed: Key | None = None
     seen: Key | None = None
-    synced: Literal[True] | None = None
+    synced: bool = False
 
 
 _SYNCED = json.dumps({"synced": True}, separators=(",", ":"))
@@ -249,7 +249,7 @@ def _parsed(text: bytes, file: Path, number: int) -> _Line:
         line = _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RunError(f"{file}, line {number}: cannot be read: {error}; {REMEDY}") from None
-    if sum(part is not None for part in (line.row, line.removed, line.seen, line.synced)) != 1:
+    if sum(part is not None for part in (line.row, line.removed, line.seen)) + line.synced != 1:
         raise RunError(f"{file}, line {number}: is neither a row, nor removed, seen, or synced; {REMEDY}")
     return line
 
