@@ -1,5 +1,7 @@
 """Small real photographs in folders, and nobody else's data sets."""
 
+import hashlib
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,25 @@ from PIL import Image as PillowImage
 
 from isorate.datasets.added import ENVIRONMENT
 from isorate.image import Image
+
+SHA = "0123456789abcdef" * 4
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def tar_of(path: Path, folder: Path, form: int = tarfile.PAX_FORMAT) -> Path:
+    with tarfile.open(path, "w", format=form) as tar:
+        for file in sorted(folder.rglob("*")):
+            tar.add(file, file.relative_to(folder).as_posix(), recursive=False)
+    return path
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from isorate.datasets.registry import names, open_dataset
 from isorate.errors import DatasetError
 from isorate.runs.folder import Run
 
-from .test_manifests import SHA, sha256, written
-from .test_tars import tar_of
+from .conftest import SHA, sha256, tar_of, written
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:

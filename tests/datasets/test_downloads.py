@@ -14,8 +14,7 @@ from isorate.datasets.registry import open_dataset
 from isorate.errors import DatasetError
 from isorate.files.plain import LARGEST_PICTURE
 
-from .test_manifests import SHA, sha256, written
-from .test_tars import tar_of
+from .conftest import SHA, sha256, tar_of, written
 
 
 class Handler(SimpleHTTPRequestHandler):

@@ -1,7 +1,6 @@
 """Data sets that a file describes: what it may say, and what is told of everything else."""
 
 import contextlib
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,7 @@ from isorate.datasets.registry import open_dataset
 from isorate.datasets.writing import manifest_of, with_checksums, write_manifest
 from isorate.errors import DatasetError
 
-SHA = "0123456789abcdef" * 4
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def written(folder: Path, name: str, text: str) -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
+from .conftest import SHA, sha256, written
 
 
 def test_a_toml_manifest_says_all_there_is(classes: Path, tmp_path: Path) -> None:

@@ -16,16 +16,9 @@ from isorate.datasets.registry import open_dataset
 from isorate.datasets.tars import LARGEST_HEADER, pictures_in
 from isorate.errors import DatasetError, ImageError
 
-from .test_manifests import sha256, written
+from .conftest import sha256, tar_of, written
 
 Change = Callable[[tarfile.TarInfo], object]
-
-
-def tar_of(path: Path, folder: Path, form: int = tarfile.PAX_FORMAT) -> Path:
-    with tarfile.open(path, "w", format=form) as tar:
-        for file in sorted(folder.rglob("*")):
-            tar.add(file, file.relative_to(folder).as_posix(), recursive=False)
-    return path
 
 
 def tar_with(path: Path, *members: tuple[str, Change], data: bytes = b"x" * 700) -> Path:
