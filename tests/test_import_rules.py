@@ -27,6 +27,7 @@ that reaches a size by itself the suite's searches."""
 LEARNED = "isorate.codecs.learned"
 ENTROPY = "isorate.codecs.entropy"
 OVERFITTED = "isorate.codecs.overfitted"
+DISTORTION = "isorate.codecs.distortion"
 RULES = {
     "isorate.image": (),
     "isorate.ffmpeg": ("isorate.errors",),
@@ -35,13 +36,14 @@ RULES = {
     "isorate.codecs": BELOW,
     "isorate.datasets": BELOW,
     ENTROPY: ("isorate.errors",),
+    DISTORTION: (),
     f"{LEARNED}.model": BELOW,
     f"{LEARNED}.bitstream": (*BELOW, ENTROPY, f"{LEARNED}.model"),
-    f"{LEARNED}.coding": (*BELOW, "isorate.codecs.base", f"{LEARNED}.model", f"{LEARNED}.bitstream"),
-    f"{LEARNED}.training": (*BELOW, f"{LEARNED}.model", f"{LEARNED}.coding"),
-    f"{OVERFITTED}.model": BELOW,
+    f"{LEARNED}.coding": (*BELOW, DISTORTION, "isorate.codecs.base", f"{LEARNED}.model", f"{LEARNED}.bitstream"),
+    f"{LEARNED}.training": (*BELOW, DISTORTION, f"{LEARNED}.model", f"{LEARNED}.coding"),
+    f"{OVERFITTED}.model": (*BELOW, DISTORTION),
     f"{OVERFITTED}.bitstream": (*BELOW, ENTROPY, f"{OVERFITTED}.model"),
-    f"{OVERFITTED}.kernels": (f"{OVERFITTED}.model",),
+    f"{OVERFITTED}.kernels": (DISTORTION, f"{OVERFITTED}.model"),
     f"{OVERFITTED}.fitting": (
         *BELOW,
         f"{OVERFITTED}.model",

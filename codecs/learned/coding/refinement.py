@@ -13,11 +13,11 @@ import math
 import torch
 from torch import Tensor
 
+from isorate.codecs.distortion import distortion
 from isorate.codecs.learned.bitstream.knobs import BIN_STEPS, KnobCodes
 from isorate.codecs.learned.bitstream.latents import to_symbols
 from isorate.codecs.learned.coding.picture import CodedPicture, PictureEncoder, read_picture
 from isorate.codecs.learned.model import density
-from isorate.codecs.learned.model.distortion import distortion
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.model.quantization import RDOQ_WEIGHT
 from isorate.errors import CodecError

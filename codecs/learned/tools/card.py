@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
+from isorate.codecs.distortion import MS_SSIM_SCALE
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
 from isorate.errors import UsageError
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from isorate.codecs.distortion import squared_error
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
-from isorate.codecs.learned.model.distortion import squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.model.priors import set_fake_quantize
 from isorate.codecs.learned.model.quantization import QuantizationMode

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from isorate.codecs.distortion import distortion
 from isorate.codecs.learned.model.autoencoder import Coded
-from isorate.codecs.learned.model.distortion import distortion
 from isorate.codecs.learned.training.settings import TrainSettings
 
 MIDDLE_LMBDA = 10.0**-2.5

@@ -84,7 +84,7 @@ class TrainSettings:
     fake_quantize
         Whether the priors are put on the integers' grids.
     ms_ssim_share
-        D is this share of :data:`~isorate.codecs.learned.model.distortion.MS_SSIM_SCALE` · (1 - MS-SSIM) and the rest
+        D is this share of :data:`~isorate.codecs.distortion.MS_SSIM_SCALE` · (1 - MS-SSIM) and the rest
         of the mean squared error.
     frozen_encoder
         Whether analysis and hyper-analysis keep still (to fine-tune decoder and priors on truly rounded latents).

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
+from isorate.codecs.distortion import MS_SSIM_SCALE
 from isorate.codecs.overfitted.kernels import context, features, upsampling
 from isorate.codecs.overfitted.kernels.compiled import LANES, Array
 from isorate.codecs.overfitted.kernels.padded import PaddedGrid

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from isorate.codecs.learned.model.distortion import distortion
+from isorate.codecs.distortion import distortion
 from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
 
@@ -17,7 +17,7 @@ class Target:
     image
         (3, H, W), float32, 0..1.
     ms_ssim_share
-        Of 1 - MS-SSIM in D, as :func:`~isorate.codecs.learned.model.distortion.distortion` mixes it with the squared
+        Of 1 - MS-SSIM in D, as :func:`~isorate.codecs.distortion.distortion` mixes it with the squared
         error; 0 for pictures that MS-SSIM is not defined for.
     """
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE
+from isorate.codecs.distortion import MS_SSIM_SCALE
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, all_restored, count_bits
 from isorate.codecs.overfitted.bitstream.starts import PLAIN

@@ -75,7 +75,7 @@ def test_the_seed_changes_the_file(photo: Image) -> None:
 
 
 def test_options_and_efforts() -> None:
-    options = {"effort": 0, "steps": 7, "seed": 2, "threads": 0, "device": "cpu"}
+    options = {"effort": 0, "steps": 7, "objective": "mixed", "seed": 2, "threads": 0, "device": "cpu"}
     assert CodecSpec.parse("overfitted:steps=7,seed=2").create().options == options
     with pytest.raises(UsageError, match="effort="):
         CodecSpec.parse("overfitted:effort=3").create()

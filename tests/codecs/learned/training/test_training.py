@@ -22,11 +22,11 @@ from PIL import Image as PillowImage
 from skimage import data as photographs
 
 from isorate.cli import main
+from isorate.codecs.distortion import MS_SSIM_SCALE, distortion, squared_error
 from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
-from isorate.codecs.learned.model.distortion import MS_SSIM_SCALE, distortion, squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import measure
 from isorate.codecs.learned.tools.card import facts, markdown
