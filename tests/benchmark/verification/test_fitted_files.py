@@ -16,10 +16,10 @@ def test_the_shipped_files_are_above_bpg_at_its_rate(kodak_dir: Path, tmp_path: 
     assert [row.file.image for row in found] == ["kodim02", "kodim04", "kodim15", "kodim19", "kodim20", "kodim23"]
     assert all(row.ok for row in found)
     for row in found:
-        rate, quality, _ = row.ours
+        rate, quality, similarity = row.ours
         assert rate <= 1.005 * row.bpg.bpp
         assert quality > row.bpg.psnr
-    assert [row.file.image for row in found if row.ours[2] <= row.bpg.ms_ssim] == ["kodim20"]
+        assert similarity > row.bpg.ms_ssim
     first = found[0]
     assert not replace(first, file=replace(first.file, psnr=first.file.psnr + 0.02)).ok
     assert not replace(first, file=replace(first.file, ms_ssim=first.file.ms_ssim - 0.001)).ok
