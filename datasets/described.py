@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from isorate.datasets.base import Dataset, Source, not_the_file
@@ -11,8 +12,6 @@ from isorate.datasets.manifest import DatasetManifest, ManifestFile, load_manife
 from isorate.datasets.names import image_names
 from isorate.datasets.tars import pictures_in
 from isorate.errors import DatasetError
-
-_KODAK = load_manifest("kodak").sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,12 @@ def _pictures(manifest: DatasetManifest, here: dict[ManifestFile, Path]) -> Iter
 
 def _kodaks(path: str) -> str:
     """Return the checksum of Kodak's file of this name, for one that bears it must be it, as in every folder."""
-    return _KODAK.get(PurePosixPath(path).name, "")
+    return _kodak().get(PurePosixPath(path).name, "")
+
+
+@cache
+def _kodak() -> dict[str, str]:
+    return load_manifest("kodak").sha256
 
 
 def _check_tars(tars: dict[ManifestFile, Path]) -> None:

@@ -1,6 +1,5 @@
 """Manifests: the files of a data set with their checksums, classes and addresses, and what its publisher says."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from isorate.datasets.hashing import file_sha256
 from isorate.datasets.names import SUFFIXES, is_image_name
 from isorate.errors import DatasetError
 from isorate.pictures.names import readable
@@ -175,9 +175,9 @@ class DatasetManifest:
         Raises
         ------
         DatasetError
-            When its checksum is another.
+            When it cannot be read, or its checksum is another.
         """
-        found, expected = hashlib.sha256(path.read_bytes()).hexdigest(), self.sha256[path.name]
+        found, expected = file_sha256(path), self.sha256[path.name]
         if found != expected:
             raise DatasetError(
                 f"{path}: not the published {path.name} of {self.title} (SHA-256 {found[:12]}…, expected "

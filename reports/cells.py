@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+from isorate.reports.summary import Interval
+from isorate.reports.text import DASH, number
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so is run as a formula by spreadsheet programs: it gets an apostrophe, which they do not show."""
 
@@ -27,3 +30,13 @@ def markdown_escape(text: str) -> str:
 def markdown_line(cells: list[str]) -> str:
     """Return a line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
+
+
+def gap_text(gap: Interval | None, digits: int) -> str:
+    """Return a mean difference with its interval in brackets, where it has one."""
+    if gap is None:
+        return DASH
+    text = number(gap.mean, digits, sign=True)
+    if gap.low is None:
+        return text
+    return f"{text} ({number(gap.low, digits, sign=True)} … {number(gap.high, digits, sign=True)})"

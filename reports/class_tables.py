@@ -10,11 +10,11 @@ from typing import Any
 
 from isorate.errors import ReportError
 from isorate.reports.bdrate import BDRate
-from isorate.reports.cells import csv_value, markdown_escape, markdown_line
+from isorate.reports.cells import csv_value, gap_text, markdown_escape, markdown_line
 from isorate.reports.classes import ClassResults, by_class
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval
-from isorate.reports.text import DASH, number
+from isorate.reports.text import number
 from isorate.runs.folder import Run
 
 FORMATS = ("markdown", "csv", "json")
@@ -104,8 +104,8 @@ def markdown(comparison: Comparison, found: list[ClassResults]) -> list[str]:
         for some in found:
             for summary in some.levels[index][1]:
                 cells = [*_name(some, summary.column), number(summary.bpp, 4)]
-                gaps = [] if of_size else [_gap(summary.difference_rate, 1)]
-                gaps += [_gap(summary.difference_psnr, 2), _gap(summary.difference_ms_ssim, 4)]
+                gaps = [] if of_size else [gap_text(summary.difference_rate, 1)]
+                gaps += [gap_text(summary.difference_psnr, 2), gap_text(summary.difference_ms_ssim, 4)]
                 parts.append(markdown_line([*cells, *gaps]))
         parts.append("")
     head = ["class", "images", "codec", *(f"BD-rate ({label})" for _, label in metrics)]
@@ -122,15 +122,6 @@ def _name(some: ClassResults, column: Column) -> list[str]:
 
 def _rule(count: int) -> str:
     return markdown_line([":--", "--:", ":--", *["--:"] * (count - 3)])
-
-
-def _gap(gap: Interval | None, digits: int) -> str:
-    if gap is None:
-        return DASH
-    text = number(gap.mean, digits, sign=True)
-    if gap.low is None:
-        return text
-    return f"{text} ({number(gap.low, digits, sign=True)} … {number(gap.high, digits, sign=True)})"
 
 
 def _rate(rate: BDRate) -> str:

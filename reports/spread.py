@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isorate.reports.results import Column, Comparison, Level
-from isorate.reports.summary import differences, pairs, similarity_db
+from isorate.reports.summary import differences, pairs, similarity_db, sizes
 from isorate.runs.row import Row
 
 MANY = 100
@@ -55,17 +55,19 @@ def spreads(comparison: Comparison, level: Level) -> list[Spread]:
     found = [] if aim.of_size else [_spread(comparison, level, "bytes", "Bytes", "%", 1)]
     always = [("psnr", "PSNR", "dB", 2), ("ms_ssim", "MS-SSIM", "", 4), ("ms_ssim_db", "MS-SSIM", "dB", 2)]
     more = [(entry.name, entry.label, entry.unit, entry.digits) for entry in comparison.manifest.more_metrics]
-    found += [_spread(comparison, level, *about) for about in (*always, *more) if not about[0].startswith(aim.name)]
+    found += [
+        _spread(comparison, level, *about) for about in (*always, *more) if about[0].removesuffix("_db") != aim.name
+    ]
     return [spread for spread in found if spread.lines]
 
 
 def _spread(comparison: Comparison, level: Level, key: str, title: str, unit: str, digits: int) -> Spread:
     lines = []
-    for column in comparison.columns:
+    for column in (column for column in comparison.columns if not column.anchor):
         rows = [row for row in comparison.at(level, column.codec) if row.ok]
         values = _gaps(pairs(comparison, rows), key)
         finite = np.asarray([value for value in values if math.isfinite(value)])
-        if not column.anchor and len(finite):
+        if len(finite):
             quantiles = np.quantile(finite, np.linspace(0, 1, 101))
             lines.append(Line(column, len(finite), tuple(float(value) for value in quantiles)))
     return Spread(key, title, unit, digits, tuple(lines))
@@ -73,8 +75,7 @@ def _spread(comparison: Comparison, level: Level, key: str, title: str, unit: st
 
 def _gaps(both: Sequence[tuple[Row, Row]], key: str) -> list[float]:
     if key == "bytes":
-        rates = [(row.compared("bpp"), ref.compared("bpp")) for row, ref in both]
-        return [100 * (ours / theirs - 1) for ours, theirs in rates if ours and theirs]
+        return [100 * math.expm1(gap) for gap in differences(sizes(both))]
     if key == "ms_ssim_db":
         values = [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in both]
         return differences([(similarity_db(ours), similarity_db(theirs)) for ours, theirs in values])

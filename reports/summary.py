@@ -124,7 +124,7 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
     good = [row for row in rows if row.ok]
     both = pairs(comparison, good)
     residuals = [abs(row.residual) for row in good if row.quality is not None or row.residual_pct is not None]
-    sizes = [] if column.anchor or comparison.aim.of_size else _sizes(both)
+    rates = [] if column.anchor or comparison.aim.of_size else sizes(both)
     psnr = [] if column.anchor else [(row.compared("psnr"), ref.compared("psnr")) for row, ref in both]
     ms_ssim = [] if column.anchor else [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in both]
     names = ["psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics)]
@@ -154,12 +154,12 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         at_aim={name: mean([row.compared(name) for row in good]) for name in ["bpp", *names]},
         interpolated=bases[Basis.INTERPOLATED],
         unequal=bases[Basis.NONE],
-        difference_rate=_percent(difference(sizes)),
-        wins_rate=win_rate([(theirs, ours) for ours, theirs in sizes]),
+        difference_rate=_percent(difference(rates)),
+        wins_rate=win_rate([(theirs, ours) for ours, theirs in rates]),
     )
 
 
-def _sizes(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[float, float]]:
+def sizes(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[float, float]]:
     """Return the logarithms of the rates of each pair that are compared."""
     rates = [(row.compared("bpp"), ref.compared("bpp")) for row, ref in pairs]
     return [(math.log(ours), math.log(theirs)) for ours, theirs in rates if ours and theirs]

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
 from isorate.reports import bdrate, class_tables, curves, latex
-from isorate.reports.cells import csv_value, markdown_escape, markdown_line
+from isorate.reports.cells import csv_value, gap_text, markdown_escape, markdown_line
 from isorate.reports.classes import by_class
 from isorate.reports.fairness import check
 from isorate.reports.measures import lines, measures
@@ -183,11 +183,6 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
     for some in summaries:
         gap, digits = (some.difference_psnr, 2) if aim.of_size else (some.difference_rate, 1)
         wins = some.wins_psnr if aim.of_size else some.wins_rate
-        text = DASH
-        if gap is not None:
-            text = number(gap.mean, digits, sign=True)
-            if gap.low is not None:
-                text += f" ({number(gap.low, digits, sign=True)} … {number(gap.high, digits, sign=True)})"
         means = {
             "psnr": some.psnr,
             "ms_ssim": some.ms_ssim,
@@ -198,7 +193,7 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
             markdown_escape(some.column.label), number(some.bpp, 4), number(some.residual, aim.digits),
             *(number(means.get(name), digits) for name, _, digits in measures),
             *(mark + number(some.at_aim[name], digits) for name, _, digits in measures_apart if apart),
-            text, DASH if wins is None else f"{wins:.0%}",
+            gap_text(gap, digits), DASH if wins is None else f"{wins:.0%}",
             seconds(some.encode_s), seconds(some.decode_s), str(some.failed),
         ]))  # fmt: skip
     return found

@@ -31,8 +31,6 @@ from isorate.files import typed_json
 from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, read_plain
 from isorate.image import Image, pixels_sha256
-from isorate.runs.keep import REMEDY as KEEP_REMEDY
-from isorate.runs.keep import Keep
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.paths import check_plain, inside, safe_name
@@ -258,7 +256,7 @@ class Run:
         """
         if not relative:
             what = "decoded pictures" if self.manifest.keep.streams else "streams and no decoded pictures"
-            raise RunError(self._not_kept(what))
+            raise RunError(f"{self.path}: {self.manifest.keep.lacking(what)}")
         path = inside(self.path, relative)
         if not path.is_file():
             raise RunError(f"{path}: is not there; {_RESTORE}")
@@ -319,15 +317,12 @@ class Run:
             why = "the manifest has no such image" if entry is None else entry.error
             raise RunError(f"{self.path}: has no original {image!r}: {why}")
         if not self.manifest.keep.pictures:
-            raise RunError(self._not_kept("originals"))
+            raise RunError(f"{self.path}: {self.manifest.keep.lacking('originals')}")
         for suffix in SUFFIXES:
             relative = f"originals/{safe_name(image)}{suffix}"
             if inside(self.path, relative).exists():
                 return self.file(relative)
         raise RunError(f"{self.path}: has no original {image!r}; {_RESTORE}")
-
-    def _not_kept(self, what: str) -> str:
-        return f"{self.path}: keeps no {what} (--keep {self.manifest.keep}); {KEEP_REMEDY} --keep {Keep.DECODED}"
 
     def has_original(self, image: str) -> bool:
         """Whether the source's pixels are there, and those of the manifest."""

@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-REMEDY = "to have it, run the same isorate run command with"
-
 
 class Keep(StrEnum):
     """What a run keeps beside its rows: each keeps what those above it do, too.
@@ -31,7 +29,13 @@ class Keep(StrEnum):
     @property
     def without_pictures(self) -> str:
         """Why there are no pictures, and what to do about it; empty where they are kept."""
-        return "" if self.pictures else f"the run keeps no pictures (--keep {self}); {REMEDY} --keep {Keep.DECODED}"
+        return "" if self.pictures else f"the run {self.lacking('pictures')}"
+
+    def lacking(self, what: str) -> str:
+        """Return that such things are not kept, and what to do about it."""
+        return (
+            f"keeps no {what} (--keep {self}); to have it, run the same isorate run command with --keep {Keep.DECODED}"
+        )
 
     def keeps(self, other: "Keep") -> bool:
         """Whether everything is kept that `other` keeps."""

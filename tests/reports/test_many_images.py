@@ -7,6 +7,7 @@ import re
 import threading
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from isorate.reports.results import Comparison
 from isorate.reports.summary import summarize
 from isorate.run_results import RunResults
 from isorate.runs.folder import Run
+from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
 from .conftest import HOSTILE, Watched, eventually, make_run, photographs
@@ -163,6 +165,23 @@ def test_quantiles_are_those_of_the_images(many: Run, tmp_path: Path) -> None:
             (by[0], float(np.median(by)), by[-1])
         )
     assert pages.render(many, tmp_path).read_text("utf-8").count(SPREAD) == 2
+
+
+def test_what_is_held_equal_has_no_distribution_and_what_is_called_like_it_has(
+    many: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def gaps(_: object, key: str) -> list[float]:
+        asked.append(key)
+        return []
+
+    monkeypatch.setattr(spread, "_gaps", gaps)
+    entries = tuple(map(MetricEntry.of, ("psnr_y", "ssim")))
+    manifest = replace(many.manifest, match="psnr", tolerance_quality=0.02, more_metrics=entries)
+    comparison = Comparison(Run(many.path, manifest))
+    assert spread.spreads(comparison, comparison.levels()[0]) == []
+    assert list(dict.fromkeys(asked)) == ["bytes", "ms_ssim", "ms_ssim_db", "psnr_y", "ssim"]
 
 
 def test_a_page_of_few_images_has_no_distributions(many: Run, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class State:
 
     def __init__(self, target: Target, generator: torch.Generator) -> None:
         self.target = target
-        self.image = image = target.image
+        image = target.image
         self.grids: tuple[Grid, ...] = grids(image.shape[1], image.shape[2])
         self.decoder = decoder_for(self.grids, image.device)
         self.latents = [torch.zeros(g.height * g.width, device=image.device, requires_grad=True) for g in self.grids]
@@ -68,6 +68,11 @@ class State:
             value.zero_()
         for name, value in decoder.starting_parameters(self.image, generator).items():
             self.params[name].copy_(_as_kernel(value))
+
+    @property
+    def image(self) -> Tensor:
+        """The picture, (3, H, W), float32, 0..1."""
+        return self.target.image
 
     @property
     def num_pixels(self) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isorate.codecs.distortion import MS_SSIM_SCALE
+from isorate.codecs.distortion import MS_SSIM_SCALE, mixed
 from isorate.codecs.overfitted.kernels import context, features, upsampling
 from isorate.codecs.overfitted.kernels.compiled import LANES, Array
 from isorate.codecs.overfitted.kernels.padded import PaddedGrid
@@ -68,7 +68,7 @@ class KernelDecoder:
         if not target.ms_ssim_share:
             return error
         lost, _ = self._structure(target).loss(picture.numpy(), gradient=False)
-        return (1 - target.ms_ssim_share) * error + target.ms_ssim_share * MS_SSIM_SCALE * lost
+        return mixed(error, lost, target.ms_ssim_share)
 
     def picture(self, flat: Tensor, params: dict[str, Tensor]) -> Tensor:
         """Return the decoded colours, (3, H, W), about 0..1, without gradients."""
@@ -248,7 +248,7 @@ class KernelDecoder:
         synth.forward(params)
         lost, slope = self._structure(target).loss(synth.interior(), learn) if share else (0.0, None)
         error = synth.squared_error(target.image.numpy(), 1 - share)
-        error = (1 - share) * error + share * MS_SSIM_SCALE * lost
+        error = mixed(error, lost, share)
         if not learn:
             return error, []
         if slope is not None:
