@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-Number = TypeVar("Number", float, Tensor)
+T = TypeVar("T", float, Tensor)
 MS_SSIM_SCALE = 0.02
 """1 - MS-SSIM times this is worth about as many bits as the mean squared error of pixels in [0, 1], so that λ spans the
 same rates: with the weights trained for the squared error the loss of a batch is the same within 5 %."""
@@ -15,7 +15,7 @@ def squared_error(picture: Tensor, x: Tensor) -> Tensor:
     return (picture.float() - x.float()).square().flatten(1).mean(1)
 
 
-def mixed(squared: Number, dissimilarity: Number, ms_ssim_share: float) -> Number:
+def mixed(squared: T, dissimilarity: T, ms_ssim_share: float) -> T:
     """Return D of a squared error and of 1 - MS-SSIM, the latter with this share."""
     return (1 - ms_ssim_share) * squared + ms_ssim_share * MS_SSIM_SCALE * dissimilarity
 
