@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from isorate.codecs.overfitted.bitstream.starts import NEWEST
+
 STEPS = {0: 1000, 1: 4000, 2: 10000}
 """Steps by effort."""
 MS_SSIM_SHARE = {"mse": 0.0, "mixed": 0.2, "ms-ssim": 1.0}
@@ -45,7 +47,7 @@ class Settings:
     """
 
     steps: int = STEPS[0]
-    start: int = 2
+    start: int = NEWEST
     tries: int = 5
     warm_up: float = 0.08
     end: float = 0.05

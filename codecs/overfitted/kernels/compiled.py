@@ -50,14 +50,22 @@ def compiled(function: F) -> F:
     return found
 
 
+def sources() -> list[Path]:
+    """Return the files that decide what is compiled: the kernels', and the model's, whose numbers are constants there.
+
+    Numba looks for changes in a kernel's own file alone.
+    """
+    here = Path(__file__).parent
+    return [path for folder in (here, here.with_name("model")) for path in sorted(folder.glob("*.py"))]
+
+
 def _folder() -> Path | None:
     """Return where compiled kernels are kept: beside them, or in the user's cache; None where neither can be written.
 
-    Numba looks for changes in a kernel's own file alone, so the folder's name depends on all of them.
+    The folder's name depends on all that decides them.
     """
-    here = Path(__file__).parent
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
-    for place in (here / "__pycache__", _users()):
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources())).hexdigest()[:16]
+    for place in (Path(__file__).with_name("__pycache__"), _users()):
         if place is None:
             continue
         folder = place / f"kernels-{digest}"

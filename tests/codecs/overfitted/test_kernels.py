@@ -1,5 +1,7 @@
 """The kernels beside PyTorch in double precision: values and gradients, at all kinds of sizes."""
 
+import ast
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from isorate.codecs.overfitted.decoders import decoder_for
 from isorate.codecs.overfitted.fitting.rounding import soft_round, twice
+from isorate.codecs.overfitted.kernels.compiled import sources
 from isorate.codecs.overfitted.kernels.numerics import exp, log, tanh
 from isorate.codecs.overfitted.kernels.structure import Structure
 from isorate.codecs.overfitted.model import decoder
@@ -25,7 +28,7 @@ SIZES = [(1, 1), (1, 20), (19, 1), (2, 3), (7, 5), (20, 20), (33, 64), (97, 131)
 def nets(seed: int = 0) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(seed)
     start = decoder.starting_parameters(torch.rand(3, 8, 8, generator=draw), draw)
-    return {name: value + 0.1 * torch.randn(value.shape, generator=draw) for name, value in start.items()}
+    return {name: value + 0.06 * torch.randn(value.shape, generator=draw) for name, value in start.items()}
 
 
 def latents(size: tuple[int, int], scale: float) -> Tensor:
@@ -159,3 +162,16 @@ def test_kernels_compile_whether_or_not_there_is_a_place_to_keep_them(tmp_path: 
     ran = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr
     assert any(tmp_path.rglob("*.nbi")) == writable
+
+
+def test_what_kernels_take_from_other_files_decides_where_they_are_kept() -> None:
+    """A width that changes in the model's files is a constant in compiled kernels, which must not be found again."""
+    known = set(sources())
+    kernels = [path for path in known if path.parent.name == "kernels" and "@compiled" in path.read_text("utf-8")]
+    assert len(kernels) > 4
+    for kernel in kernels:
+        for node in ast.walk(ast.parse(kernel.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("isorate."):
+                spec = importlib.util.find_spec(node.module or "")
+                assert spec is not None
+                assert Path(spec.origin or "") in known, f"{kernel.name} takes {node.module}"
