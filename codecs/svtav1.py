@@ -3,8 +3,6 @@
 import ctypes
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 from isorate.codecs.base import Codec, Knob
 from isorate.codecs.bpg.colour import samples
 from isorate.codecs.video import avif
+from isorate.codecs.video.priority import ordinary_priority
 from isorate.codecs.video.pyav import FULL_RANGE, load_av
 from isorate.codecs.video.ycbcr import MATRIX, PRIMARIES, TRANSFER, to_planes
 from isorate.errors import CodecError, CodecUnavailableError, UsageError
@@ -83,7 +82,7 @@ class SvtAv1(Codec):
         settings = f"tune=1:avif={int(self.still)}:crf={knob / 4:g}"
         out = io.BytesIO()
         try:
-            with _own_scheduling(), av.open(out, "w", format="avif") as container:
+            with ordinary_priority(), av.open(out, "w", format="avif") as container:
                 stream = container.add_stream(ENCODER, rate=1)
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p10le"
                 stream.options = {"preset": str(self.preset), "svtav1-params": settings}
@@ -114,23 +113,6 @@ class SvtAv1(Codec):
             samples(target, BIT_DEPTH)[:] = plane
         frame.color_range, frame.colorspace, frame.pts = FULL_RANGE, MATRIX, 0
         return frame
-
-
-@contextmanager
-def _own_scheduling() -> Iterator[None]:
-    """Give the calling thread its scheduling back.
-
-    Where it may (as root), SVT-AV1 makes its caller a real-time thread, and so every process that is started later:
-    these no longer share a core with anybody.
-    """
-    if not hasattr(os, "sched_getscheduler"):
-        yield
-        return
-    before = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, *before)
 
 
 @cache

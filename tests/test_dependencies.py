@@ -33,7 +33,7 @@ def declared() -> dict[str, set[str]]:
 
 
 def imported_modules(file: Path) -> Iterator[str]:
-    """Yield the names of the modules that `file` imports, also by name."""
+    """Yield the names of the modules that `file` imports, also by name, or reads files of."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -42,7 +42,7 @@ def imported_modules(file: Path) -> Iterator[str]:
             yield node.module
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in ("import_module", "importorskip", "import_extra"):
+            if called in ("import_module", "importorskip", "import_extra", "package_file"):
                 yield str(node.args[0].value)
 
 

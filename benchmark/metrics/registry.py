@@ -26,6 +26,8 @@ BUILT_IN = {
     "ssimulacra2": "isorate.metrics.ssimulacra2:Ssimulacra2",
     "vmaf": "isorate.metrics.libvmaf:Vmaf",
     "psnr_hvs": "isorate.metrics.libvmaf:PsnrHvs",
+    "lpips": "isorate.metrics.perceptual.lpips:Lpips",
+    "dists": "isorate.metrics.perceptual.dists:Dists",
 }
 
 

@@ -4,8 +4,10 @@ import builtins
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from isorate.codecs.identity import identity
 from isorate.codecs.jxl import Jxl
 from isorate.codecs.registry import CodecSpec, list_codecs
 from isorate.codecs.svtav1 import SvtAv1
+from isorate.codecs.video.priority import ordinary_priority
 from isorate.codecs.vvc import Vvc
 from isorate.codecs.webp import WebP
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
@@ -240,12 +243,43 @@ def test_tuning_for_psnr_pays(photo: Image) -> None:
         assert per_byte > psnr(photo, other.decode(rival))
 
 
-if __name__ == "__main__":
-    write_golden()
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduling policies here")
 def test_svt_av1_leaves_the_thread_its_scheduling() -> None:
     before = os.sched_getscheduler(0)
     made("svtav1:preset=8").encode(np.zeros((64, 64, 3), np.uint8), 200)
     assert os.sched_getscheduler(0) == before
+
+
+def takes_real_time() -> bool:
+    """Return whether a thread that is started now can take real-time priority."""
+    found = []
+
+    def take() -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            found.append(False)
+        else:
+            found.append(True)
+
+    thread = Thread(target=take)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads keep the right")
+def test_threads_that_an_encoder_starts_take_no_real_time_priority() -> None:
+    if not takes_real_time():
+        pytest.skip("this user may not take real-time priority anyway")
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_RTPRIO)[0]:
+        pytest.skip("RLIMIT_RTPRIO lets every thread take it")
+    with ordinary_priority():
+        assert not takes_real_time()
+    assert takes_real_time()
+
+
+if __name__ == "__main__":
+    write_golden()
