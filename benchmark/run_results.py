@@ -20,7 +20,8 @@ class RunResults(Run):
         """Return the rows as a pandas DataFrame, one line for each image, operating point and codec.
 
         The columns are those of ``isorate table --format csv``: ``image``, ``codec``, ``bpp``, ``psnr`` (dB),
-        ``ms_ssim`` and so on; :class:`isorate.runs.row.Row` documents each with its unit.
+        ``ms_ssim`` and so on; :class:`isorate.runs.row.Row` documents each with its unit. The last one, ``class``, is
+        the image's class in the data set, None where that names none.
 
         Raises
         ------
@@ -29,7 +30,7 @@ class RunResults(Run):
         """
         from isorate.reports.dataframe import frame
 
-        return frame(self.rows(), self.manifest.aim)
+        return frame(self.rows(), self.manifest)
 
     def curves(self, image: str | None = None) -> "list[Curve]":
         """Return each codec's rate-distortion points, by rising rate.

@@ -11,7 +11,7 @@ from typing import Any
 from isorate.errors import ReportError
 from isorate.reports.bdrate import BDRate
 from isorate.reports.cells import csv_value, gap_text, markdown_escape, markdown_line
-from isorate.reports.classes import ClassResults, by_class
+from isorate.reports.classes import NO_CLASSES, ClassResults, by_class
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval
 from isorate.reports.text import number
@@ -42,10 +42,7 @@ def render(run: Comparison | Run | Path | str, fmt: str) -> str:
     comparison = run if isinstance(run, Comparison) else Comparison(run)
     found = list(by_class(comparison))
     if not found:
-        raise ReportError(
-            f"{comparison.run.path}: its data set does not name two classes; name them in its manifest "
-            "(isorate datasets add --class-by-folder), and give the same isorate run command again"
-        )
+        raise ReportError(f"{comparison.run.path}: {NO_CLASSES}")
     if fmt == "markdown":
         return "\n".join([*markdown(comparison, found), ""])
     lines = [line for some in found for line in _lines(some)]

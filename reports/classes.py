@@ -9,6 +9,11 @@ from isorate.reports.summary import CodecSummary, summarize
 
 NO_CLASS = "no class"
 """What images are called that have none, where others do."""
+NO_CLASSES = (
+    "the data set does not name two classes; name them in its manifest (isorate datasets add --class-by-folder), and "
+    "give the same isorate run command again"
+)
+"""Why there are no results by class, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
+from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate
-from isorate.reports.compare_runs import CodecChange, Pair, RunsCompared
+from isorate.reports.compare_runs import ClassChange, CodecChange, Pair, RunsCompared
 from isorate.reports.summary import Interval
 from isorate.reports.templating import environment
 from isorate.reports.text import DASH, INTERPOLATED, number
@@ -121,13 +123,23 @@ def _held(compared: RunsCompared) -> list[str]:
 
 def text(compared: RunsCompared) -> str:
     """Return the comparison for a terminal."""
-    rows = [_head(compared), *(_cells(change) for change in compared.codecs)]
+    lines = _aligned(_head(compared), compared.codecs)
+    for some in compared.classes:
+        lines += ["", _class_title(some), *_aligned(_head(compared), some.codecs)]
+    return "\n".join([*lines, "", *notes(compared)]) + "\n"
+
+
+def _class_title(some: ClassChange) -> str:
+    return f"{readable(some.name)}: {some.images} image{'' if some.images == 1 else 's'}"
+
+
+def _aligned(head: list[str], codecs: Sequence[CodecChange]) -> list[str]:
+    rows = [head, *(_cells(change) for change in codecs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
+    return [
         "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
         for first, *cells in rows
     ]
-    return "\n".join([*lines, "", *notes(compared)]) + "\n"
 
 
 def html(compared: RunsCompared) -> str:
@@ -137,6 +149,7 @@ def html(compared: RunsCompared) -> str:
         title=f"{compared.second} against {compared.first}",
         head=_head(compared),
         means=[_cells(change) for change in compared.codecs],
+        classes=[(_class_title(some), [_cells(change) for change in some.codecs]) for some in compared.classes],
         notes=notes(compared),
         cell_head=CELL_HEAD,
         codecs=[(change.label, [_pair_cells(pair) for pair in change.pairs]) for change in compared.codecs],
@@ -170,7 +183,7 @@ def to_json(compared: RunsCompared) -> str:
     """Return the comparison as JSON: the means, and each cell's place and differences."""
     codecs = []
     for change in compared.codecs:
-        data = {key: value for key, value in asdict(change).items() if key != "pairs"}
+        data = _means(change)
         data["cells"] = [
             {"image": p.first.image, "point": p.first.point, "rate_pct": p.rate_pct,
              "psnr": _difference_value(*p.psnr), "ms_ssim": _difference_value(*p.ms_ssim),
@@ -185,7 +198,22 @@ def to_json(compared: RunsCompared) -> str:
         "unfinished": [side and asdict(side) for side in compared.unfinished],
         **({} if compared.held == SIZE else {"held": compared.held, "other_targets": compared.other_targets}),
     }  # fmt: skip
+    if compared.classes:
+        data["classes"] = [
+            {"class": some.name, "images": some.images, "codecs": [_means(change) for change in some.codecs]}
+            for some in compared.classes
+        ]
     return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _means(change: CodecChange) -> dict[str, Any]:
+    return {field.name: _plain(getattr(change, field.name)) for field in fields(change) if field.name != "pairs"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(some) for key, some in value.items()}
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _difference_value(second: float | None, first: float | None) -> float | None:

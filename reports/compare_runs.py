@@ -1,15 +1,16 @@
 """Two runs side by side: what the second one changed, codec by codec."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from isorate.errors import RunError
+from isorate.errors import ReportError, RunError
 from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
+from isorate.reports.classes import NO_CLASSES, images_by_class
 from isorate.reports.curves import Curve, point_of
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
@@ -134,6 +135,15 @@ class CodecChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassChange:
+    """What changed on the images of one class, and how many of them both runs have."""
+
+    name: str
+    images: int
+    codecs: tuple[CodecChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunsCompared:
     """Two runs.
 
@@ -155,6 +165,8 @@ class RunsCompared:
         What both hold equal: ``size``, or the metric as a reader sees it.
     other_targets
         How many cells were driven to another quality in the second run.
+    classes
+        Each class of images alone, where that was asked for, in the first run's order.
     """
 
     first: str
@@ -167,17 +179,21 @@ class RunsCompared:
     unfinished: tuple[Unfinished | None, Unfinished | None]
     held: str = SIZE
     other_targets: int = 0
+    classes: tuple[ClassChange, ...] = ()
 
 
-def compare_runs(first: Run | Path | str, second: Run | Path | str) -> RunsCompared:
+def compare_runs(first: Run | Path | str, second: Run | Path | str, *, by_class: bool = False) -> RunsCompared:
     """Return what `second` changed against `first`; both are runs, or their folders.
+
+    With `by_class` also for each class of images alone: the classes are those of the first run's data set, or of the
+    second's where that one's names none.
 
     Raises
     ------
     RunError
         When they have no cell in common, hold different things equal, or one of them is damaged.
     ReportError
-        When one of them holds no rows.
+        When one of them holds no rows, or classes are asked for and neither data set names two.
     """
     sides = Comparison(first), Comparison(second)
     runs = tuple(side.run for side in sides)
@@ -195,24 +211,48 @@ def compare_runs(first: Run | Path | str, second: Run | Path | str) -> RunsCompa
             f"{runs[0].path} and {runs[1].path} have no cell in common (image, operating point, codec); "
             "compare runs over the same images at the same points"
         )
-    codecs = []
-    for column in sides[0].columns:
-        match = next((c for c in sides[1].columns if c.codec == column.codec), None)
-        cells = [(rows[0][key], rows[1][key]) for key in common if key[2] == column.codec]
-        if match is not None and cells:
-            codecs.append(_change(sides, column, match, cells))
+    pairs = [(rows[0][key], rows[1][key]) for key in common]
     return RunsCompared(
         readable(str(runs[0].path)),
         readable(str(runs[1].path)),
-        tuple(codecs),
+        _changes(sides, pairs),
         tuple(_name(key) for key in rows[0] if key not in rows[1]),
         tuple(_name(key) for key in rows[1] if key not in rows[0]),
         tuple(other),
         tuple(text for _, text in version_differences(runs[0].manifest, runs[1].manifest)),
         (sides[0].unfinished, sides[1].unfinished),
         SIZE if aim.of_size else aim.label,
-        sum(_other_target(rows[0][key], rows[1][key], aim) for key in common),
+        sum(_other_target(*pair, aim) for pair in pairs),
+        tuple(_classes(sides, pairs)) if by_class else (),
     )
+
+
+def _changes(sides: tuple[Comparison, Comparison], pairs: list[tuple[Row, Row]]) -> tuple[CodecChange, ...]:
+    """Return what changed in cells that both runs have, codec by codec."""
+    cells: dict[str, list[tuple[Row, Row]]] = {}
+    for pair in pairs:
+        cells.setdefault(pair[0].codec, []).append(pair)
+    others = {column.codec: column for column in sides[1].columns}
+    return tuple(
+        _change(sides, column, others[column.codec], cells[column.codec])
+        for column in sides[0].columns
+        if column.codec in cells
+    )
+
+
+def _classes(sides: tuple[Comparison, Comparison], pairs: list[tuple[Row, Row]]) -> Iterator[ClassChange]:
+    """Yield what changed on the images of each class of which both runs have cells."""
+    classes = images_by_class(sides[0]) or images_by_class(sides[1])
+    if not classes:
+        raise ReportError(f"{sides[0].run.path}, {sides[1].run.path}: {NO_CLASSES}")
+    of_image: dict[str, list[tuple[Row, Row]]] = {}
+    for pair in pairs:
+        of_image.setdefault(pair[0].image, []).append(pair)
+    for name, images in classes.items():
+        there = [image for image in images if image in of_image]
+        if there:
+            part = sides[0].among(set(there)), sides[1].among(set(there))
+            yield ClassChange(name, len(there), _changes(part, [pair for image in there for pair in of_image[image]]))
 
 
 def _other_target(first: Row, second: Row, aim: Aim) -> bool:

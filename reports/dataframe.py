@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, g
 
 from isorate.errors import ReportError
 from isorate.reports.tables import COLUMNS, at_aim, columns
-from isorate.runs.aim import Aim
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ _BESIDE["neighbour_bytes"] = "Int64"
 """Which of the last columns are no decimal numbers."""
 
 
-def frame(rows: list[Row], aim: Aim) -> "pd.DataFrame":
+def frame(rows: list[Row], manifest: Manifest) -> "pd.DataFrame":
     """Return one line a row; the columns are those of ``isorate table --format csv``, documented at the row's fields.
 
-    Numbers are ``float64`` (NaN where there is none, ``inf`` for identical pictures) or ``Int64``; ``options`` and
-    ``trace`` hold the row's own objects. `aim` is the run's.
+    The last one, ``class``, is beside these: the image's class in the data set, None where it has none. Numbers are
+    ``float64`` (NaN where there is none, ``inf`` for identical pictures) or ``Int64``; ``options`` and ``trace`` hold
+    the row's own objects. `manifest` is the run's.
 
     Raises
     ------
@@ -37,9 +38,12 @@ def frame(rows: list[Row], aim: Aim) -> "pd.DataFrame":
     more = columns(rows)
     for name in more:
         found[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
+    aim = manifest.aim
     beside = [at_aim(row, more, aim) for row in rows]
     for name in beside[0] if beside else []:
         found[name] = pd.Series([values[name] for values in beside], dtype=_BESIDE.get(name, "float64"))
+    class_of = {image.name: image.image_class or None for image in manifest.dataset.images}
+    found["class"] = pd.Series([class_of.get(row.image) for row in rows], dtype="object")
     return pd.DataFrame(found)
 
 

@@ -19,8 +19,8 @@ INLINE_BUDGET = 4_000_000
 LOSSLESS_BUDGET = 4_000_000
 """Bytes of lossless frames that a single file holds; one with more holds previews in their place."""
 SINGLE_FILE_BUDGET = 6_500_000
-"""Bytes of crops and previews from which on a single file leaves operating points' pictures out: as data URLs they take
-a third more, and a page of 10 MB still goes by mail."""
+"""Bytes of crops and previews from which on a single file leaves pictures out: as data URLs they take a third more, and
+a page of 10 MB still goes by mail."""
 PREVIEW_SIDE = 400
 """Pixels of a preview's longer side."""
 PREVIEW_QUALITY = 65

@@ -2,9 +2,10 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import accumulate, chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from isorate.reports.in_order import in_order
 from isorate.reports.measures import ALWAYS, MS_SSIM_DB, lines, measures
 from isorate.reports.published import named
 from isorate.reports.results import GROUND_TRUTH, Comparison, ImageInfo, Level
-from isorate.reports.sample import SAMPLE, Sample, best_gaps, choose, from_the_middle
+from isorate.reports.sample import SAMPLE, Sample, best_gaps, choose, from_the_middle, telling_first, with_room_for
 from isorate.reports.spread import MANY, SHARES, Spread, spreads
 from isorate.reports.summary import AVERAGING, at_equal, exclusions, summarize
 from isorate.reports.templating import environment
@@ -65,7 +66,8 @@ def render(
         The folder to write, by default ``RUN/report``.
     single_file
         Whether everything stands inside the page: the frames as previews where they are more than
-        ``isorate.reports.frames.LOSSLESS_BUDGET`` bytes.
+        ``isorate.reports.frames.LOSSLESS_BUDGET`` bytes, and of as many images, then of as many operating points, as
+        ``SINGLE_FILE_BUDGET`` has room for.
     published
         Curves to draw beside the run's own; see :func:`isorate.reports.published.named`.
     sample
@@ -95,7 +97,7 @@ def render(
 def _html(
     comparison: Comparison, shown: Sample, frames: Frames, published: list[curves.Curve], *, inside_run: bool
 ) -> str:
-    images, held = _images(comparison, shown.images, frames)
+    shown, images, held = _images(comparison, shown, frames)
     levels = [replace(level, pictures=index in held) for index, level in enumerate(comparison.levels())]
     others = [column for column in comparison.columns if not column.anchor]
     more = comparison.manifest.more_metrics
@@ -185,27 +187,49 @@ def _typical(comparison: Comparison, images: list[dict[str, Any]]) -> list[tuple
     return found_
 
 
-def _images(
-    comparison: Comparison, shown: Sequence[ImageInfo], frames: Frames
-) -> tuple[list[dict[str, Any]], set[int]]:
-    """Return what the page shows of each image, and the levels with pictures.
+def _images(comparison: Comparison, shown: Sample, frames: Frames) -> tuple[Sample, list[dict[str, Any]], set[int]]:
+    """Return the images that the page shows, what it shows of each, and the levels with pictures.
 
     The pixels are read in threads, and what was made of them is written in order, so that the bytes are always the
     same. A single file must know all of its pictures before it can tell which fit.
     """
     pinned = crops.pins(comparison.run.path)
-    made: Iterable[list[dict[str, Any]]] = in_order(lambda image: list(_figures(comparison, image, pinned)), shown)
+
+    def make(image: ImageInfo) -> list[dict[str, Any]]:
+        return list(_figures(comparison, image, pinned))
+
+    made: Iterable[list[dict[str, Any]]]
     if frames.single_file:
-        made = _fitting(list(made))
+        fitting = _fitting(telling_first(comparison, shown.images), make)
+        shown = with_room_for(comparison, shown, fitting)
+        made = _with_fitting_points([fitting[image.name] for image in shown.images])
+    else:
+        made = in_order(make, shown.images)
     images = [
         _image(comparison, frames, index, image, figures)
-        for index, (image, figures) in enumerate(zip(shown, made, strict=True))
+        for index, (image, figures) in enumerate(zip(shown.images, made, strict=True))
     ]
-    return images, {figure["level"] for image in images for figure in image["figures"] if figure["pictures"]}
+    return shown, images, {figure["level"] for image in images for figure in image["figures"] if figure["pictures"]}
 
 
-def _fitting(made: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """Return the images' figures without the pictures for which a single file has no room."""
+def _fitting(
+    images: Sequence[ImageInfo], make: Callable[[ImageInfo], list[dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the figures of the first images that a single file holds with one point's pictures, and always of one."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    total = 0
+    for image, figures in zip(images, in_order(make, images), strict=False):
+        lowest = next((figure for figure in sorted(figures, key=itemgetter("level")) if figure["pictures"]), None)
+        if lowest is not None:
+            total += _size(lowest) + len(lowest["original"] or b"")
+            if found and total > SINGLE_FILE_BUDGET:
+                break
+        found[image.name] = figures
+    return found
+
+
+def _with_fitting_points(made: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """Return the images' figures without the pictures of those points for which a single file has no room."""
     held = _held([figure for figures in made for figure in figures])
     for figures in made:
         for figure in figures:
@@ -220,13 +244,17 @@ def _held(figures: list[dict[str, Any]]) -> set[int]:
     sizes: Counter[int] = Counter()
     for figure in figures:
         if figure["pictures"]:
-            files = chain(figure["previews"], *figure["crops"])
-            sizes[figure["level"]] += sum(len(data) for data in files if data is not None)
+            sizes[figure["level"]] += _size(figure)
     levels = sorted(sizes)
     totals = accumulate(sizes[level] for level in levels)
     return {
         level for level, total in zip(levels, totals, strict=True) if level == levels[0] or total <= SINGLE_FILE_BUDGET
     }
+
+
+def _size(figure: dict[str, Any]) -> int:
+    """Return the bytes of a figure's previews and crops."""
+    return sum(len(data) for data in chain(figure["previews"], *figure["crops"]) if data is not None)
 
 
 def _figures(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:

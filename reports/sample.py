@@ -1,7 +1,7 @@
 """Which images a page shows the pictures of, where a run has more than a reader looks at."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -17,11 +17,13 @@ SAMPLE = 200
 class Sample:
     """The images whose pictures are shown, in the data set's order.
 
-    `how` says in words by what they were chosen; it is empty where they are all.
+    `how` says in words by what they were chosen; it is empty where they are all. `left_out` further ones would be shown
+    where there is room.
     """
 
     images: list[ImageInfo]
     how: str = ""
+    left_out: int = 0
 
 
 def choose(comparison: Comparison, most: int = SAMPLE, names: Sequence[str] = ()) -> Sample:
@@ -52,11 +54,24 @@ def choose(comparison: Comparison, most: int = SAMPLE, names: Sequence[str] = ()
     elif len(comparison.images) <= most:
         return Sample(comparison.images)
     else:
-        level = first_pictured(comparison.levels())
-        turns = chain.from_iterable(zip_longest(*_lists(comparison, level)))
-        order = dict.fromkeys(chain((name for name in turns if name), (image.name for image in comparison.images)))
-        chosen, how = set(list(order)[:most]), _how(comparison, level)
+        chosen = {image.name for image in telling_first(comparison, comparison.images)[:most]}
+        how = _how(comparison)
     return Sample([image for image in comparison.images if image.name in chosen], how)
+
+
+def telling_first(comparison: Comparison, images: Sequence[ImageInfo]) -> list[ImageInfo]:
+    """Return images in the order in which :func:`choose` takes them."""
+    turns = chain.from_iterable(zip_longest(*_lists(comparison, first_pictured(comparison.levels()))))
+    by_name = {image.name: image for image in images}
+    order = dict.fromkeys(chain((name for name in turns if name), by_name))
+    return [by_name[name] for name in order if name in by_name]
+
+
+def with_room_for(comparison: Comparison, sample: Sample, names: Collection[str]) -> Sample:
+    """Return a sample with only those images, the first ones of :func:`telling_first`, that a page has room for."""
+    kept = [image for image in sample.images if image.name in names]
+    left_out = len(sample.images) - len(kept)
+    return Sample(kept, sample.how or _how(comparison), left_out) if left_out else sample
 
 
 def first_pictured(levels: Sequence[Level]) -> Level:
@@ -125,7 +140,8 @@ def _lists(comparison: Comparison, level: Level) -> Iterator[list[str]]:
     yield [name for name, cells in lines.items() if any(row is None or not row.ok for row in cells)]
 
 
-def _how(comparison: Comparison, level: Level) -> str:
+def _how(comparison: Comparison) -> str:
+    level = first_pictured(comparison.levels())
     by = "PSNR" if comparison.aim.of_size else "bytes"
     at = f" at {level.words}" if len(comparison.levels()) > 1 and level.words else ""
     return (

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -59,17 +59,31 @@ def render(
     ReportError
         When the run holds no rows, or the format is unknown.
     """
+    return "".join(parts(run, fmt, residual=residual, document=document, columns=columns))
+
+
+def parts(
+    run: Comparison | Run | Path | str, fmt: Format, *, residual: bool = False, document: bool = True, columns: int = 2
+) -> Iterator[str]:
+    """Yield what :func:`render` returns in pieces: of many rows the whole takes much memory.
+
+    Yields
+    ------
+    Text: of ``csv`` and ``json`` a row's, of the other formats the whole.
+    """
     if fmt not in get_args(Format):
         raise ReportError(f"unknown table format {fmt!r}; use one of {', '.join(get_args(Format))}")
     comparison = run if isinstance(run, Comparison) else Comparison(run)
     if fmt == "csv":
-        return _csv(comparison.rows, comparison.aim)
-    if fmt == "markdown":
-        return _markdown(comparison)
-    if fmt == "latex":
-        return latex.render(comparison, residual=residual, document=document, columns=columns)
-    data = _compressai(comparison) if fmt == "compressai" else [row.to_json() for row in comparison.rows]
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        yield from _csv(comparison.rows, comparison.aim)
+    elif fmt == "json":
+        yield from _json(comparison.rows)
+    elif fmt == "markdown":
+        yield _markdown(comparison)
+    elif fmt == "latex":
+        yield latex.render(comparison, residual=residual, document=document, columns=columns)
+    else:
+        yield _written(_compressai(comparison)) + "\n"
 
 
 def columns(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -106,15 +120,31 @@ def at_aim(row: Row, more: Sequence[str], aim: Aim) -> dict[str, str | float | N
     }
 
 
-def _csv(rows: list[Row], aim: Aim) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+def _csv(rows: list[Row], aim: Aim) -> Iterator[str]:
     more = columns(rows)
-    writer.writerow([*COLUMNS, *more, *at_aim(rows[0], more, aim)])
+    yield _line([*COLUMNS, *more, *at_aim(rows[0], more, aim)])
     for row in rows:
         values = [*(getattr(row, name) for name in COLUMNS), *(row.metrics.get(name) for name in more)]
-        writer.writerow(map(csv_value, [*values, *at_aim(row, more, aim).values()]))
+        yield _line(map(csv_value, [*values, *at_aim(row, more, aim).values()]))
+
+
+def _line(values: Iterable[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(values)
     return out.getvalue()
+
+
+def _json(rows: list[Row]) -> Iterator[str]:
+    # json.dumps of the list, a row at a time
+    before = "[\n"
+    for row in rows:
+        yield before + _written([row.to_json()]).removeprefix("[\n").removesuffix("\n]")
+        before = ",\n"
+    yield "\n]\n"
+
+
+def _written(data: list[dict[str, Any]]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _compressai(comparison: Comparison) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def table(
     if by_class:
         print(class_tables.render(comparison, format), end="")
     else:
-        rendered = tables.render(comparison, format, residual=residual, document=not fragment, columns=columns)
-        print(rendered, end="")
+        for part in tables.parts(comparison, format, residual=residual, document=not fragment, columns=columns):
+            print(part, end="")
     if comparison.unfinished and format != "markdown":  # which says so itself
         print(f"{run}: {comparison.unfinished}", file=sys.stderr)

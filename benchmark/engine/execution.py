@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
+from queue import SimpleQueue
 
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
@@ -83,28 +84,34 @@ def _through(
     The cells that were in the executor when it broke.
     """
     inside: dict[Future[list[RowOutcome]], Cell] = {}
+    ended: SimpleQueue[Future[list[RowOutcome]]] = SimpleQueue()  # to wait for one of many looks at all of them
     lost: list[Cell] = []
     while inside or (waiting and not lost):
         while waiting and not lost and len(inside) < most:
             cell = waiting.popleft()
             try:
-                inside[executor.submit(run_cell, cell)] = cell
+                future = executor.submit(run_cell, cell)
             except BrokenExecutor:
                 lost.append(cell)
             except Exception as refused:  # one that is shut down, or whose queue does not take this cell
                 yield _fail(run, cell, f"the executor refused it: {_reason(refused)}")
-        for future in wait(inside, return_when=FIRST_COMPLETED).done:
-            cell = inside.pop(future)
-            try:
-                error = future.exception()
-            except CancelledError as cancelled:
-                error = cancelled
-            if error is None:
-                yield future.result()
-            elif isinstance(error, BrokenExecutor):
-                lost.append(cell)
             else:
-                yield _fail(run, cell, _reason(error))
+                inside[future] = cell
+                future.add_done_callback(ended.put)
+        if not inside:
+            continue
+        future = ended.get()
+        cell = inside.pop(future)
+        try:
+            error = future.exception()
+        except CancelledError as cancelled:
+            error = cancelled
+        if error is None:
+            yield future.result()
+        elif isinstance(error, BrokenExecutor):
+            lost.append(cell)
+        else:
+            yield _fail(run, cell, _reason(error))
     return lost
 
 

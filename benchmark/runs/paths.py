@@ -71,7 +71,10 @@ def check_files(row: Row, where: str) -> None:
 
 def names_plain_files(row: Row) -> bool:
     """Whether the paths of a row are of the form that a run gives them; :func:`check_files` knows what else is good."""
-    return row.neighbour is None and bool(_OWN_FILES.fullmatch(f"{row.stream}\n{row.decoded}"))
+    beside = row.neighbour
+    return bool(_OWN_FILES.fullmatch(f"{row.stream}\n{row.decoded}")) and (
+        beside is None or bool(_OWN_FILES.fullmatch(f"{beside.stream}\n{beside.decoded}"))
+    )
 
 
 def _check_file(relative: str, folder: str, where: str) -> None:

@@ -132,13 +132,19 @@ def read_rows(folder: Path) -> dict[Key, Stored]:
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """Make objects that hold no cycles: to look for some in 100,000 rows again and again takes as long as reading."""
+    """Make objects that hold no cycles: to look for some in 100,000 rows again and again takes as long as reading.
+
+    Afterwards they count as old, so that the first object made then does not have them all looked through.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # what the program froze itself stays frozen
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -36,7 +36,8 @@ def run(photo: Image, tmp_path: Path, in_process: Executor) -> RunResults:
 
 def test_the_frame_has_the_csvs_columns_with_numbers_as_numbers(run: RunResults) -> None:
     frame = run.frame()
-    assert list(frame.columns) == tables.render(run, "csv").splitlines()[0].split(",")
+    assert list(frame.columns) == [*tables.render(run, "csv").splitlines()[0].split(","), "class"]
+    assert list(frame["class"]) == [None] * 4
     assert len(frame) == 4
     rows = run.rows()
     assert list(frame["psnr"]) == [row.psnr for row in rows]

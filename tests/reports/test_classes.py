@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from isorate.errors import ReportError
 from isorate.reports import class_tables, page, tables
 from isorate.reports.bdrate import of_codec
 from isorate.reports.classes import NO_CLASS, by_class, images_by_class
+from isorate.reports.compare_page import html, text, to_json
+from isorate.reports.compare_runs import compare_runs
 from isorate.reports.results import Comparison
 from isorate.reports.summary import summarize
+from isorate.run_results import RunResults
 from isorate.runs.folder import Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
@@ -140,3 +144,62 @@ def test_a_codec_that_failed_on_a_class_has_no_rate_there(hostile_run: Run, tmp_
     assert all(entry["bd_rate_psnr"] is None for entry in found)
     assert next(entry["psnr"] for entry in found if entry["codec"] == "webp") == "inf"
     assert page.render(made, tmp_path / "page").exists()
+
+
+def changed(run: Run, path: Path) -> Run:
+    """Return a copy whose JPEG2000 is better by the number of the row."""
+    shutil.copytree(run.path, path)
+    made = Run.open(path)
+    for number, row in enumerate(made.rows()):
+        if row.codec == "jpeg2000" and row.psnr is not None:
+            made.write_row(replace(row, psnr=row.psnr + 0.01 * number))
+    return made
+
+
+@pytest.mark.parametrize("who", ["both", "first", "second"])
+def test_a_class_changed_as_runs_of_it_alone_did(classed: Run, run: Run, tmp_path: Path, who: str) -> None:
+    second = changed(classed if who != "first" else run, tmp_path / "second")
+    first = classed if who != "second" else run
+    compared = compare_runs(first, second, by_class=True)
+    assert [(some.name, some.images) for some in compared.classes] == [
+        ("people", 2),
+        (HOSTILE[:80], 1),
+        (NO_CLASS, 1),
+    ]
+    assert compare_runs(first, second).classes == ()
+    assert compare_runs(first, second).codecs == compared.codecs
+    alone = Run.open(shutil.copytree(first.path, tmp_path / "alone"))
+    alone.remove_rows([row.key for row in alone.rows() if row.image not in ("astronaut", "camera")])
+    assert compared.classes[0].codecs == compare_runs(alone, second).codecs
+    (better,) = [change for change in compared.classes[0].codecs if change.codec == "jpeg2000"]
+    assert better.psnr is not None
+    assert better.psnr.mean > 0
+    assert better.wins_psnr == 1
+
+
+def test_a_comparison_by_class_is_printed_and_written(
+    classed: Run, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compared = compare_runs(classed, changed(classed, tmp_path / "second"), by_class=True)
+    said = text(compared)
+    assert "\npeople: 2 images\ncodec " in said
+    assert f"\n{NO_CLASS}: 1 image\n" in said
+    page_text = html(compared)
+    assert "<h2>people: 2 images</h2>" in page_text
+    assert HOSTILE[:80] not in page_text
+    assert main(["compare", str(classed.path), str(tmp_path / "second"), "--by-class", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data == json.loads(to_json(compared))
+    assert [some["class"] for some in data["classes"]] == ["people", HOSTILE[:80], NO_CLASS]
+    keys = {key for key in data["codecs"][0] if key != "cells"}
+    assert all(set(change) == keys for some in data["classes"] for change in some["codecs"])
+    assert "classes" not in json.loads(to_json(compare_runs(classed, run)))
+    assert main(["compare", str(run.path), str(run.path), "--by-class"]) == 2
+    assert "does not name two classes; name them" in capsys.readouterr().err
+
+
+def test_the_data_frame_has_the_classes(classed: Run) -> None:
+    pytest.importorskip("pandas")
+    frame = RunResults(classed.path, classed.manifest).frame()
+    found = dict(zip(frame["image"], frame["class"], strict=True))
+    assert found == {"astronaut": "people", "camera": "people", "chelsea": HOSTILE[:80], "rocket": None}

@@ -116,7 +116,7 @@ def test_csv_json_and_data_frame(run: Run) -> None:
     data = json.loads(tables.render(run, "json"))
     assert [row.get("quality", {}).get("metric") for row in data] == [None, "psnr", "psnr"] * 2
     pandas = pytest.importorskip("pandas")
-    table = frame(run.rows(), run.manifest.aim)
+    table = frame(run.rows(), run.manifest)
     assert pandas.api.types.is_float_dtype(table["equal_quality_bpp"])
     assert table["match"].unique().tolist() == ["psnr"]
 

@@ -129,9 +129,9 @@ def test_the_json_reads_back_with_neighbours(apart: Comparison) -> None:
 
 def test_a_data_frame_has_the_columns_of_the_csv(apart: Comparison) -> None:
     pytest.importorskip("pandas")
-    made = frame(apart.rows, apart.aim)
+    made = frame(apart.rows, apart.manifest)
     header = tables.render(apart.run, "csv").splitlines()[0].split(",")
-    assert list(made.columns) == header
+    assert list(made.columns) == [*header, "class"]
     assert (made["equal_rate"] == "interpolated").sum() == sum(bool(row.equal_rate) for row in apart.rows)
 
 

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from isorate.cli.report import report
 from isorate.errors import ReportError
 from isorate.image import Image
-from isorate.reports import assets, spread
+from isorate.reports import assets, crops, spread
 from isorate.reports import in_order as streaming
 from isorate.reports import page as pages
 from isorate.reports import sample as samples
-from isorate.reports.results import Comparison
+from isorate.reports.results import Comparison, ImageInfo
 from isorate.reports.summary import summarize
 from isorate.run_results import RunResults
 from isorate.runs.folder import Run
@@ -151,6 +152,46 @@ def handed_over(script: Path) -> list[Any]:
     assert text.startswith("isorateFrame(")
     found: list[Any] = json.loads(f"[{text[len('isorateFrame(') : -len(');') - 1]}]")
     return found
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("named", [[], [f"p{at:02}" for at in range(1, COUNT)]], ids=["all", "by name"])
+def test_a_single_file_has_the_pictures_of_the_images_that_tell_most(
+    many: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: list[str], count: int
+) -> None:
+    comparison = Comparison(many)
+    level = samples.first_pictured(comparison.levels())
+    wanted = samples.choose(comparison, COUNT, named).images
+    first = [image.name for image in samples.telling_first(comparison, wanted)][:count]
+    figures = pages._figures
+    held = [
+        figure
+        for name in first
+        for figure in figures(comparison, next(image for image in wanted if image.name == name), [])
+        if figure["point"] == level.point_of[name]
+    ]
+    made: list[str] = []
+
+    def watched(comparison: Comparison, image: ImageInfo, pinned: list[crops.Box]) -> Iterator[dict[str, Any]]:
+        made.append(image.name)
+        return figures(comparison, image, pinned)
+
+    monkeypatch.setattr(pages, "_figures", watched)
+    room = sum(pages._size(figure) + len(figure["original"]) for figure in held)
+    monkeypatch.setattr(pages, "SINGLE_FILE_BUDGET", room)
+    html = pages.render(many, tmp_path, single_file=True, images=named).read_text("utf-8")
+    titles = re.findall(r'<h3 id="image-\d+-title">(.*?)</h3>', html)
+    assert titles == [str(escape(name)) for name in many.manifest.image_names if name in first]
+    assert f"Pictures of {count} of {COUNT} images, chosen by {'name' if named else 'PSNR'}" in html
+    assert f"has room for no more, and those of {len(wanted) - count} further images are in the folder" in html
+    assert len(made) <= count + 1 + streaming.WORKERS
+    data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[0])
+    pictured = [point["pictures"] for image in data["images"] for point in image["points"] if point["level"] == 0]
+    assert pictured == [True] * count
+    monkeypatch.setattr(pages, "SINGLE_FILE_BUDGET", 100 * room)
+    whole = pages.render(many, tmp_path, single_file=True, images=named).read_text("utf-8")
+    assert "has room for no more" not in whole
+    assert len(re.findall(r'<h3 id="image-\d+-title">', whole)) == len(wanted)
 
 
 @pytest.mark.usefixtures("few_at_once")

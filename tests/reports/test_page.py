@@ -111,7 +111,10 @@ def test_a_single_file_holds_the_pictures_of_as_many_points_as_fit(
     images = len(run.manifest.image_names)
     all_of_them = page.render(run.path, tmp_path / "all", single_file=True).read_text("utf-8")
     assert page.IN_FOLDER not in all_of_them
-    monkeypatch.setattr(page, "SINGLE_FILE_BUDGET", 1)
+    comparison = Comparison(run)
+    figures = [figure for image in comparison.images for figure in page._figures(comparison, image, [])]
+    room = sum(page._size(figure) + len(figure["original"]) for figure in figures if figure["level"] == 0)
+    monkeypatch.setattr(page, "SINGLE_FILE_BUDGET", room)
     one = page.render(run.path, tmp_path / "one", single_file=True).read_text("utf-8")
     assert page.IN_FOLDER in one
     assert one.count(': figures"') == images * (points - 1)

@@ -56,6 +56,8 @@ def test_csv_holds_failures_infinity_and_hostile_names(hostile_run: Run) -> None
 def test_json_reads_back_as_rows(hostile_run: Run) -> None:
     data = json.loads(tables.render(hostile_run, "json"))
     assert [Row.from_json(item) for item in data] == hostile_run.rows()
+    whole = json.dumps([row.to_json() for row in hostile_run.rows()], indent=2, ensure_ascii=False) + "\n"
+    assert tables.render(hostile_run, "json") == whole
 
 
 def test_markdown_keeps_hostile_names_as_text(hostile_run: Run) -> None:

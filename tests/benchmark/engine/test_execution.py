@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -176,3 +177,40 @@ def test_an_executor_that_refuses_cells_fails_these(tmp_path: Path, astronaut: I
     run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=Refusing())
     assert [row.ok for row in run.rows()] == [False, True, False]
     assert run.rows()[0].status.startswith("failed: the executor refused it: unexpected RuntimeError: cannot schedule")
+
+
+def test_each_cell_in_an_executor_is_looked_at_a_few_times_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was as many times as there are cells: with 6,000 that took longer than the cells."""
+    count, looks = 200, 0
+
+    class Counted(Future[T]):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().__getattribute__(name)
+
+    class Later(Executor):
+        """Ends the cells one after another when all have come."""
+
+        def __init__(self) -> None:
+            self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            future: Future[T] = Counted()
+            self.waiting.append((future, lambda: fn(*args, **kwargs)))
+            if len(self.waiting) == count:
+                threading.Thread(target=self._work).start()
+            return future
+
+        def _work(self) -> None:
+            for future, call in self.waiting:
+                future.set_result(call())
+
+    monkeypatch.setattr(execution, "run_cell", lambda cell: [RowOutcome(True), cell])
+    cells: Any = list(range(count))
+    nowhere: Any = None
+    done = list(execution.execute(nowhere, cells, 1, Later()))
+    assert done == [[RowOutcome(True), cell] for cell in cells]
+    assert looks <= 50 * count
