@@ -4,7 +4,6 @@ from isorate.cli.group import command_group, places
 
 COMMANDS = {
     "starting-weights": "Choose the nets that fits start from.",
-    "widen": "Give the nets that fits start from a wider synthesis.",
     "golden": "Make or check golden streams.",
     "bench": "Time a fit's step, its parts, and decoding.",
     "fuzz": "Decode damaged versions of a stream.",

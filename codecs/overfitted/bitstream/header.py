@@ -1,11 +1,10 @@
-"""The file format of an overfitted stream, versions 1 to 3. All integers are big-endian unless said otherwise.
+"""The file format of an overfitted stream, versions 1 and 2. All integers are big-endian unless said otherwise.
 
 ====== ====== ===============================================================================================
 offset length content
 ====== ====== ===============================================================================================
 0      2      magic, CF 89 (ω in UTF-8)
-2      1      format version: 1; 2, which differs in the code of the parameters only; 3: as 2, but 48 hidden
-              channels of the synthesis in the place of 16, and other starts
+2      1      format version: 1, or 2, which differs in the code of the parameters only
 3      1      what the parameters are differences to: :mod:`isorate.codecs.overfitted.bitstream.starts`
 4      2      a bit for each grid in the order of coding, the first one lowest: 1 where any latent is not 0
 6      12     for each of the six kinds of parameters: s of its step 2^-s, index of its Laplace scale
@@ -34,7 +33,7 @@ from isorate.codecs.overfitted.model.structure import GRIDS
 from isorate.errors import BitstreamError
 
 MAGIC = b"\xcf\x89"
-VERSIONS = tuple(NUMBERS)
+VERSIONS = (1, 2)
 FIXED = struct.Struct(f">2sBBH{2 * len(KINDS)}sI")
 TRAILER = struct.Struct(">I")
 SIDE = "overfitted: damaged, a side of the picture"
@@ -102,7 +101,7 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
     body = data[: -TRAILER.size]
     if TRAILER.unpack(data[-TRAILER.size :])[0] != zlib.crc32(body):
         raise BitstreamError("overfitted: damaged or truncated, the checksum of the file does not hold")
-    if first not in NUMBERS[version]:
+    if first not in NUMBERS:
         raise BitstreamError(f"overfitted: the nets' start {first} is not known here; a newer program made the file")
     codings = tuple(Coding(step, scale) for step, scale in zip(codes[::2], codes[1::2], strict=True))
     if any(c.step > kind.finest or c.scale not in scales(version) for kind, c in zip(KINDS, codings, strict=True)):

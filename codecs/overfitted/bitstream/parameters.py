@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isorate.codecs.overfitted.bitstream.levels import LevelCode, level_code, scales
-from isorate.codecs.overfitted.bitstream.starts import Params, hidden, start
+from isorate.codecs.overfitted.bitstream.starts import Params, start
 from isorate.codecs.overfitted.bitstream.symbols import SymbolDecoder, SymbolEncoder
-from isorate.codecs.overfitted.model.structure import Shapes, parameters
+from isorate.codecs.overfitted.model.structure import parameters
 from isorate.errors import BitstreamError
 
 UNIT_BITS = 10
@@ -125,12 +125,7 @@ class Reading:
     @property
     def first(self) -> Params:
         """The parameters whose levels are 0."""
-        return start(self.start, self.version)
-
-    @property
-    def shapes(self) -> Shapes:
-        """The parameters' shapes."""
-        return parameters(hidden(self.version))
+        return start(self.start)
 
     def exponent(self, kind: Kind, name: str, step: int) -> int:
         """Return the s of the parameter `name`, whose `kind` has 2^-step."""
@@ -198,7 +193,7 @@ def read(decoder: SymbolDecoder, codings: tuple[Coding, ...], reading: Reading) 
     BitstreamError
         When the payload is damaged, or a parameter of the context model is beyond ±32.
     """
-    shapes = reading.shapes
+    shapes = parameters()
     found: Levels = {}
     for kind, coding in zip(KINDS, codings, strict=True):
         sizes = [int(np.prod(shapes[name])) for name in kind.names]

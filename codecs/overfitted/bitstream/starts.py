@@ -1,7 +1,7 @@
 """What the nets' parameters are differences to, by the number that a stream gives it.
 
-0 is plain: bicubic upsampling, zero for the rest. Others are nets fitted to photographs, which come with the package
-(``tools/starting_weights.py``); the context model's are multiples of 2^-10. Fits use :data:`NEWEST`.
+0 is plain: bicubic upsampling, zero for the rest. Others are nets fitted to many photographs together, which come with
+the package (``tools/starting_weights.py``); the context model's are multiples of 2^-10. Fits use 2.
 """
 
 from functools import cache
@@ -11,28 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from isorate.codecs.overfitted.model.structure import BICUBIC, FORMER_HIDDEN, HIDDEN, parameters
+from isorate.codecs.overfitted.model.structure import BICUBIC, parameters
 
 Params = dict[str, NDArray[np.float64]]
-PLAIN, NEWEST = 0, 3
+PLAIN = 0
 FOLDER = Path(__file__).parent / "starts"
-NUMBERS = {1: (PLAIN, 1, 2), 2: (PLAIN, 1, 2), 3: (PLAIN, NEWEST)}
-"""The starts that files know, by version of the format."""
-
-
-def hidden(version: int) -> int:
-    """Return the width of the synthesis in files of a version."""
-    return FORMER_HIDDEN if version < 3 else HIDDEN
+NUMBERS = (PLAIN, 1, 2)
 
 
 @cache
-def start(number: int, version: int) -> Params:
-    """Return the parameters of start `number`, one of those of the `version` in :data:`NUMBERS`, by name."""
-    shapes = parameters(hidden(version))
+def start(number: int) -> Params:
+    """Return the parameters of start `number`, one of :data:`NUMBERS`, by name."""
     if number != PLAIN:
         stored = load_file(FOLDER / f"{number}.safetensors")
-        return {name: stored[name].astype(np.float64) for name in shapes}
-    found = {name: np.zeros(shape) for name, shape in shapes.items()}
+        return {name: stored[name].astype(np.float64) for name in parameters()}
+    found = {name: np.zeros(shape) for name, shape in parameters().items()}
     for name in found:
         if name.startswith("upsampling"):
             found[name] = np.array(BICUBIC, np.float64)

@@ -92,7 +92,7 @@ class Fit:
         self.generator = torch.Generator().manual_seed(seed)
         self.state = State(Target.of(image, settings.ms_ssim_share), self.generator)
         if settings.start != PLAIN:
-            self.state.set_params(start(settings.start, VERSIONS[-1]))
+            self.state.set_params(start(settings.start))
         count = sum(len(latents) for latents in self.state.latents)
         self.bank = torch.randn(NOISE_BANK * count, generator=self.generator).to(image.device)
         self.optimizers = Optimizers(self.state, settings, settings.latent_betas)

@@ -20,7 +20,7 @@ LARGEST_GAP = 0.7
 FALL, FALL_POWER = 0.33, 1.3
 """At a fixed λ the bits of rounded latents, in the log, stand this much above those of the file while a share d of
 phase 2 is over: FALL · (1 - d)^FALL_POWER. Without it λ would answer a fall that comes by itself."""
-EXPECTED_OVERHEAD = 9000.0
+EXPECTED_OVERHEAD = 7500.0
 """Bits of the nets, and what their quantization adds to the latents', until they are measured."""
 RETRAINED = 0.9
 """What is left of these when the nets are trained between the kinds."""

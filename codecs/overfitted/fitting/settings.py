@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from isorate.codecs.overfitted.bitstream.starts import NEWEST
-
 STEPS = {0: 1000, 1: 4000, 2: 10000}
 """Steps by effort."""
 MS_SSIM_SHARE = {"mse": 0.0, "mixed": 0.2, "ms-ssim": 1.0}
@@ -47,7 +45,7 @@ class Settings:
     """
 
     steps: int = STEPS[0]
-    start: int = NEWEST
+    start: int = 2
     tries: int = 5
     warm_up: float = 0.08
     end: float = 0.05

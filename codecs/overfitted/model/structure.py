@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Shapes: TypeAlias = dict[str, tuple[int, ...]]
+Params: TypeAlias = dict[str, tuple[int, ...]]
 
 NEIGHBOUR_ROWS = ((-3, 0, 1), (-2, -1, 3), (-1, -2, 4), (0, -3, 3))
 """Causal neighbours of an element: (row, first column, columns), relative to it."""
@@ -17,10 +17,8 @@ LEVELS = 7
 """Grids y_k at 1/2^k of the picture, k = 0..6."""
 HYPER_LEVELS = (4, 5, 6)
 """Levels with a second grid, which only feeds the context model."""
-HIDDEN = 48
+HIDDEN = 16
 """Width of the synthesis."""
-FORMER_HIDDEN = 16
-"""Its width in files of versions 1 and 2."""
 UPSAMPLING_TAPS = 4
 """Half of a symmetric kernel of 8."""
 PULSE = (0.0, 0.0, 0.0, 1.0)
@@ -65,9 +63,9 @@ def _grids_at(level: int) -> int:
     return 1 + (level in HYPER_LEVELS)
 
 
-def parameters(hidden: int = HIDDEN) -> Shapes:
-    """Return the shape of every parameter by its name, in the order of their coding; `hidden`: of the synthesis."""
-    shapes: Shapes = {
+def parameters() -> Params:
+    """Return the shape of every parameter by its name, in the order of their coding."""
+    shapes: Params = {
         "arm.hidden0.weight": (CONTEXT, CONTEXT),
         "arm.hidden0.bias": (CONTEXT,),
         "arm.hidden1.weight": (CONTEXT, CONTEXT),
@@ -84,9 +82,9 @@ def parameters(hidden: int = HIDDEN) -> Shapes:
         shapes[f"upsampling.{level}.weight"] = (UPSAMPLING_TAPS,)
         shapes[f"filter.{level}.weight"] = (FILTER_TAPS,)
     shapes |= {
-        "synthesis.enter.weight": (hidden, LEVELS),
-        "synthesis.enter.bias": (hidden,),
-        "synthesis.leave.weight": (3, hidden),
+        "synthesis.enter.weight": (HIDDEN, LEVELS),
+        "synthesis.enter.bias": (HIDDEN,),
+        "synthesis.leave.weight": (3, HIDDEN),
         "synthesis.leave.bias": (3,),
         "synthesis.residual0.weight": (3, 3, 3, 3),
         "synthesis.residual0.bias": (3,),

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from isorate.codecs.overfitted.model.structure import HIDDEN
+
 TILE = 12288
 """Positions of a tile."""
 COLOURS = 3
@@ -42,13 +44,12 @@ class _Pointwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w0: Tensor, w1: Tensor) -> Tensor:
         out = x.new_empty(2 * COLOURS, x.shape[1])
-        width = w1.shape[1] - 1
-        buffer = x.new_empty(width + COLOURS, min(TILE, x.shape[1]))
+        buffer = x.new_empty(HIDDEN + COLOURS, min(TILE, x.shape[1]))
         for tile in _tiles(x.shape[1]):
             mixed = torch.mm(w0, x[:, tile], out=buffer[:, : tile.stop - tile.start])
-            mixed[:width].relu_()
-            torch.addmm(w1[:, width:], w1[:, :width], mixed[:width], out=out[:COLOURS, tile])
-            out[COLOURS:, tile] = mixed[width:]
+            mixed[:HIDDEN].relu_()
+            torch.addmm(w1[:, HIDDEN:], w1[:, :HIDDEN], mixed[:HIDDEN], out=out[:COLOURS, tile])
+            out[COLOURS:, tile] = mixed[HIDDEN:]
         ctx.save_for_backward(x, w0, w1)
         return out
 
@@ -56,21 +57,20 @@ class _Pointwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w0, w1 = ctx.saved_tensors
-        width = w1.shape[1] - 1
         g_x, g_w0, g_w1 = torch.empty_like(x), torch.zeros_like(w0), torch.zeros_like(w1)
         size = min(TILE, x.shape[1])
-        buffers = x.new_empty(width, size), x.new_empty(width + COLOURS, size)
+        buffers = x.new_empty(HIDDEN, size), x.new_empty(HIDDEN + COLOURS, size)
         ones = x.new_ones(size)
         for tile in _tiles(x.shape[1]):
             n = tile.stop - tile.start
             seen, g = x[:, tile], grad[:, tile]
-            hidden = torch.mm(w0[:width], seen, out=buffers[0][:, :n]).relu_()
-            g_w1[:, :width].addmm_(g[:COLOURS], hidden.t())
-            g_w1[:, width] += g[:COLOURS] @ ones[:n]
+            hidden = torch.mm(w0[:HIDDEN], seen, out=buffers[0][:, :n]).relu_()
+            g_w1[:, :HIDDEN].addmm_(g[:COLOURS], hidden.t())
+            g_w1[:, HIDDEN] += g[:COLOURS] @ ones[:n]
             mixed = buffers[1][:, :n]
-            inside = torch.mm(w1[:, :width].t(), g[:COLOURS], out=mixed[:width])
+            inside = torch.mm(w1[:, :HIDDEN].t(), g[:COLOURS], out=mixed[:HIDDEN])
             torch.ops.aten.threshold_backward.grad_input(inside, hidden, 0, grad_input=inside)
-            mixed[width:] = g[COLOURS:]
+            mixed[HIDDEN:] = g[COLOURS:]
             g_w0.addmm_(mixed, seen.t())
             torch.mm(w0.t(), mixed, out=g_x[:, tile])
         return g_x, g_w0, g_w1

@@ -12,7 +12,6 @@ import torch
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.bitstream.header import VERSIONS
 from isorate.codecs.overfitted.bitstream.parameters import KINDS, Coding, Reading, best_scale, flat
-from isorate.codecs.overfitted.bitstream.starts import NEWEST
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.rounding import soft_round
@@ -46,10 +45,10 @@ def parts() -> dict[str, Callable[[], object]]:
     given = latents.clone().requires_grad_()
     params = {name: value.detach().requires_grad_() for name, value in state.matrices().items()}
     levels = {name: np.zeros(shape, np.int64) for name, shape in parameters().items()}
-    reading = Reading(NEWEST, VERSIONS[-1])
+    reading = Reading(1, VERSIONS[-1])
     codings = tuple(Coding(5, best_scale(flat(levels, kind), reading)[0]) for kind in KINDS)
     whole = [torch.round(y).to(torch.int64).numpy() for y in decoder.split(latents, state.grids)]
-    content = stream.Content(HEIGHT, WIDTH, NEWEST, levels, codings, whole)
+    content = stream.Content(HEIGHT, WIDTH, 1, levels, codings, whole)
     data = stream.write(content)
 
     def bits() -> None:

@@ -14,17 +14,16 @@ from isorate.codecs.overfitted.bitstream.levels import MOST_SCALES, WIDEST_WHOLE
 from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding, Reading
 from isorate.codecs.overfitted.bitstream.stream import Content
 from isorate.codecs.overfitted.bitstream.symbols import Densities, SymbolDecoder, SymbolEncoder, bits
+from isorate.codecs.overfitted.model import structure
 from isorate.codecs.overfitted.model.structure import CONTEXT, grids
 from isorate.errors import BitstreamError
-
-STARTS = [(version, start) for version in VERSIONS for start in starts.NUMBERS[version]]
 
 
 def content(height: int, width: int, seed: int = 0, start: int = starts.PLAIN, version: int = VERSIONS[-1]) -> Content:
     """Latents and nets as no fit makes them: every path of the coder is taken."""
     draw = np.random.default_rng(seed)
+    levels = {name: draw.integers(-2, 3, shape) for name, shape in structure.parameters().items()}
     reading = Reading(start, version)
-    levels = {name: draw.integers(-2, 3, shape) for name, shape in reading.shapes.items()}
     codings = tuple(Coding(5, parameters.best_scale(parameters.flat(levels, kind), reading)[0]) for kind in KINDS)
     latents = [
         np.rint(draw.laplace(size=(grid.height, grid.width)) * 0.3 * 4**grid.level).astype(np.int64)
@@ -84,7 +83,8 @@ def test_bits_are_those_of_the_laplace_density() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (33, 70), (64, 64)])
-@pytest.mark.parametrize(("version", "start"), STARTS)
+@pytest.mark.parametrize("start", starts.NUMBERS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_streams_come_back(size: tuple[int, int], start: int, version: int) -> None:
     given = content(*size, seed=sum(size), start=start, version=version)
     data = stream.write(given)
@@ -127,11 +127,11 @@ def test_the_context_model_does_not_depend_on_the_order_of_sums() -> None:
     np.testing.assert_array_equal(found.mean, mean.astype(np.int64))
 
 
-@pytest.mark.parametrize(("version", "number"), STARTS)
-def test_starts_of_the_context_model_are_multiples_of_the_unit(version: int, number: int) -> None:
+@pytest.mark.parametrize("number", starts.NUMBERS)
+def test_starts_of_the_context_model_are_multiples_of_the_unit(number: int) -> None:
     for kind in KINDS:
         for name in kind.names:
-            scaled = starts.start(number, version)[name] * 2**UNIT_BITS
+            scaled = starts.start(number)[name] * 2**UNIT_BITS
             assert kind.finest != UNIT_BITS or (scaled == np.rint(scaled)).all()
 
 

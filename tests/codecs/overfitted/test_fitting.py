@@ -10,7 +10,7 @@ import torch
 from isorate.codecs.distortion import MS_SSIM_SCALE
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, all_restored, count_bits
-from isorate.codecs.overfitted.bitstream.starts import NEWEST, PLAIN
+from isorate.codecs.overfitted.bitstream.starts import PLAIN
 from isorate.codecs.overfitted.fitting import fit as phases
 from isorate.codecs.overfitted.fitting.first_lmbda import first_lmbda
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
@@ -39,7 +39,7 @@ def photo() -> Image:
     return np.ascontiguousarray(astronaut()[40:104, 180:244])
 
 
-def a_fit(photo: Image, goal: Goal, steps: int = 1000, start: int = NEWEST) -> Fit:
+def a_fit(photo: Image, goal: Goal, steps: int = 1000, start: int = 2) -> Fit:
     return Fit(image_tensor(photo, CPU), Settings(steps=steps, start=start), goal)
 
 
@@ -128,11 +128,8 @@ def test_trained_nets_leave_fixed_numbers_alone(photo: Image) -> None:
     assert all(moved[name].any() for name in moved if name.startswith("synthesis") and not fixed[name].all())
 
 
-def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less() -> None:
-    """The turns alone win 1.6 to 6.6 % here; on smaller pictures and after shorter fits chance decides more."""
-    from skimage.data import astronaut
-
-    fit = a_fit(np.ascontiguousarray(astronaut()[40:136, 180:276]), Goal(0.002), steps=300)
+def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(photo: Image) -> None:
+    fit = a_fit(photo, Goal(0.002), steps=200)
     fit.train()
     state, reading = fit.state, fit.reading
 
@@ -146,8 +143,9 @@ def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less() -
     at_once = cost(*quantize(state, 0.002, reading))
     quantizer = Quantizer(state, 0.002, reading, Settings(steps=40 * RETRAININGS * 10))
     assert sum(1 for _ in quantizer.run()) == 40 * RETRAININGS
+    assert cost(quantizer.levels, quantizer.codings) < 0.98 * at_once
     polished = polish(state, 0.002, quantizer.levels, quantizer.codings, reading, 150)
-    assert cost(*polished) < 0.995 * min(at_once, cost(quantizer.levels, quantizer.codings))
+    assert cost(*polished) < 0.995 * cost(quantizer.levels, quantizer.codings)
     restored = all_restored(*polished, reading)
     for name, value in state.matrices().items():
         np.testing.assert_allclose(value.detach().numpy(), restored[name], atol=1e-5)
@@ -170,14 +168,14 @@ def test_settling_meets_the_size_without_losing_what_was_fitted(photo: Image) ->
 
 def test_a_fit_gives_about_the_size_that_was_asked_for(photo: Image) -> None:
     wanted = 1100.0
-    fitted = a_fit(photo, Goal.of_size(wanted, photo), steps=300).run()
+    fitted = a_fit(photo, Goal.of_size(wanted, photo), steps=200).run()
     assert len(fitted.data) == pytest.approx(wanted, rel=0.03)
-    assert stream.read(fitted.data).start == NEWEST
+    assert stream.read(fitted.data).start == 2
 
 
 def test_the_shipped_start_is_worth_more_than_steps(photo: Image) -> None:
     costs = []
-    for number in (PLAIN, NEWEST):
+    for number in (PLAIN, 2):
         fit = a_fit(photo, Goal(0.003), steps=60, start=number)
         fit.train()
         measured = fit.state.measure()

@@ -28,7 +28,7 @@ SIZES = [(1, 1), (1, 20), (19, 1), (2, 3), (7, 5), (20, 20), (33, 64), (97, 131)
 def nets(seed: int = 0) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(seed)
     start = decoder.starting_parameters(torch.rand(3, 8, 8, generator=draw), draw)
-    return {name: value + 0.06 * torch.randn(value.shape, generator=draw) for name, value in start.items()}
+    return {name: value + 0.1 * torch.randn(value.shape, generator=draw) for name, value in start.items()}
 
 
 def latents(size: tuple[int, int], scale: float) -> Tensor:

@@ -42,11 +42,9 @@ def test_the_parts_bits_are_the_file() -> None:
     assert sum(parts.values()) == pytest.approx(8 * len(STREAM), abs=64)
 
 
-@pytest.mark.parametrize(("folder", "version"), [("overfitted", 3), ("overfitted-2", 2), ("overfitted-1", 1)])
-def test_golden_streams_decode_to_the_same_numbers_and_pixels(folder: str, version: int) -> None:
-    files = GOLDEN.with_name(folder)
-    assert {file.read_bytes()[2] for file in files.glob("*.ofi")} == {version}
-    assert failures(files) == []
+@pytest.mark.parametrize("folder", [GOLDEN, GOLDEN.with_name("overfitted-1")], ids=["version 2", "version 1"])
+def test_golden_streams_decode_to_the_same_numbers_and_pixels(folder: Path) -> None:
+    assert failures(folder) == []
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -11,8 +11,7 @@ from safetensors.numpy import load_file
 
 from isorate.cli import main
 from isorate.codecs.learned.training.pack import pack
-from isorate.codecs.overfitted.bitstream.starts import NEWEST, start
-from isorate.codecs.overfitted.model.structure import FORMER_HIDDEN, parameters
+from isorate.codecs.overfitted.model.structure import parameters
 from isorate.codecs.overfitted.tools import bench, golden, starting_weights
 
 GOLDEN = Path(__file__).parents[2] / "data" / "overfitted"
@@ -60,14 +59,3 @@ def test_starting_weights_come_from_a_pack(tmp_path: Path, monkeypatch: pytest.M
     out = tmp_path / "start.safetensors"
     assert main(["overfitted", "starting-weights", str(tmp_path / "pack"), "-o", str(out), "--candidates", "2"]) == 0
     assert {name: value.shape for name, value in load_file(out).items()} == parameters()
-
-
-def test_the_newest_start_is_a_former_one_widened(tmp_path: Path) -> None:
-    out = tmp_path / "start.safetensors"
-    assert main(["overfitted", "widen", "-o", str(out)]) == 0
-    found, shipped, former = load_file(out), start(NEWEST, 3), start(2, 2)
-    for name, value in shipped.items():
-        np.testing.assert_array_equal(found[name], value.astype(np.float32))
-    assert not shipped["synthesis.leave.weight"][:, FORMER_HIDDEN:].any()
-    for name in ("synthesis.enter.weight", "synthesis.enter.bias"):
-        np.testing.assert_array_equal(shipped[name][:FORMER_HIDDEN], former[name])
