@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 from isorate.pictures.names import readable
@@ -207,13 +207,10 @@ def to_json(compared: RunsCompared) -> str:
 
 
 def _means(change: CodecChange) -> dict[str, Any]:
-    return {field.name: _plain(getattr(change, field.name)) for field in fields(change) if field.name != "pairs"}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(some) for key, some in value.items()}
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    """Return all but the pairs, which may be very many."""
+    data = asdict(replace(change, pairs=()))
+    del data["pairs"]
+    return data
 
 
 def _difference_value(second: float | None, first: float | None) -> float | None:

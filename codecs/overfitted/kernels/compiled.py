@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -59,6 +60,7 @@ def sources() -> list[Path]:
     return [path for folder in (here, here.with_name("model")) for path in sorted(folder.glob("*.py"))]
 
 
+@cache
 def _folder() -> Path | None:
     """Return where compiled kernels are kept: beside them, or in the user's cache; None where neither can be written.
 
