@@ -57,7 +57,13 @@ class Backbone:
         MetricUnavailableError
             When it is not there, cannot be read or is not what its name says; the message is the remedy.
         """
-        path = self.path
+        try:
+            path = self.path
+        except RuntimeError:  # no HOME, and no entry in the system's list
+            raise MetricUnavailableError(
+                f"{metric}: there is no home folder with {self.file}, {self.network}'s weights; set TORCH_HOME to a "
+                f"folder that has it as hub/checkpoints/{self.file} (from {self.address}, {self.megabytes} MB)"
+            ) from None
         get = f"curl -fL --create-dirs -o {shlex.quote(str(path))} {self.address}"
         try:
             found = sha256(path)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -240,6 +240,20 @@ def test_without_weights_a_run_does_not_begin_and_says_where_they_belong(
     assert main(["metrics", "--json"]) == 0
     (listed,) = [one for one in json.loads(capsys.readouterr().out) if one["name"] == metric.name]
     assert (listed["available"], listed["hint"] in line) == (False, True)
+
+
+@BOTH
+def test_without_a_home_it_says_what_to_set(metric: Lpips | Dists, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(metric.name)
+
+    def nobody(_uid: int) -> NoReturn:
+        raise KeyError
+
+    for name in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(MetricUnavailableError, match=r"set TORCH_HOME to a folder that has it as hub/checkpoints/\w+-"):
+        _ = metric.implementation
 
 
 @BOTH
