@@ -12,8 +12,8 @@ MS_SSIM_MIN_SIDE = 161
 def ms_ssim(reference: Image, decoded: Image) -> float | None:
     """Return the multi-scale structural similarity (Wang, Simoncelli & Bovik 2003) of RGB images, data range 255.
 
-    Computed by pytorch-msssim in single precision, a channel at a time (the mean over channels is the same, the
-    memory a third).
+    Computed by pytorch-msssim in single precision. The channel is innermost in memory: PyTorch's convolutions take a
+    quarter of the time then.
 
     Parameters
     ----------
@@ -35,9 +35,8 @@ def ms_ssim(reference: Image, decoded: Image) -> float | None:
     import torch
     from pytorch_msssim import ms_ssim as pytorch_ms_ssim
 
-    def plane(image: Image, channel: int) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image[..., channel])).float()[None, None]
+    def batch(image: Image) -> torch.Tensor:
+        return torch.from_numpy(image.astype(np.float32, order="C"))[None].permute(0, 3, 1, 2)
 
     with torch.inference_mode():
-        values = [float(pytorch_ms_ssim(plane(reference, c), plane(decoded, c), data_range=255)) for c in range(3)]
-    return sum(values) / 3
+        return float(pytorch_ms_ssim(batch(reference), batch(decoded), data_range=255))
