@@ -1,14 +1,16 @@
 """Cells on a cluster: the workers of a dask.distributed scheduler in place of local processes.
 
 Everything but the cells stays where it was: workers share the run folder with this process, and write rows, streams and
-pictures there themselves. The scheduler runs the cell of a worker that dies on another one.
+pictures there themselves. The scheduler runs the cell of a worker that dies on another one. A connection to it that
+breaks off, as on machines with more work than they can do, is made again, and the cells are sent once more.
 """
 
 import threading
+import warnings
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
@@ -26,7 +28,19 @@ from isorate.runs.provenance import versions
 LOCAL = "local"
 """The address of a cluster of this machine's own processes."""
 CONNECT_S = 10
+SENT_AT_MOST = 4
+"""Times, as often as dask itself gives a cell to another worker when one dies."""
 GONE = "the scheduler is gone"
+ALIVE = ("connecting", "running")
+PATIENT = {
+    "distributed.comm.timeouts.connect": "10 minutes",
+    "distributed.comm.timeouts.tcp": "1 hour",
+    "distributed.scheduler.worker-ttl": None,
+}
+"""Of a cluster of this machine's own processes: when one dies its connections end, so silence is a sign of work alone.
+
+dask's 30 s are exceeded where other programs have the cores, and its 5 minutes by codecs that keep Python's lock.
+"""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -49,24 +63,29 @@ def cluster(address: str, workers: int | None = None) -> Iterator[Executor]:
         When dask.distributed is not installed, no scheduler answers, or a worker has several threads.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise UsageError(f"--scheduler {address}: {error}; pip install 'isorate[dask]'") from None
     if address == LOCAL:
         processes = worker_count(workers)
-        local = LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
-        with local, Client(local, set_as_default=False) as client:
+        with (
+            dask.config.set(PATIENT),
+            LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address="127.0.0.1:0") as local,
+            Client(local, set_as_default=False) as client,
+        ):
             yield _Cluster(client)
         return
     if workers is not None:
         raise UsageError(f"--workers {workers}: the scheduler at {address} has its own; start more of them there")
     try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=False)
+        with Client(address, timeout=CONNECT_S, set_as_default=False) as client:
+            threads = client.nthreads()
     except Exception as error:  # whatever else listens there may send anything
         raise UsageError(f"--scheduler {address}: no dask scheduler answers there: {error}") from None
-    with client:
-        if wide := [name for name, threads in client.nthreads().items() if threads > 1]:
-            raise UsageError(f"{wide[0]}: has several threads, and codecs take one; start it with --nthreads 1")
+    if wide := [name for name, many in threads.items() if many > 1]:
+        raise UsageError(f"{wide[0]}: has several threads, and codecs take one; start it with --nthreads 1")
+    with Client(address, set_as_default=False) as client:  # dask's own limit: it is that of connecting again, too
         yield _Cluster(client)
 
 
@@ -80,28 +99,56 @@ class _Cluster(Executor):
         self, fn: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Future[Result]:
         """Run ``fn(cell)`` on a worker whose tool chain is the run's."""
-        if self._client.status != "running":
+        if self._client.status not in ALIVE:
             raise BrokenExecutor(GONE)
         outcome: Future[Result] = Future()
         outcome.set_running_or_notify_cancel()
+        self._send(outcome, 1, fn, *args, **kwargs)
+        return outcome
+
+    def _send(
+        self, outcome: Future[Result], times: int, fn: Callable[Parameters, Result], /,
+        *args: Parameters.args, **kwargs: Parameters.kwargs,
+    ) -> None:  # fmt: skip
+        def again(why: str) -> None:
+            if self._client.status not in ALIVE or times == SENT_AT_MOST:
+                _settle(outcome, BrokenExecutor(f"{GONE}: {why}" if why else GONE))
+                return
+            warnings.warn(
+                "the connection to the scheduler broke off; it is looked for, and cells sent again", stacklevel=2
+            )
+            try:
+                self._send(outcome, times + 1, fn, *args, **kwargs)
+            except Exception as lost:  # the client is closed by now
+                _settle(outcome, BrokenExecutor(f"{GONE}: {lost}"))
+
         # Not through the client's own executor: a call whose result is on its way when the scheduler dies never ends
         # there. Not pure: the same cell is run again when a run is continued.
         call = self._client.submit(_as_planned, fn, *args, pure=False, **kwargs)
-        call.add_done_callback(lambda done: _hand_on(done, outcome))
-        return outcome
+        call.add_done_callback(lambda done: _hand_on(done, outcome, again))
+        if self._client.status not in ALIVE:  # closed meanwhile: it may have forgotten its calls before this one came
+            _settle(outcome, BrokenExecutor(GONE))
 
 
-def _hand_on(call: Any, outcome: Future[Result]) -> None:
-    """Give what became of a call on the cluster; nobody here cancels one."""
+def _hand_on(call: Any, outcome: Future[Result], again: Callable[[str], None]) -> None:
+    """Give what became of a call on the cluster, or have it made again; nobody here cancels one."""
     try:
         if call.status == "error":
-            outcome.set_exception(call.exception())
+            _settle(outcome, call.exception())
         elif call.status == "finished":
-            outcome.set_result(call.result())
+            result = call.result()
+            with suppress(InvalidStateError):
+                outcome.set_result(result)
         else:
-            outcome.set_exception(BrokenExecutor(GONE))
+            again("")
     except (Exception, CancelledError) as lost:  # whatever a connection that breaks off ends in
-        outcome.set_exception(BrokenExecutor(f"{GONE}: {lost}"))
+        again(str(lost))
+
+
+def _settle(outcome: Future[Result], error: BaseException) -> None:
+    """End a call, unless it has ended: what a connection's end says may come from two threads."""
+    with suppress(InvalidStateError):
+        outcome.set_exception(error)
 
 
 _ONE_AT_A_TIME = threading.Lock()

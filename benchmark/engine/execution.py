@@ -1,19 +1,25 @@
-"""Cells through worker processes, or another executor: whatever happens to one, every cell ends with its rows."""
+"""Cells through worker processes, or another executor: whatever happens to one, every cell ends with its rows.
+
+An executor that is lost, with its scheduler or its pool, says nothing of a codec: what it had is not done.
+"""
 
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from queue import SimpleQueue
 
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
-from isorate.errors import IsorateError
+from isorate.errors import IsorateError, RunError
 from isorate.pictures.names import readable
 from isorate.runs.folder import Run
 from isorate.runs.row import Key, Row
 from isorate.runs.shards import Stored
 
+IN_EXECUTOR = 4096
+"""Cells that another executor has at a time: work for a thousand workers, and not all that a run of a million holds."""
 DIED = "the worker process died (out of memory, or a crash in a codec's library)"
 
 
@@ -32,30 +38,34 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     workers
         Local processes.
     executor
-        Used in place of local processes. One that breaks cannot be made anew: what it still had is failed rows.
+        Used in place of local processes. One that breaks cannot be made anew: what it still had is not done.
 
     Raises
     ------
     RunError
-        When the run folder cannot be written.
+        When the run folder cannot be written, or the executor broke: no codec is at fault, so no row says that one is.
     """
     waiting = deque(cells)
     if executor is not None:
-        lost = (yield from _through(run, executor, waiting, len(cells))) + list(waiting)
-        for cell in _reread(run, lost):
-            yield _fail(run, cell, "the executor broke before this cell was done; run the same command again")
+        lost, error = yield from _through(run, executor, waiting, IN_EXECUTOR)
+        if left := len(lost) + len(waiting):
+            raise RunError(
+                f"{run.path}: the executor broke ({_said(error)}) with {left} of {len(cells)} cells not finished; what "
+                "is there stays, run the same command again for the rest"
+            )
         return
     while waiting:
         with worker_pool(min(workers, len(waiting))) as pool:
-            suspects = yield from _through(run, pool, waiting, workers + 1)
+            suspects, _ = yield from _through(run, pool, waiting, workers + 1)
         suspects = _reread(run, suspects)
         while suspects:
             with worker_pool(1) as pool:
                 while suspects:
                     cell = suspects.pop(0)
-                    if (yield from _through(run, pool, deque([cell]), 1)):
-                        for dead in _reread(run, [cell]):
-                            yield _fail(run, dead, DIED)
+                    lost, error = yield from _through(run, pool, deque([cell]), 1)
+                    for dead in _reread(run, lost):
+                        yield _fail(run, dead, DIED if isinstance(error, BrokenProcessPool) else _reason(error))
+                    if lost:
                         break
 
 
@@ -76,24 +86,26 @@ def _reread(run: Run, cells: list[Cell]) -> list[Cell]:
 
 def _through(
     run: Run, executor: Executor, waiting: deque[Cell], most: int
-) -> Generator[list[RowOutcome], None, list[Cell]]:
+) -> Generator[list[RowOutcome], None, tuple[list[Cell], BaseException | None]]:
     """Take cells from `waiting`, at `most` so many at a time, until none is left or the executor breaks.
 
     Returns
     -------
-    The cells that were in the executor when it broke.
+    The cells that were in the executor when it broke, and why it did.
     """
     inside: dict[Future[list[RowOutcome]], Cell] = {}
     ended: SimpleQueue[Future[list[RowOutcome]]] = SimpleQueue()  # to wait for one of many looks at all of them
     lost: list[Cell] = []
+    why: BaseException | None = None
     while inside or (waiting and not lost):
         while waiting and not lost and len(inside) < most:
             cell = waiting.popleft()
             try:
                 future = executor.submit(run_cell, cell)
-            except BrokenExecutor:
+            except RuntimeError as broken:  # one that broke, or is shut down
                 lost.append(cell)
-            except Exception as refused:  # one that is shut down, or whose queue does not take this cell
+                why = broken
+            except Exception as refused:  # what cannot be sent
                 yield _fail(run, cell, f"the executor refused it: {_reason(refused)}")
             else:
                 inside[future] = cell
@@ -108,14 +120,19 @@ def _through(
             error = cancelled
         if error is None:
             yield future.result()
-        elif isinstance(error, BrokenExecutor):
+        elif isinstance(error, BrokenExecutor | CancelledError):
             lost.append(cell)
+            why = error
         else:
             yield _fail(run, cell, _reason(error))
-    return lost
+    return lost, why
 
 
-def _reason(error: BaseException) -> str:
+def _said(error: BaseException | None) -> str:
+    return readable(str(error)) or type(error).__name__
+
+
+def _reason(error: BaseException | None) -> str:
     return readable(str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}")
 
 

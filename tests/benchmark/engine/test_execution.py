@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from PIL import Image as PillowImage
 from isorate import api
 from isorate.engine import execution
 from isorate.engine.cell import Cell, RowOutcome, run_cell
+from isorate.errors import RunError
 from isorate.image import Image
 from isorate.runs.folder import Run
 
@@ -112,25 +113,26 @@ class Breaking(Executor):
         if self.good >= 0:
             future.set_result(fn(*args, **kwargs))
         elif self.refuses:
-            raise BrokenExecutor("broken")
+            raise BrokenExecutor("gone")
         else:
-            future.set_exception(BrokenExecutor("broken"))
+            future.set_exception(BrokenExecutor("gone"))
         return future
 
 
+OPTIONS: dict[str, Any] = {"anchor": "jpeg", "codecs": [], "points": ["quality=30"], "use_cache": False}
+
+
 @pytest.mark.parametrize("refuses", [True, False])
-def test_an_executor_that_breaks_loses_no_row(tmp_path: Path, astronaut: Image, refuses: bool) -> None:
+def test_what_an_executor_that_breaks_had_is_not_done(tmp_path: Path, astronaut: Image, refuses: bool) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, 5)
-    options: dict[str, Any] = {"anchor": "jpeg", "codecs": [], "points": ["quality=30"], "use_cache": False}
     counted: list[tuple[dict[str, int], int, int]] = []
-    run = api.run(photos, tmp_path / "run", executor=Breaking(2, refuses), **options,
-                  progress=lambda counts, done, total: counted.append((dict(counts), done, total)))  # fmt: skip
-    rows = run.rows()
-    assert [row.ok for row in rows] == [True, True, False, False, False]
-    assert all("the executor broke" in row.status for row in rows[2:])
-    assert counted[-1] == ({"ok": 2, "failed": 3}, 5, 5)
-    again = api.run(photos, tmp_path / "run", executor=Breaking(9, refuses), **options)
-    assert all(row.ok for row in again.rows())
+    with pytest.raises(RunError, match=r"\(gone\) with 3 of 5 cells not finished; .* run the same command again"):
+        api.run(photos, tmp_path / "run", executor=Breaking(2, refuses), **OPTIONS,
+                progress=lambda counts, done, total: counted.append((dict(counts), done, total)))  # fmt: skip
+    assert [row.ok for row in Run.open(tmp_path / "run").rows()] == [True, True]
+    assert counted[-1] == ({"ok": 2}, 2, 5)
+    again = api.run(photos, tmp_path / "run", executor=Breaking(3, refuses), **OPTIONS)
+    assert [row.ok for row in again.rows()] == [True] * 5
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("a fault of ours"), SystemExit(3), KeyError("x")])
@@ -151,7 +153,7 @@ def test_any_error_of_one_cell_is_its_own(
     assert f"unexpected {type(error).__name__}" in run.rows()[1].status
 
 
-def test_a_cancelled_cell_is_a_failed_row(tmp_path: Path, astronaut: Image) -> None:
+def test_a_cancelled_cell_is_not_done(tmp_path: Path, astronaut: Image) -> None:
     class Cancelling(Executor):
         def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
             future: Future[T] = Future()
@@ -160,23 +162,54 @@ def test_a_cancelled_cell_is_a_failed_row(tmp_path: Path, astronaut: Image) -> N
             return future
 
     photos = small_photos(tmp_path / "photos", astronaut, 1)
-    run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=Cancelling())
-    assert [row.status for row in run.rows()] == ["failed: unexpected CancelledError: "]
+    with pytest.raises(RunError, match=r"the executor broke \(CancelledError\) with 1 of 1 cells not finished"):
+        api.run(photos, tmp_path / "run", executor=Cancelling(), **OPTIONS)
+    assert Run.open(tmp_path / "run").rows() == []
 
 
-def test_an_executor_that_refuses_cells_fails_these(tmp_path: Path, astronaut: Image) -> None:
+def test_with_an_executor_that_is_shut_down_nothing_is_done(tmp_path: Path, astronaut: Image) -> None:
+    photos = small_photos(tmp_path / "photos", astronaut, 3)
+    with ThreadPoolExecutor(1) as executor:
+        pass
+    with pytest.raises(RunError, match=r"cannot schedule new futures after shutdown.* with 3 of 3 cells not finished"):
+        api.run(photos, tmp_path / "run", executor=executor, **OPTIONS)
+    assert Run.open(tmp_path / "run").rows() == []
+
+
+def test_cells_that_an_executor_cannot_send_are_failed_rows(tmp_path: Path, astronaut: Image) -> None:
     class Refusing(Executor):
         def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
             if args[0].source.name != "001":
-                raise RuntimeError("cannot schedule new futures after shutdown")
+                raise TypeError("cannot pickle this codec")
             future: Future[T] = Future()
             future.set_result(fn(*args, **kwargs))
             return future
 
     photos = small_photos(tmp_path / "photos", astronaut, 3)
-    run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=Refusing())
+    run = api.run(photos, tmp_path / "run", executor=Refusing(), **OPTIONS)
     assert [row.ok for row in run.rows()] == [False, True, False]
-    assert run.rows()[0].status.startswith("failed: the executor refused it: unexpected RuntimeError: cannot schedule")
+    assert run.rows()[0].status.startswith("failed: the executor refused it: unexpected TypeError: cannot pickle")
+
+
+def test_an_executor_has_so_many_cells_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "IN_EXECUTOR", 7)
+    monkeypatch.setattr(execution, "run_cell", lambda cell: [cell])
+    inside, most = 0, 0
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            return super().submit(fn, *args, **kwargs)
+
+    nowhere: Any = None
+    cells: Any = list(range(50))
+    with Counting(1) as executor:
+        for _ in execution.execute(nowhere, cells, 1, executor):
+            inside -= 1
+    assert most == 7
+    assert inside == 0
 
 
 def test_each_cell_in_an_executor_is_looked_at_a_few_times_however_many_there_are(
