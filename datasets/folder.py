@@ -1,5 +1,6 @@
 """Any folder of images."""
 
+import os
 from pathlib import Path
 
 from isorate.datasets.base import Dataset, Source
@@ -22,7 +23,9 @@ def folder(path: Path) -> Dataset:
         raise DatasetError(
             f"--data {path}: no such folder; give a folder or list of images, or what 'isorate datasets' lists"
         )
-    paths = sorted(p for p in path.iterdir() if is_image_name(p.name) and p.is_file())
+    with os.scandir(path) as found:
+        names = [entry.name for entry in found if is_image_name(entry.name) and entry.is_file()]
+    paths = [path / name for name in sorted(names, key=os.path.normcase)]
     if not paths:
         raise DatasetError(f"--data {path}: no image files there ({', '.join(sorted(SUFFIXES))})")
     kodak = load_manifest("kodak")

@@ -11,11 +11,12 @@ from isorate.pictures.names import readable
 
 SUFFIXES = {".png", ".bmp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".avif", ".gif"}
 """Of files that are taken for images."""
+_ENDS = tuple(SUFFIXES)
 
 
 def is_image_name(name: str) -> bool:
     """Whether a file of this name, without folders, is taken for an image; hidden ones (``._a.png``) are not."""
-    return PurePath(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+    return name.lower().endswith(_ENDS) and not name.startswith(".")
 
 
 def image_names(paths: Sequence[PurePath]) -> list[str]:
@@ -32,6 +33,9 @@ def image_names(paths: Sequence[PurePath]) -> list[str]:
     """
     if twice := [str(path) for path, count in Counter(paths).items() if count > 1]:
         raise DatasetError(f"{readable(twice[0])}: is there twice; name each image once")
+    plain = [readable(path.stem) for path in paths]
+    if len(set(map(str.casefold, plain))) == len(plain):  # of a hundred thousand files nothing else is asked for
+        return plain
     forms = [_forms(path, relative) for path, relative in zip(paths, _below_common(paths), strict=True)]
     chosen = [0] * len(paths)
     while True:

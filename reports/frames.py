@@ -1,8 +1,10 @@
 """The pictures of a page: crops and previews, and each lossless frame once, beside the page or inside it."""
 
 import base64
+import gzip
 import io
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,12 @@ INLINE_BUDGET = 4_000_000
 LOSSLESS_BUDGET = 4_000_000
 """Bytes of lossless frames that a single file holds; one with more holds previews in their place."""
 SINGLE_FILE_BUDGET = 6_500_000
-"""Bytes of crops and previews from which on a single file leaves pictures out: as data URLs they take a third more, and
-a page of 10 MB still goes by mail."""
+"""Bytes of crops, previews and rows from which on a single file leaves pictures out: as data URLs they take a third
+more, and a page of 10 MB still goes by mail."""
+PLAIN_TEXT_BUDGET = 300_000
+"""Bytes of a text that a single file holds as it is; of a larger one it holds a gzip."""
+TEXT_BUDGET = 2_000_000
+"""Bytes of such a gzip that a single file holds; it leaves a larger one out."""
 PREVIEW_SIDE = 400
 """Pixels of a preview's longer side."""
 PREVIEW_QUALITY = 65
@@ -39,6 +45,14 @@ def crop(pixels: Image) -> bytes:
     """Return a lossless copy of a crop, as a WebP file."""
     # An eighth smaller than the fastest setting for half as much time again; slower ones gain nothing more.
     return _webp(PillowImage.fromarray(pixels), lossless=True, quality=50, method=4, exact=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text file of a page: what it is called where it is saved, and its address, which may hold all of it."""
+
+    name: str
+    url: str
 
 
 class Frames:
@@ -61,7 +75,7 @@ class Frames:
         self._folder = folder
         self._lossless: dict[str, Path] = {}
         self._previews: dict[str, bytes] = {}
-        self._inline = 0
+        self._inline = self._texts = 0
         self._inside: set[Path] = set()
 
     @property
@@ -108,13 +122,23 @@ class Frames:
         self._write(self._folder, f"crops/{name}.webp", data)
         return f"crops/{quote(name)}.webp"
 
-    def add_text(self, name: str, text: str, kind: str) -> str:
-        """Take a text file (`kind` is its media type) and return its address, inside the page in a single file."""
+    def add_text(self, name: str, text: str, kind: str) -> "Text | None":
+        """Take a text file (`kind` is its media type); None where a single file has no room for it."""
         data = text.encode()
-        if self._folder is None:
-            return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-        self._write(self._folder, name, data)
-        return name
+        if self._folder is not None:
+            self._write(self._folder, name, data)
+            return Text(name, name)
+        if len(data) > PLAIN_TEXT_BUDGET:
+            data, name, kind = gzip.compress(data, mtime=0), f"{name}.gz", "application/gzip"
+            if len(data) > TEXT_BUDGET:
+                return None
+        self._texts += len(data)
+        return Text(name, f"data:{kind};base64,{base64.b64encode(data).decode()}")
+
+    @property
+    def room(self) -> int:
+        """Bytes of pictures that a single file has room for, beside its texts."""
+        return SINGLE_FILE_BUDGET - self._texts
 
     def add_script(self, key: str, value: Any) -> None:
         """Take what a page that is no single file loads when it needs it, as a script (the key with ``.js``)."""

@@ -15,7 +15,7 @@ from isorate.reports import assets, bdrate, crops, curves, tables, text
 from isorate.reports.classes import by_class, images_by_class
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
-from isorate.reports.frames import SINGLE_FILE_BUDGET, Frames, crop, preview
+from isorate.reports.frames import Frames, crop, preview
 from isorate.reports.in_order import in_order
 from isorate.reports.measures import ALWAYS, MS_SSIM_DB, lines, measures
 from isorate.reports.published import named
@@ -97,6 +97,9 @@ def render(
 def _html(
     comparison: Comparison, shown: Sample, frames: Frames, published: list[curves.Curve], *, inside_run: bool
 ) -> str:
+    rows_csv = frames.add_text(
+        "rows.csv", tables.render(comparison, "csv"), "text/csv"
+    )  # first, for what room it leaves
     shown, images, held = _images(comparison, shown, frames)
     levels = [replace(level, pictures=index in held) for index, level in enumerate(comparison.levels())]
     others = [column for column in comparison.columns if not column.anchor]
@@ -145,7 +148,7 @@ def _html(
         ground_truth=GROUND_TRUTH,
         crops_width=_crops_width(comparison, images),
         data=data,
-        rows_csv=frames.add_text("rows.csv", tables.render(comparison, "csv"), "text/csv"),
+        rows_csv=rows_csv,
         command=shlex.join(comparison.manifest.command),
         vendored=assets.vendored(),
     )
@@ -200,9 +203,9 @@ def _images(comparison: Comparison, shown: Sample, frames: Frames) -> tuple[Samp
 
     made: Iterable[list[dict[str, Any]]]
     if frames.single_file:
-        fitting = _fitting(telling_first(comparison, shown.images), make)
+        fitting = _fitting(telling_first(comparison, shown.images), make, frames.room)
         shown = with_room_for(comparison, shown, fitting)
-        made = _with_fitting_points([fitting[image.name] for image in shown.images])
+        made = _with_fitting_points([fitting[image.name] for image in shown.images], frames.room)
     else:
         made = in_order(make, shown.images)
     images = [
@@ -213,7 +216,7 @@ def _images(comparison: Comparison, shown: Sample, frames: Frames) -> tuple[Samp
 
 
 def _fitting(
-    images: Sequence[ImageInfo], make: Callable[[ImageInfo], list[dict[str, Any]]]
+    images: Sequence[ImageInfo], make: Callable[[ImageInfo], list[dict[str, Any]]], room: int
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the figures of the first images that a single file holds with one point's pictures, and always of one."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -222,15 +225,15 @@ def _fitting(
         lowest = next((figure for figure in sorted(figures, key=itemgetter("level")) if figure["pictures"]), None)
         if lowest is not None:
             total += _size(lowest) + len(lowest["original"] or b"")
-            if found and total > SINGLE_FILE_BUDGET:
+            if found and total > room:
                 break
         found[image.name] = figures
     return found
 
 
-def _with_fitting_points(made: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+def _with_fitting_points(made: list[list[dict[str, Any]]], room: int) -> list[list[dict[str, Any]]]:
     """Return the images' figures without the pictures of those points for which a single file has no room."""
-    held = _held([figure for figures in made for figure in figures])
+    held = _held([figure for figures in made for figure in figures], room)
     for figures in made:
         for figure in figures:
             if figure["pictures"] and figure["level"] not in held:
@@ -239,7 +242,7 @@ def _with_fitting_points(made: list[list[dict[str, Any]]]) -> list[list[dict[str
     return made
 
 
-def _held(figures: list[dict[str, Any]]) -> set[int]:
+def _held(figures: list[dict[str, Any]], room: int) -> set[int]:
     """Return the levels whose pictures a single file holds: as many as fit, and always one."""
     sizes: Counter[int] = Counter()
     for figure in figures:
@@ -247,9 +250,7 @@ def _held(figures: list[dict[str, Any]]) -> set[int]:
             sizes[figure["level"]] += _size(figure)
     levels = sorted(sizes)
     totals = accumulate(sizes[level] for level in levels)
-    return {
-        level for level, total in zip(levels, totals, strict=True) if level == levels[0] or total <= SINGLE_FILE_BUDGET
-    }
+    return {level for level, total in zip(levels, totals, strict=True) if level == levels[0] or total <= room}
 
 
 def _size(figure: dict[str, Any]) -> int:

@@ -63,7 +63,9 @@ def read_images(
         now = stamps[source.name]
         entry = before.entry(source.name) if before and now and then.get(source.name) == now else None
         if entry is not None and entry.error is None and source.sha256 in ("", entry.source_sha256):
-            known[source.name] = replace(entry, file=readable(source.file_name), image_class=source.image_class)
+            if (entry.file, entry.image_class) != (file := readable(source.file_name), source.image_class):
+                entry = replace(entry, file=file, image_class=source.image_class)
+            known[source.name] = entry
     unread = [source for source in sources if source.name not in known]
     for source, entry in zip(unread, on_every_core(ImageEntry.of, unread, "reading images", preparing), strict=True):
         known[source.name] = entry

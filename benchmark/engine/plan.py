@@ -63,9 +63,10 @@ class Plan:
     def cells(self, run_path: Path, cache_path: Path | None) -> list[Cell]:
         """Return the cells, image by image; their paths are absolute, for workers that started in another folder."""
         aim = aim_of(self.match, self.tolerance_pct, self.tolerance_quality, tuple(map(MetricEntry.of, self.metrics)))
+        absolute = run_path.absolute()
         return [
             Cell(
-                run_path.absolute(),
+                absolute,
                 cache_path,
                 source,
                 point,

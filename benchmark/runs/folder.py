@@ -366,10 +366,11 @@ class Run:
         names = [item.stream for item in (row, row.neighbour) if item is not None]
         if self.manifest.keeps_pictures(row.point):
             names += [item.decoded for item in (row, row.neighbour) if item is not None]
-        times = [_changed(self.path / name) for name in names]
+        folder = os.fspath(self.path)  # a Path for each of them took longer than to look at them
+        times = [_changed(f"{folder}/{name}") for name in names]
         if self.manifest.keep.pictures:
-            original = f"originals/{safe_name(row.image)}"
-            times.append(max(_changed(self.path / f"{original}{suffix}") for suffix in SUFFIXES))
+            original = f"{folder}/originals/{safe_name(row.image)}"
+            times.append(max(_changed(f"{original}{suffix}") for suffix in SUFFIXES))
         return max(times) if self._stays_inside and min(times) > 0 else None
 
     @cached_property
@@ -420,7 +421,7 @@ def _by_name(manifest: Manifest) -> dict[str, ImageEntry]:
     return {entry.name: entry for entry in manifest.dataset.images}
 
 
-def _changed(path: Path) -> int:
+def _changed(path: str) -> int:
     """Return when a file changed, in nanoseconds since 1970, its name and rights included; 0 where it is none."""
     try:
         about = os.lstat(path)

@@ -22,6 +22,7 @@ from isorate.reports import assets, crops, spread
 from isorate.reports import in_order as streaming
 from isorate.reports import page as pages
 from isorate.reports import sample as samples
+from isorate.reports.frames import Frames
 from isorate.reports.results import Comparison, ImageInfo
 from isorate.reports.summary import summarize
 from isorate.run_results import RunResults
@@ -178,7 +179,7 @@ def test_a_single_file_has_the_pictures_of_the_images_that_tell_most(
 
     monkeypatch.setattr(pages, "_figures", watched)
     room = sum(pages._size(figure) + len(figure["original"]) for figure in held)
-    monkeypatch.setattr(pages, "SINGLE_FILE_BUDGET", room)
+    monkeypatch.setattr(Frames, "room", room)
     html = pages.render(many, tmp_path, single_file=True, images=named).read_text("utf-8")
     titles = re.findall(r'<h3 id="image-\d+-title">(.*?)</h3>', html)
     assert titles == [str(escape(name)) for name in many.manifest.image_names if name in first]
@@ -188,7 +189,7 @@ def test_a_single_file_has_the_pictures_of_the_images_that_tell_most(
     data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[0])
     pictured = [point["pictures"] for image in data["images"] for point in image["points"] if point["level"] == 0]
     assert pictured == [True] * count
-    monkeypatch.setattr(pages, "SINGLE_FILE_BUDGET", 100 * room)
+    monkeypatch.setattr(Frames, "room", 100 * room)
     whole = pages.render(many, tmp_path, single_file=True, images=named).read_text("utf-8")
     assert "has room for no more" not in whole
     assert len(re.findall(r'<h3 id="image-\d+-title">', whole)) == len(wanted)

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import hashlib
 import json
 import math
@@ -15,6 +16,7 @@ from PIL import Image as PillowImage
 
 from isorate.errors import ReportError, RunError
 from isorate.reports import assets, figures, frames, page, tables, text
+from isorate.reports.frames import Frames
 from isorate.reports.results import Comparison
 from isorate.reports.summary import summarize
 from isorate.runs.folder import Run
@@ -114,7 +116,7 @@ def test_a_single_file_holds_the_pictures_of_as_many_points_as_fit(
     comparison = Comparison(run)
     figures = [figure for image in comparison.images for figure in page._figures(comparison, image, [])]
     room = sum(page._size(figure) + len(figure["original"]) for figure in figures if figure["level"] == 0)
-    monkeypatch.setattr(page, "SINGLE_FILE_BUDGET", room)
+    monkeypatch.setattr(Frames, "room", room)
     one = page.render(run.path, tmp_path / "one", single_file=True).read_text("utf-8")
     assert page.IN_FOLDER in one
     assert one.count(': figures"') == images * (points - 1)
@@ -235,7 +237,43 @@ def test_points_without_pictures_have_their_figures_and_nothing_lost(curve_run: 
 def test_every_row_can_be_had_as_csv(run: Run, rendered: Path, tmp_path: Path) -> None:
     assert (rendered.parent / "rows.csv").read_text("utf-8") == tables.render(run, "csv")
     html = page.render(run.path, tmp_path, single_file=True).read_text("utf-8")
-    assert re.search(r'href="data:text/csv;base64,[A-Za-z0-9+/=]+" download="rows.csv"', html)
+    inside = re.findall(r'href="data:text/csv;base64,([A-Za-z0-9+/=]+)" download="rows.csv"', html)
+    assert [base64.b64decode(data).decode() for data in inside] == [tables.render(run, "csv")]
+
+
+def test_a_single_file_holds_its_rows_once_and_in_the_room_that_it_has(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tables.render(run, "csv")
+
+    def render(name: str) -> str:
+        return page.render(run.path, tmp_path / name, single_file=True).read_text("utf-8")
+
+    monkeypatch.setattr(frames, "PLAIN_TEXT_BUDGET", len(rows) - 1)
+    small = render("compressed")
+    address = r'href="data:application/gzip;base64,([A-Za-z0-9+/=]+)" download="rows.csv.gz"'
+    (packed,) = (base64.b64decode(data) for data in re.findall(address, small))
+    assert gzip.decompress(packed).decode() == rows
+    assert small == render("again")
+
+    monkeypatch.setattr(frames, "TEXT_BUDGET", len(packed) - 1)
+    without = render("without")
+    assert "rows.csv" not in without
+    assert re.search(r'<p id="rows">Every row as CSV is more than a single file holds: .*isorate table', without)
+    folder = page.render(run.path, tmp_path / "folder")
+    assert (folder.parent / "rows.csv").read_text("utf-8") == rows
+    assert re.search(r'<p id="rows"><a href="rows.csv" download="rows.csv">', folder.read_text("utf-8"))
+
+
+def test_rows_and_pictures_of_a_single_file_share_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    single = Frames(None)
+    assert single.room == frames.SINGLE_FILE_BUDGET
+    single.add_text("rows.csv", "1,2\n" * 100, "text/csv")
+    assert single.room == frames.SINGLE_FILE_BUDGET - 400
+    monkeypatch.setattr(frames, "PLAIN_TEXT_BUDGET", 1000)
+    text = "".join(map(str, range(10000)))
+    assert single.add_text("more.csv", text, "text/csv")
+    assert single.room == frames.SINGLE_FILE_BUDGET - 400 - len(gzip.compress(text.encode(), mtime=0))
 
 
 def test_a_page_in_its_run_links_to_the_files(run: Run, rendered: Path, tmp_path: Path) -> None:
