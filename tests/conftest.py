@@ -61,6 +61,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: (-slow[_together(item.nodeid)], -count[_together(item.nodeid)]))
 
 
+STAND_INS = (
+    "DIV2K_valid_HR/0801.png", "DIV2K_valid_HR/0802.png",
+    "clic2020/professional/alberto-montalesi-176097.png", "clic2020/mobile/IMG_20170725_123034.png",
+    "TESTIMAGES/RGB/RGB_OR_1200x1200/RGB_OR_1200x1200_001.png",
+)  # fmt: skip
+"""Files laid out as in data sets that a user gets from their publishers; the pictures are ours."""
+
+
 @pytest.fixture(scope="session")
 def alone() -> tuple[str, ...]:
     """What a command begins with whose process tells how much memory it takes itself.
@@ -139,6 +147,9 @@ def _made_workshop(tmp_path_factory: pytest.TempPathFactory, astronaut: Image, c
     PillowImage.fromarray(astronaut[20:195, 130:321]).save(folder / "photos" / "astronaut.png")
     PillowImage.fromarray(coffee[100:270, 150:350]).save(folder / "photos" / "coffee.png")
     shutil.copy(folder / "photos" / "astronaut.png", folder / "photo.png")
+    for name in STAND_INS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "photos" / "astronaut.png", folder / name)
     (folder / "isorate.toml").write_text(
         'data = "photos"\nanchor = "jpeg"\ncodecs = ["jpeg2000"]\npoints = ["bpp=0.6"]\n'
     )

@@ -1,6 +1,7 @@
 """Data sets that a user added, on the command line."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,21 @@ def test_a_user_without_a_home_is_told(
     assert names() == ["kodak", "samples"]
     assert f"name a folder for them in {ENVIRONMENT}" in refused(["datasets", "add", str(classes)], capsys)
     assert "no such file or folder" in refused(["datasets", "add", "nowhere"], capsys)
+
+
+def test_data_sets_of_publishers_are_added_as_the_documents_say(
+    workshop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text("utf-8").partition("## CLIC, DIV2K")[2]
+    lines = [shlex.split(line) for line in text.partition("\n## ")[0].splitlines() if line.startswith("isorate ")]
+    assert len(lines) == 3
+    for words in lines:
+        assert main(words[1:]) == 0
+    found = {name: open_dataset(name, workshop) for name in ("div2k-valid", "clic2020-test", "tecnick")}
+    assert [source.name for source in found["div2k-valid"].sources] == ["0801", "0802"]
+    assert {source.image_class for source in found["clic2020-test"].sources} == {"professional", "mobile"}
+    assert found["tecnick"].licence == "CC BY-NC-SA 3.0"
+    assert all(len(source.sha256) == 64 for dataset in found.values() for source in dataset.sources)
+    (workshop / "DIV2K_valid_HR" / "0801.png").write_bytes((workshop / "photos" / "coffee.png").read_bytes())
+    how = ["run", "--data", "div2k-valid", "--anchor", "jpeg", "--point", "quality=9", "--workers", "1"]
+    assert "0801.png" in refused([*how, "-o", "changed"], capsys)
