@@ -44,9 +44,11 @@ export PYTHONSAFEPATH := 1
 
 ifdef PY
 ENV :=
+COMPILED :=
 else
 PY := $(CURDIR)/$(VENV)/bin/python
 ENV := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 # An environment does not survive a move of the checkout: its scripts hold absolute paths.
 ifneq ($(shell cat $(VENV)/.made-in 2>/dev/null),$(CURDIR))
 $(shell rm -f $(VENV)/.installed)
@@ -66,6 +68,12 @@ env: $(ENV)  ## make the environment in .venv
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" sh .ci/make-environment "$(VENV)"
 	@echo "$(CURDIR)" > $(VENV)/.made-in
+	@touch $@
+
+# Once for the tests' many processes, which compile nothing where PYTHONDONTWRITEBYTECODE is set. Some packages bring files
+# that are no Python of this version.
+$(VENV)/.compiled: $(VENV)/.installed
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
 lock: $(ENV)  ## write constraints.txt anew after a change of dependencies; ARGS=--upgrade: the newest versions
@@ -109,10 +117,10 @@ field-report: $(ENV)  ## AVIF, AV1, VVC, the overfitted codec and others at BPG'
 verify: $(ENV)  ## recompute the paper's classical columns and print the differences
 	@$(ISORATE) verify --data "$(DATA)"
 
-test: $(ENV)  ## run the tests
+test: $(COMPILED)  ## run the tests
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(ARGS)
 
-coverage: $(ENV)  ## run the tests and list the lines that they do not reach
+coverage: $(COMPILED)  ## run the tests and list the lines that they do not reach
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=xml $(TESTS) $(ARGS)
 
 check: $(ENV)  ## lint and type checks, of the report's scripts as well
