@@ -139,8 +139,9 @@ const overview = {
     $("#overview-more").textContent = `Show ${Math.min(further, LISTED)} more of ${further} further images`;
     const of = DATA.sampled ? "images with pictures" : "images";
     $("#overview-count").textContent = `${this.listed.length} of ${DATA.images.length} ${of}`;
+    const without = all.some(({ by }) => by === null) ? `, – where one has no value ${DATA.atEqual}` : "";
     $("#overview-hint").textContent =
-      `Under each image: ${one} minus ${other} ${DATA.atEqual}. Arrow keys go from image to image, Enter opens one.`;
+      `Under each image: ${one} minus ${other} ${DATA.atEqual}${without}. Arrow keys go from image to image, Enter opens one.`;
     if (this.all) this.openAll(true);
   },
 

@@ -96,6 +96,8 @@ def test_it_is_sorted_by_difference(watched: Watched, address: str, many: Run) -
 def test_it_is_filtered(watched: Watched, address: str, many: Run) -> None:
     page = watched.open(address)
     by = gains(many)
+    hint, dash = page.locator("#overview-hint"), "– where one has no value at equal rate"
+    assert (dash in hint.inner_text()) == ("–" in page.locator(".thumbs .value").all_inner_texts())
     page.select_option("#overview-filter", "above")
     assert names(page) == [name for name in NAMES if by.get(name, 0) > 0]
     page.select_option("#overview-filter", "below")
@@ -105,6 +107,7 @@ def test_it_is_filtered(watched: Watched, address: str, many: Run) -> None:
     assert page.locator("#overview-count").inner_text() == "0 of 8 images"
     page.select_option("#overview-one", label="JPEG")
     assert names(page) == ["c"]
+    assert dash in hint.inner_text()
     page.select_option("#overview-filter", "missed")
     missed = [name for name in NAMES if abs(row_of(many, name, "webp-quality20", "jpeg").residual_pct or 0) > 20]
     assert [name for name in names(page) if name != "c"] == [name for name in missed if name != "c"]
