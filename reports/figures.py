@@ -258,11 +258,12 @@ def whole_figure(
     columns: Sequence[Image | None],
     width: float,
     dpi: int,
+    tallest: float = PAGE_HEIGHT,
 ) -> Figure:
     """Return the supplementary's other figure: the whole picture of every codec over its BPP, PSNR and MS-SSIM."""
     labels = [GROUND_TRUTH, *(column.label for column in comparison.columns)]
     rows = comparison.row_line(image.name, point)
-    across, label = _across(len(labels), image.height / image.width, width), 0.33
+    across, label = whole_across(image, len(labels), width, tallest), 0.33
     wide = (width - _GAP * (across - 1)) / across
     tall = wide * image.height / image.width
     height = math.ceil(len(labels) / across) * (tall + label)
@@ -285,9 +286,10 @@ def whole_figure(
     return figure
 
 
-def _across(count: int, ratio: float, width: float) -> int:
-    """Return how many pictures of this height to width stand side by side: the fewest that fit a page's height."""
-    return next((n for n in range(2, count) if math.ceil(count / n) * (width / n * ratio + 0.33) <= PAGE_HEIGHT), count)
+def whole_across(image: ImageInfo, count: int, width: float, tallest: float) -> int:
+    """Return how many of `count` whole pictures stand side by side: the fewest that leave the figure that tall."""
+    ratio = image.height / image.width
+    return next((n for n in range(2, count) if math.ceil(count / n) * (width / n * ratio + 0.33) <= tallest), count)
 
 
 def _justify(ratios: Sequence[float], width: float) -> list[tuple[float, int]]:

@@ -12,12 +12,16 @@ from isorate.runs.folder import Run
 from isorate.runs.paths import inside
 
 NAME = "supplement.tex"
-WIDTH = 6.5
+WIDTH, HEIGHT = 6.5, 9.4
 """Inches of text on the page that is set here."""
+CAPTIONS, HEADING = 1.1, 0.5
+"""Inches of a page that two captions take, and of the first the section's heading."""
+NARROWEST = 1.25
+"""Inches below which whole pictures do not shrink to leave the crops room on their page."""
 
 _HEAD = r"""% Compile with: pdflatex supplement.tex (twice, for the references)
 \documentclass{article}
-\usepackage[margin=1in]{geometry}
+\usepackage[margin=1in,vmargin=0.8in]{geometry}
 """
 _BODY = r"""\begin{document}
 \appendix
@@ -28,13 +32,17 @@ _BODY = r"""\begin{document}
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """The two figures of an image at one point, by their files' name, and what interpolated values are called."""
+    """The two figures of an image at one point, by their files' name, and what interpolated values are called.
+
+    On one page where the whole pictures stay large enough.
+    """
 
     stem: str
     image: ImageInfo
     words: str
     boxes: Sequence[crops.Box]
     words_apart: str
+    one_page: bool
 
 
 def write(
@@ -74,8 +82,8 @@ def write(
         with paper.style(None):
             pairs = [
                 pair
-                for image in _chosen(comparison, images, pinned)
-                for pair in _draw(comparison, image, pinned, folder, dpi)
+                for at, image in enumerate(_chosen(comparison, images, pinned))
+                for pair in _draw(comparison, image, pinned, folder, dpi, HEIGHT - CAPTIONS - (0 if at else HEADING))
             ]
     except OSError as error:
         reason = f"cannot be written: {error.strerror}; choose a folder with room and rights"
@@ -96,20 +104,27 @@ def _chosen(comparison: Comparison, names: Sequence[str] | None, pinned: Sequenc
     return [image for image in comparison.images if image.name in with_pins] or comparison.images
 
 
-def _draw(comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box], folder: Path, dpi: int) -> list[_Pair]:
+def _draw(
+    comparison: Comparison, image: ImageInfo, pinned: Sequence[crops.Box], folder: Path, dpi: int, height: float
+) -> list[_Pair]:
+    """Write an image's figures; `height` is what a page has for them, in inches."""
     words = {level.point_of.get(image.name): level.words for level in comparison.levels()}
     made: list[_Pair] = []
     if not image.width:  # nobody could read it
         return made
     for point, columns, boxes in figures.pictured(comparison, image, pinned):
         stem = f"{comparison.images.index(image) + 1:04}-{len(made) + 1}"
-        whole = figures.whole_figure(comparison, image, point, boxes, columns, WIDTH, dpi)
-        paper.save(whole, folder / f"{stem}-whole", ["pdf"], dpi)
+        room, one_page = figures.PAGE_HEIGHT, False
         if boxes:
             cut = figures.crop_figure(comparison, image, point, boxes, columns, WIDTH)
             paper.save(cut, folder / f"{stem}-crops", ["pdf"], dpi)
+            left = height - cut.get_size_inches()[1]
+            one_page = WIDTH / figures.whole_across(image, len(columns), WIDTH, left) >= NARROWEST
+            room = left if one_page else room
+        whole = figures.whole_figure(comparison, image, point, boxes, columns, WIDTH, dpi, room)
+        paper.save(whole, folder / f"{stem}-whole", ["pdf"], dpi)
         apart = any(row is not None and row.equal for row in comparison.row_line(image.name, point))
-        made.append(_Pair(stem, image, words[point], boxes, comparison.aim.words if apart else ""))
+        made.append(_Pair(stem, image, words[point], boxes, comparison.aim.words if apart else "", one_page))
     return made
 
 
@@ -121,7 +136,7 @@ def _figures(pair: _Pair) -> str:
         "under each BPP, PSNR in dB, and MS-SSIM."
     )
     if not pair.boxes:
-        return _figure(pair.stem, "whole", whole)
+        return _float(_figure(pair.stem, "whole", whole))
     zooms = sorted({box.zoom for box in pair.boxes})
     zoom = f", magnified {' and '.join(map(str, zooms))} times" if zooms != [1] else ""
     apart = (
@@ -131,15 +146,18 @@ def _figures(pair: _Pair) -> str:
         else ""
     )
     cut = f"The boxes of Figure~\\ref{{{pair.stem}-whole}} ({name}){zoom}. Best value bold, compared as printed.{apart}"
-    return (
-        _figure(pair.stem, "whole", f"{whole} The boxes are magnified in Figure~\\ref{{{pair.stem}-crops}}.")
-        + _figure(pair.stem, "crops", cut)
-        + "\\clearpage\n"
-    )
+    parts = [
+        _figure(pair.stem, "whole", f"{whole} The boxes are magnified in Figure~\\ref{{{pair.stem}-crops}}."),
+        _figure(pair.stem, "crops", cut),
+    ]
+    return (_float("\\bigskip\n".join(parts)) if pair.one_page else "".join(map(_float, parts))) + "\\clearpage\n"
 
 
 def _figure(stem: str, kind: str, caption: str) -> str:
     return (
-        f"\\begin{{figure}}[!htbp]\n\\centering\n\\includegraphics[width=\\textwidth]{{{stem}-{kind}.pdf}}\n"
-        f"\\caption{{{caption}}}\n\\label{{{stem}-{kind}}}\n\\end{{figure}}\n"
+        f"\\includegraphics[width=\\textwidth]{{{stem}-{kind}.pdf}}\n\\caption{{{caption}}}\n\\label{{{stem}-{kind}}}\n"
     )
+
+
+def _float(content: str) -> str:
+    return f"\\begin{{figure}}[!htbp]\n\\centering\n{content}\\end{{figure}}\n"

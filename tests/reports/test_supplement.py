@@ -4,12 +4,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from isorate.cli import main
 from isorate.errors import ReportError, RunError
-from isorate.reports import supplement
+from isorate.reports import figures, supplement
 from isorate.runs.folder import Run
 
 
@@ -21,6 +22,27 @@ def test_it_has_both_figures_of_an_image_and_the_table(curve_run: Run, tmp_path:
     assert r"chelsea ($301 \times 201$; WebP at quality 30)" in text
     assert r"The boxes of Figure~\ref{0002-1-whole} (chelsea), magnified" in text
     assert text.count(r"\begin{table*}") == 1
+    assert text.count(r"\begin{figure}") == 1
+
+
+def test_whole_pictures_leave_their_crops_room_unless_they_become_too_narrow(
+    curve_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    draw = figures.whole_figure
+
+    def watched(*about: Any) -> Any:
+        asked.append(about[-1])
+        drawn = draw(*about)
+        assert drawn.get_size_inches()[1] <= about[-1]
+        return drawn
+
+    monkeypatch.setattr(figures, "whole_figure", watched)
+    together = supplement.write(curve_run, tmp_path, images=["chelsea"], dpi=60).read_text("utf-8")
+    monkeypatch.setattr(supplement, "NARROWEST", supplement.WIDTH)
+    apart = supplement.write(curve_run, tmp_path, images=["chelsea"], dpi=60).read_text("utf-8")
+    assert [text.count(r"\begin{figure}") for text in (together, apart)] == [1, 2]
+    assert asked[0] < asked[1] == figures.PAGE_HEIGHT
 
 
 def test_values_at_equal_rate_are_explained_once(apart_run: Run, tmp_path: Path) -> None:
@@ -65,4 +87,5 @@ def test_it_compiles_with_a_hostile_name(hostile_run: Run, tmp_path: Path) -> No
             pytest.skip("no siunitx; install texlive-science")
         assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
     assert b"undefined references" not in done.stdout
+    assert b"Float too large" not in done.stdout
     assert (tmp_path / "supplement.pdf").stat().st_size > 10_000
