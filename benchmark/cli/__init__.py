@@ -12,6 +12,7 @@ from cyclopts import CycloptsError
 
 from isorate.cli.commands import app
 from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, FAULT, INPUT_OUTPUT, INTERRUPTED
+from isorate.cli.group import show_examples
 from isorate.errors import IsorateError
 
 
@@ -33,6 +34,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
+            show_examples(app, words)
             code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()  # here, where a full disk can still be told
     except (CycloptsError, IsorateError) as error:

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,8 @@ def test_every_command_has_help(command: str, said: Callable[[], Any]) -> None:
     assert "Usage: isorate" in text
     if command:
         assert f"Usage: isorate {' '.join(command)}" in text
+    if command and command not in (["learned"], ["overfitted"]):  # which list others
+        assert re.search(rf"isorate .*\b{command[-1]}\b|isorate {command[-1]}\b", text.partition("For example:")[2])
 
 
 def test_help_loads_nothing_heavy() -> None:
