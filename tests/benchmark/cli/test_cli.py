@@ -26,7 +26,7 @@ GROUPED = [[group.__name__.rpartition(".")[2], name] for group in (learned, over
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *GROUPED])
-def test_every_command_has_help(command: str, said: Callable[[], Any]) -> None:
+def test_every_command_has_help(command: list[str], said: Callable[[], Any]) -> None:
     assert main([*command, "--help"]) == 0
     text = said().out
     assert "Usage: isorate" in text
