@@ -2,7 +2,8 @@
 
 Everything but the cells stays where it was: workers share the run folder with this process, and write rows, streams and
 pictures there themselves. The scheduler runs the cell of a worker that dies on another one. A connection to it that
-breaks off, as on machines with more work than they can do, is made again, and the cells are sent once more.
+breaks off, as on machines with more work than they can do, is made again, and the cells are sent once more. A cell that a
+worker could not write or does not make is tried on others; where one of these makes it, that worker gets no more.
 """
 
 import threading
@@ -44,6 +45,24 @@ dask's 30 s are exceeded where other programs have the cores, and its 5 minutes 
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+class Refused(RunError):
+    """A worker does not make a cell: it is not the run's tool chain, or cannot write the run's folder.
+
+    Attributes
+    ----------
+    worker
+        Its address; empty where it is none of dask's.
+    """
+
+    def __init__(self, why: str, worker: str) -> None:
+        super().__init__(why)
+        self.worker = worker
+
+    def __reduce__(self) -> tuple[type["Refused"], tuple[str, str]]:
+        """Say what travels from worker to client."""
+        return type(self), (str(self), self.worker)
 
 
 @contextmanager
@@ -94,6 +113,7 @@ class _Cluster(Executor):
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._aside: set[str] = set()
 
     def submit(
         self, fn: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -103,13 +123,19 @@ class _Cluster(Executor):
             raise BrokenExecutor(GONE)
         outcome: Future[Result] = Future()
         outcome.set_running_or_notify_cancel()
-        self._send(outcome, 1, fn, *args, **kwargs)
+        self._send(outcome, 1, (), fn, *args, **kwargs)
         return outcome
 
     def _send(
-        self, outcome: Future[Result], times: int, fn: Callable[Parameters, Result], /,
+        self, outcome: Future[Result], times: int, refused: tuple[Refused, ...], fn: Callable[Parameters, Result], /,
         *args: Parameters.args, **kwargs: Parameters.kwargs,
     ) -> None:  # fmt: skip
+        def send(times: int, refused: tuple[Refused, ...]) -> None:
+            try:
+                self._send(outcome, times, refused, fn, *args, **kwargs)
+            except Exception as lost:  # the client is closed by now
+                _settle(outcome, BrokenExecutor(f"{GONE}: {lost}"))
+
         def again(why: str) -> None:
             if self._client.status not in ALIVE or times == SENT_AT_MOST:
                 _settle(outcome, BrokenExecutor(f"{GONE}: {why}" if why else GONE))
@@ -117,26 +143,48 @@ class _Cluster(Executor):
             warnings.warn(
                 "the connection to the scheduler broke off; it is looked for, and cells sent again", stacklevel=2
             )
-            try:
-                self._send(outcome, times + 1, fn, *args, **kwargs)
-            except Exception as lost:  # the client is closed by now
-                _settle(outcome, BrokenExecutor(f"{GONE}: {lost}"))
+            send(times + 1, refused)
 
+        def ended(error: BaseException | None) -> None:
+            if error is None:
+                self._set_aside(refused)
+            elif isinstance(error, Refused) and len(refused) + 1 < SENT_AT_MOST and self._others((*refused, error)):
+                send(times, (*refused, error))
+            else:
+                _settle(outcome, error)
+
+        if self._aside or refused:
+            kwargs["workers"] = self._others(refused) or None
         # Not through the client's own executor: a call whose result is on its way when the scheduler dies never ends
         # there. Not pure: the same cell is run again when a run is continued.
         call = self._client.submit(_as_planned, fn, *args, pure=False, **kwargs)
-        call.add_done_callback(lambda done: _hand_on(done, outcome, again))
+        call.add_done_callback(lambda done: _hand_on(done, outcome, again, ended))
         if self._client.status not in ALIVE:  # closed meanwhile: it may have forgotten its calls before this one came
             _settle(outcome, BrokenExecutor(GONE))
 
+    def _others(self, refused: tuple[Refused, ...]) -> list[str]:
+        """Return the workers that are left for a cell that those refused."""
+        without = self._aside.union(one.worker for one in refused)
+        return [worker for worker in self._client.nthreads() if worker not in without]
 
-def _hand_on(call: Any, outcome: Future[Result], again: Callable[[str], None]) -> None:
+    def _set_aside(self, refused: tuple[Refused, ...]) -> None:
+        """Give no more cells to workers that refused one which another has made: it was not the cell's fault."""
+        for one in refused:
+            if one.worker not in self._aside:
+                self._aside.add(one.worker)
+                warnings.warn(f"the worker at {one.worker} gets no more cells: {one}", stacklevel=2)
+
+
+def _hand_on(
+    call: Any, outcome: Future[Result], again: Callable[[str], None], ended: Callable[[BaseException | None], None]
+) -> None:
     """Give what became of a call on the cluster, or have it made again; nobody here cancels one."""
     try:
         if call.status == "error":
-            _settle(outcome, call.exception())
+            ended(call.exception())
         elif call.status == "finished":
             result = call.result()
+            ended(None)
             with suppress(InvalidStateError):
                 outcome.set_result(result)
         else:
@@ -158,9 +206,22 @@ _ONE_AT_A_TIME = threading.Lock()
 def _as_planned(run_cell: Callable[[Cell], Result], cell: Cell) -> Result:
     """Run the cell, if this process would make the rows that the manifest describes."""
     with _ONE_AT_A_TIME:
-        if why := _unlike(Run.open(cell.run_path).manifest, cell.codecs):
-            raise RunError(f"this worker is not the run's tool chain, install the same on every one: {why}")
-        return run_cell(cell)
+        try:
+            if why := _unlike(Run.open(cell.run_path).manifest, cell.codecs):
+                raise RunError(f"this worker is not the run's tool chain, install the same on every one: {why}")
+            return run_cell(cell)
+        except RunError as error:
+            raise Refused(str(error), _worker()) from error
+
+
+def _worker() -> str:
+    """Return the address of the worker that this is, or nothing."""
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().address)
+    except ValueError:
+        return ""
 
 
 def _unlike(manifest: Manifest, planned: tuple[PlannedCodec, ...]) -> str:

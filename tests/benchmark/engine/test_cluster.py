@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import re
 import signal
 import socket
@@ -25,7 +26,7 @@ from isorate.codecs.registry import CodecSpec
 from isorate.engine import cluster as clusters
 from isorate.engine.cell import PlannedCodec
 from isorate.engine.cluster import cluster
-from isorate.errors import UsageError
+from isorate.errors import RunError, UsageError
 from isorate.image import Image
 from isorate.runs.folder import Run
 
@@ -52,15 +53,15 @@ class Machines:
         self.start("scheduler", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
                    "--scheduler-file", self.file)  # fmt: skip
 
-    def start(self, name: str, module: str, *words: object) -> None:
+    def start(self, name: str, module: str, *words: object, before: Callable[[], None] | None = None) -> None:
         given = [sys.executable, "-m", module, "--no-dashboard", *map(str, words)]
         self.processes[name] = subprocess.Popen(
-            given, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            given, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=before
         )
 
-    def worker(self, name: str, *words: object) -> None:
+    def worker(self, name: str, *words: object, before: Callable[[], None] | None = None) -> None:
         self.start(name, "distributed.cli.dask_worker", "--scheduler-file", self.file, "--nthreads", 1, "--name", name,
-                   "--no-nanny", "--host", "127.0.0.1", *words)  # fmt: skip
+                   "--no-nanny", "--host", "127.0.0.1", *words, before=before)  # fmt: skip
 
     @property
     def address(self) -> str:
@@ -181,6 +182,23 @@ def test_a_worker_that_lives_on_is_held_against_the_manifest_of_now(
     assert clusters._unlike(manifest, planned) == ""
     renewed = replace(manifest, codecs=(replace(manifest.codecs[0], identity=Identity("1", "2")),))
     assert clusters._unlike(renewed, planned) == "jpeg: code or libraries changed"
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_write_costs_no_row(machines: Machines, tmp_path: Path, astronaut: Image) -> None:
+    """As where one machine's disk is full, or the run's folder is read-only there: it would take cell after cell."""
+    resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
+    photos = small_photos(tmp_path / "photos", astronaut, COUNT)
+    machines.worker("full", before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048)))
+    machines.worker("one")
+    machines.wait_for(2)
+    with (
+        pytest.warns(UserWarning, match=r"the worker at tcp://.* gets no more cells: .*cannot be written"),
+        cluster(machines.address) as executor,
+    ):
+        run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"],
+                      use_cache=False, executor=executor)  # fmt: skip
+    assert [row.ok for row in run.rows()] == [True] * 2 * COUNT
 
 
 class Relay:
@@ -312,6 +330,25 @@ def test_a_cell_that_fails_there_is_sent_once() -> None:
     with pytest.raises(KeyError):
         clusters._Cluster(client).submit(lambda cell: cell, 1).result(timeout=0)
     assert client.given == 1
+
+
+@pytest.mark.parametrize(("refusing", "workers", "given"), [(3, 3, 3), (9, 9, clusters.SENT_AT_MOST)])
+def test_a_cell_that_no_worker_makes_sets_none_aside(refusing: int, workers: int, given: int) -> None:
+    class Workers(Lossy):
+        def nthreads(self) -> dict[str, int]:
+            return dict.fromkeys(map(str, range(workers)), 1)
+
+    client = Workers([Call("error", clusters.Refused("damaged", str(number))) for number in range(refusing)])
+    executor = clusters._Cluster(client)
+    with pytest.raises(RunError, match="damaged"):
+        executor.submit(lambda cell: cell, 1).result(timeout=0)
+    assert client.given == given
+    assert not executor._aside
+
+
+def test_a_refusal_travels() -> None:
+    there = pickle.loads(pickle.dumps(clusters.Refused("full", "tcp://a:1")))
+    assert (str(there), there.worker) == ("full", "tcp://a:1")
 
 
 @pytest.mark.slow
