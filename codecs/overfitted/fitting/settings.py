@@ -50,8 +50,8 @@ class Settings:
     warm_up: float = 0.08
     end: float = 0.05
     rate: float = 1e-2
-    latent_rate: float = 0.15
-    latent_rate_growth: float = 0.3
+    latent_rate: float = 0.09
+    latent_rate_growth: float = 0.5
     warm_up_betas: tuple[float, float] = (0.725, 0.97)
     latent_betas: tuple[float, float] = (0.9, 0.999)
     net_betas: tuple[float, float] = (0.95, 0.95)
