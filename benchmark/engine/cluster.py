@@ -2,8 +2,8 @@
 
 Everything but the cells stays where it was: workers share the run folder with this process, and write rows, streams and
 pictures there themselves. The scheduler runs the cell of a worker that dies on another one. A connection to it that
-breaks off, as on machines with more work than they can do, is made again, and the cells are sent once more. A cell that a
-worker could not write or does not make is tried on others; where one of these makes it, that worker gets no more.
+breaks off, as on machines with more work than they can do, is made again, and the cells are sent once more. A cell that
+a worker could not write or does not make is tried on others; where one of these makes it, that worker gets no more.
 """
 
 import threading
@@ -47,7 +47,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-class Refused(RunError):
+class RefusedError(RunError):
     """A worker does not make a cell: it is not the run's tool chain, or cannot write the run's folder.
 
     Attributes
@@ -60,7 +60,7 @@ class Refused(RunError):
         super().__init__(why)
         self.worker = worker
 
-    def __reduce__(self) -> tuple[type["Refused"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["RefusedError"], tuple[str, str]]:
         """Say what travels from worker to client."""
         return type(self), (str(self), self.worker)
 
@@ -127,10 +127,10 @@ class _Cluster(Executor):
         return outcome
 
     def _send(
-        self, outcome: Future[Result], times: int, refused: tuple[Refused, ...], fn: Callable[Parameters, Result], /,
-        *args: Parameters.args, **kwargs: Parameters.kwargs,
+        self, outcome: Future[Result], times: int, refused: tuple[RefusedError, ...],
+        fn: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs,
     ) -> None:  # fmt: skip
-        def send(times: int, refused: tuple[Refused, ...]) -> None:
+        def send(times: int, refused: tuple[RefusedError, ...]) -> None:
             try:
                 self._send(outcome, times, refused, fn, *args, **kwargs)
             except Exception as lost:  # the client is closed by now
@@ -148,7 +148,9 @@ class _Cluster(Executor):
         def ended(error: BaseException | None) -> None:
             if error is None:
                 self._set_aside(refused)
-            elif isinstance(error, Refused) and len(refused) + 1 < SENT_AT_MOST and self._others((*refused, error)):
+            elif (
+                isinstance(error, RefusedError) and len(refused) + 1 < SENT_AT_MOST and self._others((*refused, error))
+            ):
                 send(times, (*refused, error))
             else:
                 _settle(outcome, error)
@@ -162,12 +164,12 @@ class _Cluster(Executor):
         if self._client.status not in ALIVE:  # closed meanwhile: it may have forgotten its calls before this one came
             _settle(outcome, BrokenExecutor(GONE))
 
-    def _others(self, refused: tuple[Refused, ...]) -> list[str]:
+    def _others(self, refused: tuple[RefusedError, ...]) -> list[str]:
         """Return the workers that are left for a cell that those refused."""
         without = self._aside.union(one.worker for one in refused)
         return [worker for worker in self._client.nthreads() if worker not in without]
 
-    def _set_aside(self, refused: tuple[Refused, ...]) -> None:
+    def _set_aside(self, refused: tuple[RefusedError, ...]) -> None:
         """Give no more cells to workers that refused one which another has made: it was not the cell's fault."""
         for one in refused:
             if one.worker not in self._aside:
@@ -211,7 +213,7 @@ def _as_planned(run_cell: Callable[[Cell], Result], cell: Cell) -> Result:
                 raise RunError(f"this worker is not the run's tool chain, install the same on every one: {why}")
             return run_cell(cell)
         except RunError as error:
-            raise Refused(str(error), _worker()) from error
+            raise RefusedError(str(error), _worker()) from error
 
 
 def _worker() -> str:
