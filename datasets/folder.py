@@ -24,7 +24,7 @@ def folder(path: Path) -> Dataset:
             f"--data {path}: no such folder; give a folder or list of images, or what 'isorate datasets' lists"
         )
     with os.scandir(path) as found:
-        names = [entry.name for entry in found if is_image_name(entry.name) and entry.is_file()]
+        names = [entry.name for entry in found if is_image_name(entry.name) and _is_file(entry)]
     paths = [path / name for name in sorted(names, key=os.path.normcase)]
     if not paths:
         raise DatasetError(f"--data {path}: no image files there ({', '.join(sorted(SUFFIXES))})")
@@ -42,3 +42,10 @@ def folder(path: Path) -> Dataset:
         kodak.licence if published else "",
         kodak.citation if published else "",
     )
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False

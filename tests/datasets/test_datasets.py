@@ -61,6 +61,12 @@ def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files: set
     assert len({safe_name(name).casefold() for name in names}) == len(files)
 
 
+def test_a_link_to_itself_is_no_image(two_photos: Path, tmp_path: Path) -> None:
+    expected = [source.name for source in open_dataset(str(two_photos), tmp_path).sources]
+    (two_photos / "loop.png").symlink_to("loop.png")
+    assert [source.name for source in open_dataset(str(two_photos), tmp_path).sources] == expected
+
+
 def test_a_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no such folder"):
