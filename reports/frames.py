@@ -122,7 +122,7 @@ class Frames:
         self._write(self._folder, f"crops/{name}.webp", data)
         return f"crops/{quote(name)}.webp"
 
-    def add_text(self, name: str, text: str, kind: str) -> "Text | None":
+    def add_text(self, name: str, text: str, kind: str) -> Text | None:
         """Take a text file (`kind` is its media type); None where a single file has no room for it."""
         data = text.encode()
         if self._folder is not None:

@@ -97,9 +97,8 @@ def render(
 def _html(
     comparison: Comparison, shown: Sample, frames: Frames, published: list[curves.Curve], *, inside_run: bool
 ) -> str:
-    rows_csv = frames.add_text(
-        "rows.csv", tables.render(comparison, "csv"), "text/csv"
-    )  # first, for what room it leaves
+    # Before the pictures, which have the room that it leaves.
+    rows_csv = frames.add_text("rows.csv", tables.render(comparison, "csv"), "text/csv")
     shown, images, held = _images(comparison, shown, frames)
     levels = [replace(level, pictures=index in held) for index, level in enumerate(comparison.levels())]
     others = [column for column in comparison.columns if not column.anchor]

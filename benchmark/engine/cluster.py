@@ -155,11 +155,10 @@ class _Cluster(Executor):
             else:
                 _settle(outcome, error)
 
-        if self._aside or refused:
-            kwargs["workers"] = self._others(refused) or None
+        where = (self._others(refused) or None) if self._aside or refused else None
         # Not through the client's own executor: a call whose result is on its way when the scheduler dies never ends
         # there. Not pure: the same cell is run again when a run is continued.
-        call = self._client.submit(_as_planned, fn, *args, pure=False, **kwargs)
+        call = self._client.submit(_as_planned, fn, *args, pure=False, workers=where, **kwargs)
         call.add_done_callback(lambda done: _hand_on(done, outcome, again, ended))
         if self._client.status not in ALIVE:  # closed meanwhile: it may have forgotten its calls before this one came
             _settle(outcome, BrokenExecutor(GONE))
