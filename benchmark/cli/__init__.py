@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
+from isorate.cli.command_help import show_examples
 from isorate.cli.commands import app
 from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, FAULT, INPUT_OUTPUT, INTERRUPTED
-from isorate.cli.group import show_examples
 from isorate.errors import IsorateError
 
 

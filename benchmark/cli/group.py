@@ -1,8 +1,6 @@
 """Commands that stand under a name of their own: ``isorate learned …``, ``isorate overfitted …``."""
 
-import inspect
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from cyclopts import App
 
@@ -18,17 +16,3 @@ def command_group(group: str, text: str | None, commands: Mapping[str, str], whe
     for name, summary in commands.items():
         app.command(where[name], name=name, help=summary)
     return app
-
-
-def show_examples(app: App, words: Sequence[str]) -> None:
-    """Let the help that `words` ask for be the command's docstring up to its parameters, which have a panel of theirs.
-
-    Without this it is the summary of the list of commands, and without examples.
-    """
-    flags = set(app.help_flags)
-    if not flags & set(words):
-        return
-    command = app.parse_commands([word for word in words if word not in flags])[1][-1]
-    if (function := command.default_command) and command is not app and (text := inspect.getdoc(function)):
-        about = re.split(r"\n(?:Parameters|Returns|Raises)\n-+\n", text)[0]
-        command.help = re.sub(r"\nExamples\n-+\n", "\nFor example:\n\n", about)
