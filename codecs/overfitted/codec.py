@@ -28,7 +28,7 @@ class OverfittedCodec(Codec):
     Parameters
     ----------
     effort
-        0, 1, 2: 1000, 4000, 10000 steps of the fit; some 3, 12 and 20 to 32 minutes of CPU time for 768 × 512.
+        0, 1, 2: 1000, 4000, 10000 steps of the fit; some 3, 8 and 18 minutes of CPU time for 768 × 512.
     steps
         Steps of the fit, in the place of those of `effort`; 0 leaves them.
     objective

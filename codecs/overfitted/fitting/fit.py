@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isorate.codecs.overfitted.bitstream import parameters
 from isorate.codecs.overfitted.bitstream.header import VERSIONS
 from isorate.codecs.overfitted.bitstream.parameters import Reading
 from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
@@ -28,10 +27,10 @@ from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.lead import Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
 from isorate.codecs.overfitted.fitting.polish import polish
-from isorate.codecs.overfitted.fitting.quantize import Quantizer, quantize
+from isorate.codecs.overfitted.fitting.quantize import Quantizer, expected_bits
 from isorate.codecs.overfitted.fitting.rounding import soft_round
 from isorate.codecs.overfitted.fitting.settings import Settings
-from isorate.codecs.overfitted.fitting.settle import settled
+from isorate.codecs.overfitted.fitting.settle import largest_gap, settled
 from isorate.codecs.overfitted.fitting.state import State
 from isorate.codecs.overfitted.fitting.train_nets import train_nets
 from isorate.codecs.overfitted.model.target import Target
@@ -46,12 +45,10 @@ END_RATE = 0.1
 LEAST_WARM_UP, MOST_WARM_UP = 15, 400
 """Steps of the warm-up for each start; fewer say little about it."""
 
-LARGEST_GAP = 0.03
-"""Of the log size, with nets quantized without training: what phase 5 closes."""
 AGAIN, MOST_AGAIN = 0.5, 3
 """The share of phase 2 that is taken again where the gap is larger, and how often."""
 RESPONSE = 0.6
-"""Change of the log size for a change of log λ."""
+"""Change of the latents' log bits for a change of log λ."""
 
 Progress = Callable[[int], None]
 
@@ -159,7 +156,7 @@ class Fit:
             if lead.is_due(step):
                 bits = self.state.bits()
                 if lead.weighs_nets(step):
-                    lead.weigh_nets(self._bits_of_quantized() - bits)
+                    lead.weigh_nets(self._expected_bits() - bits)
                 lead.move(step, bits)
             self.descend_once(done, _fall(done), self)
             yield
@@ -168,10 +165,10 @@ class Fit:
         """Take the later part of phase 2, and phase 3, again while the size is far off."""
         steps = round(self.settings.steps * AGAIN)
         for _ in range(MOST_AGAIN if self.goal.num_bytes is not None else 0):
-            gap = self.goal.gap(self._bits_of_quantized())
-            if abs(gap) <= LARGEST_GAP:
+            expected, latents = self._expected_bits(), self.state.bits()
+            if abs(self.goal.gap(expected)) <= largest_gap(self.settings.steps):
                 break
-            self.goal.move(gap / RESPONSE)
+            self.goal.move(self.goal.latents_gap(latents, expected - latents) / RESPONSE)
             for step in range(steps):
                 done = 1 - AGAIN * (1 - step / steps)
                 self.descend_once(done, _fall(done), self)
@@ -203,13 +200,9 @@ class Fit:
         self.optimizers.step_latents(fall)
         return loss.item()
 
-    def _bits_of_quantized(self) -> float:
-        """Return the bits of latents and nets if the nets were quantized as they are."""
-        state = self.state
-        levels, codings = quantize(state, self.goal.lmbda, self.reading)
-        values = parameters.all_restored(levels, codings, self.reading)
-        params = {name: torch.from_numpy(value).to(state.image) for name, value in values.items()}
-        return float(state.decoder.bits(state.rounded(), params).sum()) + parameters.count_bits(levels, self.reading)
+    def _expected_bits(self) -> float:
+        """Return the bits of latents and nets that phase 4 will leave."""
+        return expected_bits(self.state, self.goal.lmbda, self.reading)
 
     def _train_nets(self, steps: int) -> Iterator[None]:
         """Phase 3."""

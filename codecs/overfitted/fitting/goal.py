@@ -10,6 +10,8 @@ LOWEST_LMBDA, HIGHEST_LMBDA = 1e-5, 1.0
 LOWEST_START, HIGHEST_START = 5e-5, 0.03
 FIXED_BITS = 8 * 26 + 8
 """Header, checksum and half of the coder's last word."""
+LEAST_LEFT = 0.1
+"""Share of a size that is always left for latents."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,13 @@ class Goal:
         if self.num_bytes is None:
             return 0.0
         return math.log((payload_bits + FIXED_BITS) / (8 * self.num_bytes))
+
+    def latents_gap(self, latents_bits: float, nets_bits: float) -> float:
+        """Return log(latents' bits / what the wanted size leaves for them beside the nets); 0 where none is wanted."""
+        if self.num_bytes is None:
+            return 0.0
+        left = max(8 * self.num_bytes - FIXED_BITS - nets_bits, LEAST_LEFT * 8 * self.num_bytes)
+        return math.log(max(latents_bits, 1.0) / left)
 
     def file_gap(self, file: bytes) -> float:
         """Return log(size / wanted size) of a file; 0 where no size is wanted."""

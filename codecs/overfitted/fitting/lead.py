@@ -22,8 +22,6 @@ FALL, FALL_POWER = 0.33, 1.3
 phase 2 is over: FALL · (1 - d)^FALL_POWER. Without it λ would answer a fall that comes by itself."""
 EXPECTED_OVERHEAD = 7500.0
 """Bits of the nets, and what their quantization adds to the latents', until they are measured."""
-RETRAINED = 0.9
-"""What is left of these when the nets are trained between the kinds."""
 
 
 class Lead:
@@ -53,8 +51,8 @@ class Lead:
         return step // self._every in WEIGH_NETS_AT
 
     def weigh_nets(self, bits: float) -> None:
-        """Take the bits that quantized nets, without further training, cost in all."""
-        self._overhead = RETRAINED * bits
+        """Take the bits of the nets, and those that their quantization will add to the latents'."""
+        self._overhead = bits
 
     def move(self, step: int, bits: float) -> None:
         """Move λ by the bits of the rounded latents."""

@@ -92,13 +92,26 @@ class Quantizer:
         return train_nets(self._state, self._lmbda, optimizers, shares, self._fixed)
 
 
-def quantize(state: State, lmbda: float, reading: Reading) -> tuple[Levels, tuple[Coding, ...]]:
-    """Return the levels and codings of the nets as they are; the latents are taken as rounded."""
+def expected_bits(state: State, lmbda: float, reading: Reading) -> float:
+    """Return the bits of latents and nets that :class:`Quantizer` will leave."""
+    levels, codings = quantize(state, lmbda, reading, UNMENDED)
+    restored = parameters.all_restored(levels, codings, reading)
+    params = {name: _tensor(value, state.image.device) for name, value in restored.items()}
+    before = state.bits()
+    after = float(state.decoder.bits(state.rounded(), params).sum())
+    return before + UNMENDED * (after - before) + parameters.count_bits(levels, reading)
+
+
+def quantize(state: State, lmbda: float, reading: Reading, unmended: float = 1.0) -> tuple[Levels, tuple[Coding, ...]]:
+    """Return the levels and codings of the nets as they are; the latents are taken as rounded.
+
+    Steps are those that cost least where a share `unmended` of what they do to D + λR is left in the end.
+    """
     values = _values(state)
     levels: Levels = {}
     codings: dict[Kind, Coding] = {}
     for kind in ORDER:
-        found, codings[kind] = _best(state, values, kind, lmbda, reading, 1.0)
+        found, codings[kind] = _best(state, values, kind, lmbda, reading, unmended)
         levels |= found
         values |= parameters.restored(found, kind, codings[kind], reading)
     return {name: levels[name] for name in values}, tuple(codings[kind] for kind in KINDS)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TOLERANCE = 0.003
 MOST_ROUNDS, MOST_HALVINGS = 12, 10
 ROUND_STEPS = 30
+LARGEST_GAP = 0.06
+"""Of the log size: what all rounds close. To take the later half of phase 2 again takes half as long again as the fit
+and is no better."""
 WARM = 30
 """Steps in which Adam only learns how large gradients are: first steps move every latent by the whole rate."""
 ROUND_RATE, LARGEST_RATE = 0.02, 0.5
@@ -33,6 +36,15 @@ ROUND_AT = 0.9
 """Where in phase 2 noise and temperature are as here."""
 PUSH, LARGEST_PUSH = 10.0, 1.0
 """Change of log λ for a gap in log size of 1, and the largest."""
+
+
+def largest_gap(steps: int) -> float:
+    """Return the gap in log size that is closed here at the end of a fit of so many steps."""
+    return LARGEST_GAP * min(1.0, _rounds(steps) / MOST_ROUNDS)
+
+
+def _rounds(steps: int) -> int:
+    return min(MOST_ROUNDS, steps // ROUND_STEPS)
 
 
 def settled(fit: "Fit", content: Content) -> bytes:
@@ -74,7 +86,7 @@ class _Settling:
         if not self.is_met():
             for _ in range(WARM):
                 fit.descend_once(ROUND_AT, 0.0, None)
-        for _ in range(min(MOST_ROUNDS, fit.settings.steps // ROUND_STEPS)):
+        for _ in range(_rounds(fit.settings.steps)):
             if self.is_met():
                 break
             before, earlier = goal.file_gap(self.file), [y.detach().clone() for y in fit.state.latents]

@@ -15,10 +15,10 @@ from isorate.codecs.overfitted.fitting import fit as phases
 from isorate.codecs.overfitted.fitting.first_lmbda import first_lmbda
 from isorate.codecs.overfitted.fitting.fit import Fit, image_tensor
 from isorate.codecs.overfitted.fitting.goal import Goal
-from isorate.codecs.overfitted.fitting.lead import FALL, FALL_POWER, RETRAINED, Lead
+from isorate.codecs.overfitted.fitting.lead import FALL, FALL_POWER, Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
 from isorate.codecs.overfitted.fitting.polish import polish
-from isorate.codecs.overfitted.fitting.quantize import Quantizer, quantize
+from isorate.codecs.overfitted.fitting.quantize import Quantizer, expected_bits, quantize
 from isorate.codecs.overfitted.fitting.settings import MS_SSIM_SHARE, RETRAININGS, Settings
 from isorate.codecs.overfitted.fitting.settle import settled
 from isorate.codecs.overfitted.fitting.state import State
@@ -93,11 +93,29 @@ def test_lambda_follows_the_gap_but_for_what_falls_by_itself() -> None:
     for excess in (0.0, 0.1, -0.1):
         goal = Goal(0.002, num_bytes=1000.0)
         lead = Lead(goal, 5000)
-        lead.weigh_nets(nets / RETRAINED)
+        lead.weigh_nets(nets)
         lead.move(2500, latents * math.exp(FALL * 0.5**FALL_POWER + excess))
         moves.append(math.log(goal.lmbda / 0.002))
     assert moves[0] == pytest.approx(0, abs=1e-12)
     assert moves[1] > 0.005 > -0.005 > moves[2]
+
+
+def test_what_a_size_leaves_for_latents_is_less_than_the_size() -> None:
+    """8000 bits with 208 + 8 around the payload and nets of 4000: 3784 are left for latents."""
+    goal = Goal(0.002, num_bytes=1000.0)
+    assert goal.latents_gap(3784.0, 4000.0) == pytest.approx(0.0, abs=1e-12)
+    assert goal.latents_gap(2 * 3784.0, 4000.0) == pytest.approx(math.log(2))
+    assert goal.latents_gap(800.0, 9000.0) == pytest.approx(0.0, abs=1e-12), "a tenth is always left"
+    assert Goal(0.002).latents_gap(800.0, 9000.0) == 0.0
+
+
+def test_a_small_picture_whose_nets_are_half_the_file_meets_its_size() -> None:
+    """It used to be a quarter too large: λ was moved by the gap of the size, which is half of that of the latents."""
+    from skimage.data import astronaut
+
+    image = np.ascontiguousarray(astronaut()[100:196, 160:256])
+    fitted = a_fit(image, Goal.of_size(800.0, image), steps=200).run()
+    assert len(fitted.data) == pytest.approx(800.0, rel=0.03)
 
 
 def test_the_nets_are_trained_for_the_lambda_that_was_led_to(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,10 +158,12 @@ def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(pho
         bits = float(state.decoder.bits(state.rounded(), params).sum()) + count_bits(levels, reading)
         return state.distortion(state.rounded(), params) + 0.002 * bits / state.num_pixels
 
-    at_once = cost(*quantize(state, 0.002, reading))
+    at_once, expected = cost(*quantize(state, 0.002, reading)), expected_bits(state, 0.002, reading)
     quantizer = Quantizer(state, 0.002, reading, Settings(steps=40 * RETRAININGS * 10))
     assert sum(1 for _ in quantizer.run()) == 40 * RETRAININGS
     assert cost(quantizer.levels, quantizer.codings) < 0.98 * at_once
+    found = state.bits() + count_bits(quantizer.levels, reading)
+    assert expected == pytest.approx(found, rel=0.02), (expected, found)
     polished = polish(state, 0.002, quantizer.levels, quantizer.codings, reading, 150)
     assert cost(*polished) < 0.995 * cost(quantizer.levels, quantizer.codings)
     restored = all_restored(*polished, reading)
