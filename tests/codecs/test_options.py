@@ -91,8 +91,8 @@ def test_only_what_changes_the_bits_stands_in_the_rows() -> None:
     ("bpg:backend=ffmpeg", "codec bpg: backend='ffmpeg' cannot be used; allowed: auto, embedded, bpgenc"),
     ("bpg:bit_depth=9", "codec bpg: bit_depth=9 cannot be used; allowed: 8, 10, 12 with encoder=x265"),
     ("bpg:backend=embedded,encoder=jctvc", "codec bpg: encoder='jctvc' cannot be used; allowed: x265 with backend="),
-    ("learned:effort=3", "codec learned: effort='3' cannot be used; allowed: 0, 1, 2"),
-    ("learned:effort=true", "codec learned: effort='true' cannot be used; allowed: 0, 1, 2"),
+    ("learned:effort=4", "codec learned: effort='4' cannot be used; allowed: 0, 1, 2, 3"),
+    ("learned:effort=true", "codec learned: effort='true' cannot be used; allowed: 0, 1, 2, 3"),
     ("learned:threads=many", "codec learned: threads='many' cannot be used; allowed: whole numbers"),
 ])  # fmt: skip
 def test_every_codec_refuses_in_the_same_words(spec: str, said: str) -> None:

@@ -19,9 +19,9 @@ Size = Callable[[float, float], int]
 TRIED_SHIFTS = (-0.5, 0.5)
 """log2 of the Δ, relative to the first solution's, at which effort 1 looks for a better picture of the same size."""
 PLAIN_TOLERANCE_PCT = 0.2
-"""Of the plain file from which effort 2 goes: its own tolerance is added."""
+"""Of the plain file from which a refinement goes: its own tolerance is added."""
 MOST_DESCENTS = 4
-"""Refinements that effort 2 makes at most when the first one's size does not do."""
+"""Refinements at most when the first one's size does not do."""
 
 
 def squared_error(one: Image, other: Image) -> float:
@@ -95,7 +95,7 @@ def refined_to_size(
     tolerance_pct: float,
     policy: Policy,
 ) -> Match:
-    """Return the refined file of the wanted size: effort 2.
+    """Return the refined file of the wanted size: efforts 2 and 3.
 
     A refined file keeps the size of its plain one within a little, so plain files are searched, and their λ and Δ
     refined. Where that size does not do, Δ is corrected and the refinement made again.

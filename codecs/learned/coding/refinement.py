@@ -1,4 +1,4 @@
-"""Effort 2: the latents of one picture, improved by gradient descent on D + λ R with the network held fixed.
+"""Efforts 2 and 3: the latents of one picture, improved by gradient descent on D + λ R with the network held fixed.
 
 Stochastic Gumbel annealing (Yang, Bamler & Mandt 2020): each latent is a random choice between its two neighbouring
 whole numbers, the choice hardens as the temperature falls, and at the end every latent is rounded. The decoder does not
@@ -23,12 +23,13 @@ from isorate.codecs.learned.model.quantization import RDOQ_WEIGHT
 from isorate.errors import CodecError
 from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
-STEPS = 200
+STEPS = {2: 200, 3: 1000}
+"""Of the descent, by effort."""
 LEARNING_RATE = 0.01
 """Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
 HOTTEST, COLDEST = 0.3, 0.05
-LOOK_EVERY = 5
-"""Steps between looks at the size of the file."""
+LOOKS = 40
+"""How often a descent looks at the size of the file."""
 MOST_PIXELS = 4_000_000
 TOLERANCE = 0.002
 CODER_WORD = 4
@@ -39,10 +40,19 @@ MOST_ROUNDINGS = 10
 SEED = 0
 
 
-def refine(encoder: PictureEncoder, codes: KnobCodes) -> CodedPicture:
+def refine(encoder: PictureEncoder, codes: KnobCodes, steps: int) -> CodedPicture:
     """Return a better file of `encoder`'s picture at `codes`, of the plain file's size.
 
     It is the plain file where none of that size is better.
+
+    Parameters
+    ----------
+    encoder
+        Of the picture.
+    codes
+        λ and Δ.
+    steps
+        Of the descent, two at least.
 
     Raises
     ------
@@ -50,12 +60,13 @@ def refine(encoder: PictureEncoder, codes: KnobCodes) -> CodedPicture:
         For a picture of more than 4 megapixels, whose gradients would take too much memory.
     """
     if encoder.image.shape[0] * encoder.image.shape[1] > MOST_PIXELS:
-        raise CodecError(f"learned: effort 2 takes pictures of up to {MOST_PIXELS} pixels; use effort 1")
+        raise CodecError(f"learned: efforts 2 and 3 take pictures of up to {MOST_PIXELS} pixels; use effort 1")
     plain = encoder.code(codes)
     descent = _Descent(encoder, plain)
-    for step in range(STEPS):
-        descent.step(HOTTEST * (COLDEST / HOTTEST) ** (step / (STEPS - 1)))
-        if step % LOOK_EVERY == LOOK_EVERY - 1:
+    look_every = max(1, steps // LOOKS)
+    for step in range(steps):
+        descent.step(HOTTEST * (COLDEST / HOTTEST) ** (step / (steps - 1)))
+        if step % look_every == look_every - 1:
             descent.rate_weight *= len(descent.coded(RDOQ_WEIGHT).data) / len(plain.data)
     found = descent.of_size(len(plain.data))
     near = abs(len(found.data) - len(plain.data)) <= max(CODER_WORD, TOLERANCE * len(plain.data))

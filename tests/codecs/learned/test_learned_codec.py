@@ -190,7 +190,7 @@ def test_one_of_knob_and_rate(codec: LearnedCodec, photo: Image) -> None:
             codec.encode(photo, **knobs)
     with pytest.raises(UsageError, match="positive"):
         codec.encode(photo, bpp=0)
-    for wrong in ({"effort": 3}, {"objective": "vmaf"}):
+    for wrong in ({"effort": 4}, {"objective": "vmaf"}):
         with pytest.raises(UsageError):
             LearnedCodec(**wrong)
 

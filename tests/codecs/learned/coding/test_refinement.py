@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,16 +9,16 @@ from skimage.data import chelsea
 
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.weights import load_weights
+from isorate.codecs.learned.codec import LearnedCodec
 from isorate.codecs.learned.coding.network import Network
-from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
-from isorate.codecs.learned.coding.refinement import refine
+from isorate.codecs.learned.coding.picture import CodedPicture, PictureEncoder, read_picture
+from isorate.codecs.learned.coding.refinement import _Descent, refine
 from isorate.metrics import ms_ssim, psnr
 
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.STEPS", 30)
+def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path) -> None:
     image = np.ascontiguousarray(chelsea()[60:236, 100:276])
     weights = load_weights(tiny_path)
     found = {}
@@ -25,10 +26,30 @@ def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path, monkeypatch: py
         network = Network(replace(weights, training={"train": {"ms_ssim_share": share}}))
         encoder = PictureEncoder(network, image)
         codes = KnobCodes.nearest(0.01, 1.0, network.config.knots)
-        plain, refined = encoder.code(codes), refine(encoder, codes)
+        plain, refined = encoder.code(codes), refine(encoder, codes, 30)
         assert abs(len(refined.data) - len(plain.data)) <= max(4, 0.002 * len(plain.data))
         before, found[share] = (read_picture(network, coded.data) for coded in (plain, refined))
     untouched, mse, mixed = (ms_ssim(image, picture) or 0.0 for picture in (before, found[0.0], found[1.0]))
     assert mixed > untouched
     assert mixed > mse > 0
     assert psnr(image, found[0.0]) > psnr(image, found[1.0])
+
+
+@pytest.mark.parametrize("effort", [2, 3])
+def test_effort_decides_how_long_a_descent_is(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch, effort: Literal[2, 3]
+) -> None:
+    """From the first temperature to the last in as many steps as the effort has, the size looked at 40 times."""
+    steps, looks = [], []
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.step", lambda _, hot: steps.append(hot))
+    coded = _Descent.coded
+
+    def look(descent: _Descent, weight: float) -> CodedPicture:
+        looks.append(weight)
+        return coded(descent, weight)
+
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.coded", look)
+    LearnedCodec(str(tiny_path), effort=effort, threads=1).encode(np.ascontiguousarray(chelsea()[:64, :64]), 0.01)
+    assert len(steps) == {2: 200, 3: 1000}[effort]
+    assert (steps[0], steps[-1]) == pytest.approx((0.3, 0.05))
+    assert 40 <= len(looks) <= 40 + 11
