@@ -27,7 +27,7 @@ from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.lead import Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
 from isorate.codecs.overfitted.fitting.polish import polish
-from isorate.codecs.overfitted.fitting.quantize import Quantizer, expected_bits
+from isorate.codecs.overfitted.fitting.quantize import Quantizer, expected_overhead
 from isorate.codecs.overfitted.fitting.rounding import soft_round
 from isorate.codecs.overfitted.fitting.settings import Settings
 from isorate.codecs.overfitted.fitting.settle import largest_gap, settled
@@ -156,7 +156,7 @@ class Fit:
             if lead.is_due(step):
                 bits = self.state.bits()
                 if lead.weighs_nets(step):
-                    lead.weigh_nets(self._expected_bits() - bits)
+                    lead.weigh_nets(self._expected_overhead(bits))
                 lead.move(step, bits)
             self.descend_once(done, _fall(done), self)
             yield
@@ -165,10 +165,11 @@ class Fit:
         """Take the later part of phase 2, and phase 3, again while the size is far off."""
         steps = round(self.settings.steps * AGAIN)
         for _ in range(MOST_AGAIN if self.goal.num_bytes is not None else 0):
-            expected, latents = self._expected_bits(), self.state.bits()
-            if abs(self.goal.gap(expected)) <= largest_gap(self.settings.steps):
+            latents = self.state.bits()
+            overhead = self._expected_overhead(latents)
+            if abs(self.goal.gap(latents + overhead)) <= largest_gap(self.settings.steps):
                 break
-            self.goal.move(self.goal.latents_gap(latents, expected - latents) / RESPONSE)
+            self.goal.move(self.goal.latents_gap(latents, overhead) / RESPONSE)
             for step in range(steps):
                 done = 1 - AGAIN * (1 - step / steps)
                 self.descend_once(done, _fall(done), self)
@@ -200,9 +201,9 @@ class Fit:
         self.optimizers.step_latents(fall)
         return loss.item()
 
-    def _expected_bits(self) -> float:
-        """Return the bits of latents and nets that phase 4 will leave."""
-        return expected_bits(self.state, self.goal.lmbda, self.reading)
+    def _expected_overhead(self, latents_bits: float) -> float:
+        """Return what phase 4 will leave beside the bits that latents have now."""
+        return expected_overhead(self.state, latents_bits, self.goal.lmbda, self.reading)
 
     def _train_nets(self, steps: int) -> Iterator[None]:
         """Phase 3."""

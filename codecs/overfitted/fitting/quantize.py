@@ -92,14 +92,23 @@ class Quantizer:
         return train_nets(self._state, self._lmbda, optimizers, shares, self._fixed)
 
 
-def expected_bits(state: State, lmbda: float, reading: Reading) -> float:
-    """Return the bits of latents and nets that :class:`Quantizer` will leave."""
+def expected_overhead(state: State, latents_bits: float, lmbda: float, reading: Reading) -> float:
+    """Return the bits of the nets, and those that they will add to the latents', when :class:`Quantizer` is done.
+
+    Parameters
+    ----------
+    state
+        The fit's, its nets not quantized.
+    latents_bits
+        Bits of the rounded latents under these nets.
+    lmbda, reading
+        See :class:`Quantizer`.
+    """
     levels, codings = quantize(state, lmbda, reading, UNMENDED)
     restored = parameters.all_restored(levels, codings, reading)
     params = {name: _tensor(value, state.image.device) for name, value in restored.items()}
-    before = state.bits()
-    after = float(state.decoder.bits(state.rounded(), params).sum())
-    return before + UNMENDED * (after - before) + parameters.count_bits(levels, reading)
+    quantized_bits = float(state.decoder.bits(state.rounded(), params).sum())
+    return UNMENDED * (quantized_bits - latents_bits) + parameters.count_bits(levels, reading)
 
 
 def quantize(state: State, lmbda: float, reading: Reading, unmended: float = 1.0) -> tuple[Levels, tuple[Coding, ...]]:

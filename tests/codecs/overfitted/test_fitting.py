@@ -18,7 +18,7 @@ from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.lead import FALL, FALL_POWER, Lead
 from isorate.codecs.overfitted.fitting.optimizers import Optimizers
 from isorate.codecs.overfitted.fitting.polish import polish
-from isorate.codecs.overfitted.fitting.quantize import Quantizer, expected_bits, quantize
+from isorate.codecs.overfitted.fitting.quantize import Quantizer, expected_overhead, quantize
 from isorate.codecs.overfitted.fitting.settings import MS_SSIM_SHARE, RETRAININGS, Settings
 from isorate.codecs.overfitted.fitting.settle import settled
 from isorate.codecs.overfitted.fitting.state import State
@@ -111,7 +111,7 @@ def test_what_a_size_leaves_for_latents_is_less_than_the_size() -> None:
 
 def test_a_second_pass_moves_lambda_by_what_the_latents_are_off(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the gap of the whole file, whose nets do not answer λ, small pictures ended up to a quarter too large."""
-    monkeypatch.setattr(phases, "expected_bits", lambda state, *_: state.bits() + 4000.0)
+    monkeypatch.setattr(phases, "expected_overhead", lambda *_: 4000.0)
     monkeypatch.setattr(phases, "MOST_AGAIN", 1)
     fit = a_fit(photo, Goal.of_size(900.0, photo), steps=20)
     for _ in range(10):
@@ -162,7 +162,8 @@ def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(pho
         bits = float(state.decoder.bits(state.rounded(), params).sum()) + count_bits(levels, reading)
         return state.distortion(state.rounded(), params) + 0.002 * bits / state.num_pixels
 
-    at_once, expected = cost(*quantize(state, 0.002, reading)), expected_bits(state, 0.002, reading)
+    at_once = cost(*quantize(state, 0.002, reading))
+    expected = state.bits() + expected_overhead(state, state.bits(), 0.002, reading)
     quantizer = Quantizer(state, 0.002, reading, Settings(steps=40 * RETRAININGS * 10))
     assert sum(1 for _ in quantizer.run()) == 40 * RETRAININGS
     assert cost(quantizer.levels, quantizer.codings) < 0.98 * at_once
