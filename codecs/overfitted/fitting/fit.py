@@ -150,7 +150,7 @@ class Fit:
 
     def _descend(self, steps: int) -> Iterator[None]:
         """Phase 2."""
-        lead = Lead(self.goal, steps)
+        lead = Lead(self.goal, steps, self.state.num_pixels)
         for step in range(steps):
             done = step / steps
             if lead.is_due(step):

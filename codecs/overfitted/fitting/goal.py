@@ -45,8 +45,13 @@ class Goal:
         """Return log(latents' bits / what the wanted size leaves for them beside the nets); 0 where none is wanted."""
         if self.num_bytes is None:
             return 0.0
-        left = max(8 * self.num_bytes - FIXED_BITS - nets_bits, LEAST_LEFT * 8 * self.num_bytes)
-        return math.log(max(latents_bits, 1.0) / left)
+        return math.log(max(latents_bits, 1.0) / self.left_for_latents(nets_bits))
+
+    def left_for_latents(self, nets_bits: float) -> float:
+        """Return the bits that the wanted size leaves for latents beside the nets; infinite where none is wanted."""
+        if self.num_bytes is None:
+            return math.inf
+        return max(8 * self.num_bytes - FIXED_BITS - nets_bits, LEAST_LEFT * 8 * self.num_bytes)
 
     def file_gap(self, file: bytes) -> float:
         """Return log(size / wanted size) of a file; 0 where no size is wanted."""

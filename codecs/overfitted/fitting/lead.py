@@ -17,9 +17,10 @@ DELAY, LEAST_DELAY, DELAY_OF_SHORT = 0.06, 200, 0.15
 """For a gap in log size of 1, λ changes e-fold in this share of phase 2, slower than latents follow; where that are
 fewer than some steps, in those, or in a larger share."""
 LARGEST_GAP = 0.7
-FALL, FALL_POWER = 0.33, 1.3
+LEAST_FALL, MOST_FALL, FALL_OF_ONE_BIT, FALL_POWER = 0.3, 0.9, 0.13, 1.5
 """At a fixed λ the bits of rounded latents, in the log, stand this much above those of the file while a share d of
-phase 2 is over: FALL · (1 - d)^FALL_POWER. Without it λ would answer a fall that comes by itself."""
+phase 2 is over: f · (1 - d)^FALL_POWER with f = FALL_OF_ONE_BIT / √b between the least and the most, where b are the latents' bits a
+pixel in the file. Without it λ would answer a fall that comes by itself."""
 EXPECTED_OVERHEAD = 7500.0
 """Bits of the nets, and what their quantization adds to the latents', until they are measured."""
 
@@ -33,10 +34,12 @@ class Lead:
         The size that is wanted.
     steps
         Of phase 2.
+    num_pixels
+        Of the picture.
     """
 
-    def __init__(self, goal: Goal, steps: int) -> None:
-        self._goal, self._steps = goal, steps
+    def __init__(self, goal: Goal, steps: int, num_pixels: int) -> None:
+        self._goal, self._steps, self._num_pixels = goal, steps, num_pixels
         self._every = max(1, steps // TIMES)
         self._overhead = EXPECTED_OVERHEAD
 
@@ -57,6 +60,8 @@ class Lead:
     def move(self, step: int, bits: float) -> None:
         """Move λ by the bits of the rounded latents."""
         left = 1 - step / self._steps
-        gap = self._goal.gap(bits * math.exp(-FALL * left**FALL_POWER) + self._overhead)
+        wanted = self._goal.left_for_latents(self._overhead) / self._num_pixels
+        fall = min(max(FALL_OF_ONE_BIT / math.sqrt(wanted), LEAST_FALL), MOST_FALL) * left**FALL_POWER
+        gap = self._goal.gap(bits * math.exp(-fall) + self._overhead)
         delay = max(DELAY * self._steps, min(LEAST_DELAY, DELAY_OF_SHORT * self._steps))
         self._goal.move(self._every / delay * min(max(gap, -LARGEST_GAP), LARGEST_GAP))
