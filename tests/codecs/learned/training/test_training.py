@@ -151,8 +151,7 @@ def test_from_photographs_to_weights_by_the_command_line(
 
 @pytest.mark.slow
 def test_a_killed_and_resumed_run_gives_the_weights_of_the_uninterrupted_one(config: Path, tmp_path: Path) -> None:
-    words = ["--set", "checkpoint_seconds=0.2"]
-    killed = start(config, tmp_path / "killed", "--max-file-mb", "1", *words)
+    killed = start(config, tmp_path / "killed", "--max-file-mb", "1", "--set", "checkpoint_seconds=0.2")
     deadline = time.monotonic() + 120
     while newest_checkpoint(tmp_path / "killed") is None:
         assert killed.poll() is None
@@ -163,7 +162,7 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_the_uninterrupted_one(con
     interrupted_at = read_checkpoint(tmp_path / "killed")[1]["step"]
     assert 0 < interrupted_at < 60
     for name, more in (("killed", ["--max-file-mb", "1"]), ("whole", [])):
-        assert main(["learned", "train", str(config), "--out", str(tmp_path / name), *more, *words]) == 0
+        assert main(["learned", "train", str(config), "--out", str(tmp_path / name), *more]) == 0
 
     expected, state = read_checkpoint(tmp_path / "whole")
     tensors, resumed_state = read_checkpoint(tmp_path / "killed")
