@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isorate.codecs.overfitted.bitstream.levels import LevelCode, level_code, scales
-from isorate.codecs.overfitted.bitstream.starts import Params, start
+from isorate.codecs.overfitted.bitstream.starts import KEPT, Params, start
 from isorate.codecs.overfitted.bitstream.symbols import SymbolDecoder, SymbolEncoder
 from isorate.codecs.overfitted.model.structure import parameters
 from isorate.errors import BitstreamError
@@ -127,6 +127,15 @@ class Reading:
         """The parameters whose levels are 0."""
         return start(self.start)
 
+    @property
+    def kept(self) -> frozenset[str]:
+        """Parameters that stay as they start: their levels are 0 and not in the stream."""
+        return KEPT.get(self.start, frozenset())
+
+    def coded(self, kind: Kind) -> list[str]:
+        """Return the parameters of `kind` whose levels a stream has, in their order."""
+        return [name for name in kind.names if name not in self.kept]
+
     def exponent(self, kind: Kind, name: str, step: int) -> int:
         """Return the s of the parameter `name`, whose `kind` has 2^-step."""
         return min(max(step + (FINER.get(name, 0) if self.version > 1 else 0), 0), kind.finest)
@@ -161,9 +170,9 @@ def all_restored(levels: Levels, codings: tuple[Coding, ...], reading: Reading) 
     return found
 
 
-def flat(levels: Levels, kind: Kind) -> NDArray[np.int64]:
-    """Return the levels of `kind`, one after the other."""
-    return np.concatenate([levels[name].ravel() for name in kind.names])
+def flat(levels: Levels, kind: Kind, reading: Reading) -> NDArray[np.int64]:
+    """Return the levels of `kind` that a stream has, one after the other."""
+    return np.concatenate([levels[name].ravel() for name in reading.coded(kind)])
 
 
 def best_scale(numbers: NDArray[np.int64], reading: Reading) -> tuple[int, float]:
@@ -176,13 +185,13 @@ def best_scale(numbers: NDArray[np.int64], reading: Reading) -> tuple[int, float
 
 def count_bits(levels: Levels, reading: Reading) -> float:
     """Return the bits of all parameters, each kind under its best scale."""
-    return sum(best_scale(flat(levels, kind), reading)[1] for kind in KINDS)
+    return sum(best_scale(flat(levels, kind, reading), reading)[1] for kind in KINDS)
 
 
 def write(encoder: SymbolEncoder, levels: Levels, codings: tuple[Coding, ...], reading: Reading) -> None:
     """Append all parameters."""
     for kind, coding in zip(KINDS, codings, strict=True):
-        reading.code(coding).encode(encoder, flat(levels, kind))
+        reading.code(coding).encode(encoder, flat(levels, kind, reading))
 
 
 def read(decoder: SymbolDecoder, codings: tuple[Coding, ...], reading: Reading) -> Levels:
@@ -194,13 +203,14 @@ def read(decoder: SymbolDecoder, codings: tuple[Coding, ...], reading: Reading) 
         When the payload is damaged, or a parameter of the context model is beyond ±32.
     """
     shapes = parameters()
-    found: Levels = {}
+    found: Levels = {name: np.zeros(shapes[name], np.int64) for name in reading.kept}
     for kind, coding in zip(KINDS, codings, strict=True):
-        sizes = [int(np.prod(shapes[name])) for name in kind.names]
+        names = reading.coded(kind)
+        sizes = [int(np.prod(shapes[name])) for name in names]
         numbers = reading.code(coding).decode(decoder, sum(sizes))
         parts = np.split(numbers, np.cumsum(sizes)[:-1])
-        for name, part in zip(kind.names, parts, strict=True):
+        for name, part in zip(names, parts, strict=True):
             if not kind.of_picture and np.abs(part).max() >> reading.exponent(kind, name, coding.step) > 31:
                 raise BitstreamError("overfitted: the payload is damaged, a parameter is out of range")
-        found |= {name: part.reshape(shapes[name]) for name, part in zip(kind.names, parts, strict=True)}
+        found |= {name: part.reshape(shapes[name]) for name, part in zip(names, parts, strict=True)}
     return {name: found[name] for name in shapes}

@@ -122,7 +122,7 @@ def read(data: bytes) -> Content:
 def count_bits(content: Content) -> Bits:
     """Return where the bits of the file of `content` are."""
     of_parameters = [
-        float(content.reading.code(coding).bits(parameters.flat(content.levels, kind)).sum())
+        float(content.reading.code(coding).bits(parameters.flat(content.levels, kind, content.reading)).sum())
         for kind, coding in zip(parameters.KINDS, content.codings, strict=True)
     ]
     sizes = _write_grids(None, content)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from isorate.codecs.overfitted.bitstream.header import VERSIONS
 from isorate.codecs.overfitted.bitstream.parameters import Reading
-from isorate.codecs.overfitted.bitstream.starts import PLAIN, start
+from isorate.codecs.overfitted.bitstream.starts import PLAIN
 from isorate.codecs.overfitted.bitstream.stream import Content
 from isorate.codecs.overfitted.fitting.goal import Goal
 from isorate.codecs.overfitted.fitting.lead import Lead
@@ -86,14 +86,15 @@ class Fit:
 
     def __init__(self, image: Tensor, settings: Settings, goal: Goal, seed: int = 0) -> None:
         self.settings, self.goal = settings, goal
+        self.reading = Reading(settings.start, VERSIONS[-1])
         self.generator = torch.Generator().manual_seed(seed)
         self.state = State(Target.of(image, settings.ms_ssim_share), self.generator)
         if settings.start != PLAIN:
-            self.state.set_params(start(settings.start))
+            self.state.set_params(self.reading.first)
+            self.state.keep(self.reading.kept)
         count = sum(len(latents) for latents in self.state.latents)
         self.bank = torch.randn(NOISE_BANK * count, generator=self.generator).to(image.device)
         self.optimizers = Optimizers(self.state, settings, settings.latent_betas)
-        self.reading = Reading(settings.start, VERSIONS[-1])
         self.steps_done = 0
 
     def run(self, progress: Progress = lambda step: None) -> Fitted:

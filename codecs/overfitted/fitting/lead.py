@@ -19,9 +19,9 @@ fewer than some steps, in those, or in a larger share."""
 LARGEST_GAP = 0.7
 LEAST_FALL, MOST_FALL, FALL_OF_ONE_BIT, FALL_POWER = 0.3, 0.9, 0.13, 1.5
 """At a fixed λ the bits of rounded latents, in the log, stand this much above those of the file while a share d of
-phase 2 is over: f · (1 - d)^FALL_POWER with f = FALL_OF_ONE_BIT / √b between the least and the most, where b are the latents' bits a
-pixel in the file. Without it λ would answer a fall that comes by itself."""
-EXPECTED_OVERHEAD = 7500.0
+phase 2 is over: f · (1 - d)^FALL_POWER with f = FALL_OF_ONE_BIT / √b between the least and the most, where b are the
+latents' bits a pixel in the file. Without it λ would answer a fall that comes by itself."""
+EXPECTED_OVERHEAD = 6000.0
 """Bits of the nets, and what their quantization adds to the latents', until they are measured."""
 
 

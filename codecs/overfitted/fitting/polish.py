@@ -52,7 +52,7 @@ class _Polish:
         """Return the codings with the scales that serve the levels of now."""
         found = []
         for kind in KINDS:
-            scale, _ = parameters.best_scale(parameters.flat(self.levels, kind), self.reading)
+            scale, _ = parameters.best_scale(parameters.flat(self.levels, kind, self.reading), self.reading)
             found.append(Coding(self.kinds[kind.names[0]][1].step, scale))
         return tuple(found)
 
@@ -72,6 +72,8 @@ class _Polish:
         (distortion + self.per_bit * latent_bits).backward()  # type: ignore[no-untyped-call]
         found = []
         for name, value in state.params.items():
+            if name in self.reading.kept:
+                continue
             assert value.grad is not None
             slope = value.grad.flatten().cpu().double().numpy() * self.size(name)
             levels = self.levels[name].ravel()

@@ -66,14 +66,14 @@ class Quantizer:
                     yield from self._train()
             levels = parameters.quantized(_values(self._state), kind, coding.step, self._reading)
             self.levels |= levels
-            scale, _ = parameters.best_scale(parameters.flat(levels, kind), self._reading)
+            scale, _ = parameters.best_scale(parameters.flat(levels, kind, self._reading), self._reading)
             self._codings[kind] = Coding(coding.step, scale)
         self.levels = {name: self.levels[name] for name in self._state.params}
 
     @torch.no_grad()
     def _fix(self, kind: Kind, step: int, share: float) -> None:
         """Fix the `share` of each parameter tensor of `kind` that is nearest to whole levels there."""
-        for name in kind.names:
+        for name in self._reading.coded(kind):
             value, exponent = self._state.params[name], self._reading.exponent(kind, name, step)
             levels = (value - _tensor(self._reading.first[name], value.device).view_as(value)) * 2.0**exponent
             whole = torch.round(levels)
@@ -137,7 +137,7 @@ def _best(
     since = 0
     for step in range(COARSEST, kind.finest + 1):
         trial = parameters.quantized(values, kind, step, reading)
-        numbers = parameters.flat(trial, kind)
+        numbers = parameters.flat(trial, kind, reading)
         if np.abs(numbers).max() > LIMIT:
             break
         scale, bits = parameters.best_scale(numbers, reading)

@@ -45,7 +45,7 @@ class Settings:
     """
 
     steps: int = STEPS[0]
-    start: int = 2
+    start: int = 3
     tries: int = 5
     warm_up: float = 0.08
     end: float = 0.05

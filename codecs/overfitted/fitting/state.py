@@ -1,5 +1,6 @@
 """The state of a fit: latents and nets of one picture, what they cost, and how to keep them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,6 +148,11 @@ class State:
         """Take the nets' parameters, by name."""
         for name, value in self.params.items():
             value.copy_(torch.from_numpy(params[name]).view_as(value))
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Leave these parameters as they are from now on: they get no gradients."""
+        for name in names:
+            self.params[name].requires_grad_(False)
 
 
 def _as_kernel(value: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def parts() -> dict[str, Callable[[], object]]:
     params = {name: value.detach().requires_grad_() for name, value in state.matrices().items()}
     levels = {name: np.zeros(shape, np.int64) for name, shape in parameters().items()}
     reading = Reading(1, VERSIONS[-1])
-    codings = tuple(Coding(5, best_scale(flat(levels, kind), reading)[0]) for kind in KINDS)
+    codings = tuple(Coding(5, best_scale(flat(levels, kind, reading), reading)[0]) for kind in KINDS)
     whole = [torch.round(y).to(torch.int64).numpy() for y in decoder.split(latents, state.grids)]
     content = stream.Content(HEIGHT, WIDTH, 1, levels, codings, whole)
     data = stream.write(content)

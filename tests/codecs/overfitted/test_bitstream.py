@@ -22,9 +22,12 @@ from isorate.errors import BitstreamError
 def content(height: int, width: int, seed: int = 0, start: int = starts.PLAIN, version: int = VERSIONS[-1]) -> Content:
     """Latents and nets as no fit makes them: every path of the coder is taken."""
     draw = np.random.default_rng(seed)
-    levels = {name: draw.integers(-2, 3, shape) for name, shape in structure.parameters().items()}
     reading = Reading(start, version)
-    codings = tuple(Coding(5, parameters.best_scale(parameters.flat(levels, kind), reading)[0]) for kind in KINDS)
+    levels = {name: draw.integers(-2, 3, shape) for name, shape in structure.parameters().items()}
+    levels |= {name: np.zeros_like(levels[name]) for name in reading.kept}
+    codings = tuple(
+        Coding(5, parameters.best_scale(parameters.flat(levels, kind, reading), reading)[0]) for kind in KINDS
+    )
     latents = [
         np.rint(draw.laplace(size=(grid.height, grid.width)) * 0.3 * 4**grid.level).astype(np.int64)
         for grid in grids(height, width)

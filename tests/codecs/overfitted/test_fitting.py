@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from isorate.codecs.distortion import MS_SSIM_SCALE
-from isorate.codecs.overfitted.bitstream import stream
+from isorate.codecs.overfitted.bitstream import starts, stream
 from isorate.codecs.overfitted.bitstream.parameters import Coding, Levels, all_restored, count_bits
 from isorate.codecs.overfitted.bitstream.starts import PLAIN
 from isorate.codecs.overfitted.fitting import fit as phases
@@ -39,7 +40,7 @@ def photo() -> Image:
     return np.ascontiguousarray(astronaut()[40:104, 180:244])
 
 
-def a_fit(photo: Image, goal: Goal, steps: int = 1000, start: int = 2) -> Fit:
+def a_fit(photo: Image, goal: Goal, steps: int = 1000, start: int = 3) -> Fit:
     return Fit(image_tensor(photo, CPU), Settings(steps=steps, start=start), goal)
 
 
@@ -140,7 +141,7 @@ def test_the_nets_are_trained_for_the_lambda_that_was_led_to(photo: Image, monke
 
 
 def test_trained_nets_leave_fixed_numbers_alone(photo: Image) -> None:
-    fit = a_fit(photo, Goal(0.002), steps=40)
+    fit = a_fit(photo, Goal(0.002), steps=40, start=2)
     for _ in range(10):
         fit.descend_once(0.0, 1.0, fit)
     fixed = {name: torch.rand(value.shape, generator=fit.generator) < 0.5 for name, value in fit.state.params.items()}
@@ -197,7 +198,20 @@ def test_a_fit_gives_about_the_size_that_was_asked_for(photo: Image) -> None:
     wanted = 1100.0
     fitted = a_fit(photo, Goal.of_size(wanted, photo), steps=200).run()
     assert len(fitted.data) == pytest.approx(wanted, rel=0.03)
-    assert stream.read(fitted.data).start == 2
+    assert stream.read(fitted.data).start == 3
+
+
+def test_what_a_start_keeps_is_neither_moved_nor_sent(photo: Image) -> None:
+    fit = a_fit(photo, Goal(0.003), steps=24, start=3)
+    assert fit.reading.kept == {"arm.hidden1.weight", "arm.hidden1.bias"}
+    content = stream.read(fit.run().data)
+    moved = {name: bool(levels.any()) for name, levels in content.levels.items()}
+    for name in fit.reading.kept:
+        assert not moved.pop(name)
+        np.testing.assert_array_equal(content.params[name], starts.start(2)[name])
+    assert sum(moved.values()) > 0.7 * len(moved)
+    every = replace(content, start=2)
+    assert stream.count_bits(every).parameters > 1.02 * stream.count_bits(content).parameters
 
 
 def test_the_shipped_start_is_worth_more_than_steps(photo: Image) -> None:

@@ -42,7 +42,11 @@ def test_the_parts_bits_are_the_file() -> None:
     assert sum(parts.values()) == pytest.approx(8 * len(STREAM), abs=64)
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, GOLDEN.with_name("overfitted-1")], ids=["version 2", "version 1"])
+@pytest.mark.parametrize(
+    "folder",
+    [GOLDEN, GOLDEN.with_name("overfitted-kept"), GOLDEN.with_name("overfitted-1")],
+    ids=["start 2", "start 3", "version 1"],
+)
 def test_golden_streams_decode_to_the_same_numbers_and_pixels(folder: Path) -> None:
     assert failures(folder) == []
 
