@@ -43,7 +43,7 @@ class _Polish:
         self.state, self.levels = state, {name: value.copy() for name, value in levels.items()}
         self.lmbda, self.per_bit, self.reading = lmbda, lmbda / state.num_pixels, reading
         self.kinds: dict[str, tuple[Kind, Coding]] = {
-            name: (kind, coding) for kind, coding in zip(KINDS, codings, strict=True) for name in kind.names
+            name: (kind, coding) for kind, coding in zip(KINDS, codings, strict=True) for name in reading.coded(kind)
         }
         self.rounded = state.rounded()
         self.tried: set[tuple[str, int, int]] = set()
@@ -53,7 +53,7 @@ class _Polish:
         found = []
         for kind in KINDS:
             scale, _ = parameters.best_scale(parameters.flat(self.levels, kind, self.reading), self.reading)
-            found.append(Coding(self.kinds[kind.names[0]][1].step, scale))
+            found.append(Coding(self.kinds[self.reading.coded(kind)[0]][1].step, scale))
         return tuple(found)
 
     def bits(self, name: str, levels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -71,11 +71,10 @@ class _Polish:
         distortion, latent_bits = state.cost(self.rounded)
         (distortion + self.per_bit * latent_bits).backward()  # type: ignore[no-untyped-call]
         found = []
-        for name, value in state.params.items():
-            if name in self.reading.kept:
-                continue
-            assert value.grad is not None
-            slope = value.grad.flatten().cpu().double().numpy() * self.size(name)
+        for name in self.kinds:
+            gradient = state.params[name].grad
+            assert gradient is not None
+            slope = gradient.flatten().cpu().double().numpy() * self.size(name)
             levels = self.levels[name].ravel()
             now = self.bits(name, levels)
             for move in (1, -1):

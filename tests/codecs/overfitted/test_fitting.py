@@ -99,7 +99,7 @@ def test_lambda_follows_the_gap_but_for_what_falls_by_itself(bpp: float, fall: f
         lead.weigh_nets(nets)
         lead.move(2500, latents * math.exp(fall * 0.5**1.5 + excess))
         moves.append(math.log(goal.lmbda / 0.002))
-    assert moves[0] == pytest.approx(0, abs=1e-5)
+    assert moves[0] == pytest.approx(0, abs=1e-12)
     assert moves[1] > 0.005 > -0.005 > moves[2]
 
 
