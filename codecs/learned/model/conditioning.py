@@ -7,6 +7,7 @@ between two, so the paper's model is the special case at the knots and λ is con
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +29,20 @@ def hat(lmbda: Tensor, knots: Sequence[float]) -> Tensor:
     Tensor
         Shape (N, K), float32, rows sum to one, at most two neighbouring entries are positive.
     """
-    position = torch.log10(lmbda.float())
-    places = torch.tensor(list(knots), dtype=torch.float32, device=lmbda.device)
-    position = position.clamp(float(places[-1]), float(places[0]))
+    places, highest, lowest = _places(tuple(knots), lmbda.device)
+    position = torch.log10(lmbda.float()).clamp(lowest, highest)
     gaps = places[:-1] - places[1:]
     right = ((places[:-1] - position[:, None]) / gaps).clamp(0, 1)
     one = torch.ones_like(right[:, :1])
     return torch.cat([one, right], dim=1) - torch.cat([right, torch.zeros_like(one)], dim=1)
+
+
+@lru_cache(maxsize=64)
+def _places(knots: tuple[float, ...], device: torch.device) -> tuple[Tensor, float, float]:
+    """Return `knots` on `device` and the outer ones as float32 holds them, made once: a GPU waits for each copy."""
+    with torch.inference_mode(False):
+        places = torch.tensor(knots, dtype=torch.float32)
+        return places.to(device), float(places[0]), float(places[-1])
 
 
 def inverse_softplus(value: Tensor) -> Tensor:

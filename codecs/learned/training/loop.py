@@ -3,8 +3,9 @@
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Never
 
@@ -69,8 +70,7 @@ class Trainer:
         self.pack = Pack(settings.train_data)
         self.validation = Pack(settings.validation_data) if settings.validation_data is not None else None
         torch.manual_seed(settings.train.seed)
-        self.model = ConditionalAutoencoder(settings.model)
-        self.model.to(self.place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = self._untrained().to(self.place.device)
         self.average = WeightAverage(self.model, settings.train.ema)
         self.optimizers = make_optimizers(self.model, settings.train)
         self.step = 0
@@ -83,13 +83,7 @@ class Trainer:
 
     def warm_start(self) -> None:
         """Initialise the model from the KLT of training crops."""
-        klt_warm_start(self.model, self._warm_start_pictures())
-        self.average = WeightAverage(self.model, self.recipe.ema)
-
-    def _warm_start_pictures(self) -> Tensor:
-        numbers = range(WARM_START_NUMBER, WARM_START_NUMBER + self.recipe.warm_start_crops)
-        crops = np.stack([self.sampler.crop(number) for number in numbers])
-        return _as_pictures(torch.from_numpy(crops), self.place.device)
+        self._begin(klt_warm_start)
 
     def start_from(self, path: Path) -> None:
         """Take a weights file, or the averaged weights of another run's checkpoint, as the start of this one.
@@ -97,19 +91,34 @@ class Trainer:
         This model may have more residual blocks than that one (they begin silent), or more coarse and latent
         channels (:func:`~isorate.codecs.learned.training.grow.grow`).
         """
-        device = str(self.place.device)
         if path.is_file():
-            source = load_network(path, device).model
+            source = load_network(path).model
         else:
-            tensors, state = read_checkpoint(path, device)
+            tensors, state = read_checkpoint(path)
             source = ConditionalAutoencoder(ModelConfig.from_dict(state["model"]))
             source.load_state_dict({name[4:]: t.float() for name, t in tensors.items() if name.startswith("ema.")})
         try:
-            grow(source, self.model, self._warm_start_pictures())
+            self._begin(partial(grow, source))
         except UsageError as error:
             raise UsageError(f"{path} is of another model: {error}") from error
         self.prior_steps = 0
+
+    @torch.no_grad()
+    def _begin(self, initialise: Callable[[ConditionalAutoencoder, Tensor], None]) -> None:
+        """Let `initialise` make the start of the run on the CPU, from a fresh model and crops, and take it over."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.train.seed)
+            model = self._untrained()
+        numbers = range(WARM_START_NUMBER, WARM_START_NUMBER + self.recipe.warm_start_crops)
+        crops = np.stack([self.sampler.crop(number) for number in numbers])
+        initialise(model, _as_pictures(torch.from_numpy(crops), torch.device("cpu")))
+        for target, source in zip(self.model.parameters(), model.parameters(), strict=True):
+            target.copy_(source)
         self.average = WeightAverage(self.model, self.recipe.ema)
+
+    def _untrained(self) -> ConditionalAutoencoder:
+        model = ConditionalAutoencoder(self.settings.model)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
     def resume(self, path: Path) -> None:
         """Continue exactly from the checkpoint at `path`."""

@@ -29,6 +29,16 @@ def test_hat_is_a_partition_of_unity(log10_lmbda: float) -> None:
     assert float(h.min()) >= 0
 
 
+@pytest.mark.parametrize("knots", [DEFAULT_KNOTS, (-1.1, -1.7, -2.3, -2.9, -3.3)])
+def test_beyond_the_outer_knots_their_values_hold(knots: tuple[float, ...]) -> None:
+    with torch.inference_mode():
+        hat(torch.ones(1), knots)
+    lmbda = torch.tensor([10.0, 1e-9], requires_grad=True)
+    h = hat(lmbda, knots)
+    assert torch.equal(h, torch.eye(len(knots))[[0, -1]])
+    h.sum().backward()  # type: ignore[no-untyped-call]
+
+
 def test_conditional_convolution_at_a_knot_is_the_papers_one_hot_model() -> None:
     torch.manual_seed(0)
     conv = ConditionalConv2d(3, 4, 3, len(DEFAULT_KNOTS))

@@ -264,6 +264,29 @@ def test_a_grown_model_makes_the_same_picture_and_sees_more(config: Path, tmp_pa
         assert large.model.synthesis_net.up.weight[:, 32:].abs().max() > 0, "what reads the new channels must learn"
 
 
+def test_a_start_is_made_on_the_cpu_wherever_the_model_is(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Trainer(read_settings(config), tmp_path / "source")
+    source.warm_start()
+    source.save()
+    given = []
+
+    def seen(small: ConditionalAutoencoder, large: ConditionalAutoencoder, images: torch.Tensor) -> None:
+        given.extend([images, *small.parameters(), *large.parameters()])
+        grow(small, large, images)
+
+    monkeypatch.setattr("isorate.codecs.learned.training.loop.grow", seen)
+    elsewhere = Trainer(read_settings(config), tmp_path / "elsewhere")
+    elsewhere.place = replace(elsewhere.place, device=torch.device("meta"))
+    elsewhere.model.to("meta")
+    elsewhere.start_from(tmp_path / "source")
+    assert len(given) > 3
+    assert {tensor.device.type for tensor in given} == {"cpu"}
+    assert {tensor.device.type for tensor in elsewhere.average.shadow.values()} == {"meta"}
+    elsewhere.warm_start()
+
+
 @pytest.mark.parametrize(
     ("channels", "message"),
     [
