@@ -7,10 +7,17 @@ import torch
 from torch import Tensor
 
 from isorate.codecs.learned.training.data import CropSampler
+from isorate.codecs.learned.training.resident import ResidentSampler
 
 
 def batches(
-    sampler: CropSampler, first_step: int, size: int, *, workers: int, rank: int = 0, ranks: int = 1
+    sampler: CropSampler | ResidentSampler,
+    first_step: int,
+    size: int,
+    *,
+    workers: int,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Tensor]:
     """Yield the batch of `first_step` and of every later step: (size, height, width, 3), uint8.
 
@@ -29,7 +36,7 @@ def batches(
     """
 
     def load(step: int) -> Tensor:
-        return torch.from_numpy(sampler.batch(step, size, rank, ranks))
+        return torch.as_tensor(sampler.batch(step, size, rank, ranks))
 
     step = first_step
     if not workers:

@@ -36,6 +36,7 @@ from isorate.codecs.learned.training.klt_init import klt_warm_start
 from isorate.codecs.learned.training.loader import batches
 from isorate.codecs.learned.training.loss import bits_per_pixel, draw_conditions, objective
 from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
+from isorate.codecs.learned.training.resident import ResidentSampler, resident_photographs
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import validate
@@ -225,9 +226,12 @@ class Trainer:
 
     def _batches(self) -> Iterator[Tensor]:
         place, recipe = self.place, self.recipe
-        return batches(
-            self.sampler, self.step, recipe.batch_size, workers=recipe.workers, rank=place.rank, ranks=place.ranks
-        )
+        sampler: CropSampler | ResidentSampler = self.sampler
+        workers = recipe.workers
+        if recipe.resident:
+            photographs = resident_photographs(self.settings.train_data, recipe.smallest_scale, place.device)
+            sampler, workers = ResidentSampler(photographs, recipe.crop_size, recipe.seed), 0
+        return batches(sampler, self.step, recipe.batch_size, workers=workers, rank=place.rank, ranks=place.ranks)
 
     def _progress(self) -> float:
         if self.recipe.total_steps:

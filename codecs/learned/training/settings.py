@@ -72,6 +72,9 @@ class TrainSettings:
         How many photographs (0: all), and log10 λ.
     workers
         Threads that prepare batches ahead (0: none).
+    resident
+        Whether the photographs lie on the device at :data:`~isorate.codecs.learned.training.resident.SCALES` scales and
+        are cropped there, for a GPU that sees more crops a second than threads prepare; `workers` then is of no use.
     warm_start_crops
         Crops from which the KLT is taken.
     phases
@@ -126,6 +129,7 @@ class TrainSettings:
     validate_images: int = 0
     validate_lmbda: tuple[float, ...] = (-1.75, -2.0, -2.25, -2.5, -3.25)
     workers: int = 0
+    resident: bool = False
     warm_start_crops: int = 256
     phases: tuple[Phase, ...] = ()
 

@@ -565,11 +565,12 @@ def test_soap_descends_in_orthonormal_bases(bfloat16: bool) -> None:
         torch.testing.assert_close(basis.t() @ basis, torch.eye(size), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("resident", ["false", "true"])
 def test_a_session_stops_goes_on_finishes_and_exports(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], resident: str
 ) -> None:
     shorter = tmp_path / "train.toml"
-    shorter.write_text(config.read_text().replace("total_steps = 60", "total_steps = 8"))
+    shorter.write_text(config.read_text().replace("total_steps = 60", f"total_steps = 8\nresident = {resident}"))
     begun = Trainer(read_settings(shorter), tmp_path / "out" / "train", compact=True)
     begun.warm_start()
     begun.run(steps=3)
