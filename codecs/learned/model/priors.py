@@ -195,7 +195,8 @@ class LatentPrior(nn.Module):
 
 
 def set_fake_quantize(module: nn.Module, enabled: bool) -> None:
-    """Switch the integers' grids on or off in every prior convolution under `module`."""
+    """Switch the integers' grids, which are in fp32, on or off in every prior convolution under `module`."""
     for child in module.modules():
         if isinstance(child, PriorConv2d):
             child.fake_quantize = enabled
+            child.full_precision = enabled or child.limit == OUTPUT_LIMIT

@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from isorate.codecs.learned.training.graph import EAGER_STEPS
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.settings import RunSettings
 
-WARM_UP_STEPS = 3
+WARM_UP_STEPS = EAGER_STEPS + 1
 OPERATORS = 16
 """Lines of the table."""
 

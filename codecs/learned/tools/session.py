@@ -6,10 +6,11 @@
     OUT/finish/            the run of the second one, which starts from it
     OUT/MODEL.safetensors  the weights
 
-Steps are tried before they count: a compiler that fails is done without, and batches that the memory does not hold are
-halved. Both are said.
+Steps are tried before they count: batches that the memory does not hold are halved, which is said, and a CUDA graph
+that cannot be recorded is a :class:`~isorate.codecs.learned.training.graph.GraphError` then and there.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ import torch
 
 from isorate.codecs.learned.tools.export import export_weights
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
-from isorate.codecs.learned.training.distributed import Place
+from isorate.codecs.learned.training.graph import records
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.errors import UsageError
@@ -64,6 +65,8 @@ def run_session(session: Session, say: Say) -> Path | None:
     ------
     UsageError
         When the memory does not hold a step with one picture, or `finish` names no validation photographs.
+    GraphError
+        When no CUDA graph can be recorded: another process may go on without.
     """
     validation = session.finish.validation_data
     if validation is None:
@@ -81,14 +84,16 @@ def run_session(session: Session, say: Say) -> Path | None:
 
 def _run(settings: RunSettings, folder: Path, source: Path | None, end: float, max_bytes: int, say: Say) -> bool:
     """Go on with a run until it or the time is over; return whether the run is."""
-    if _begun(settings, folder, source, max_bytes).finished:
+    if newest_checkpoint(folder) is not None and _begun(settings, folder, source, max_bytes).finished:
         return True
     if time.monotonic() >= end:
         return False
-    settings, place = possible(settings, folder, say)
+    settings = possible(settings, folder, say)
     trainer = _begun(settings, folder, source, max_bytes)
-    trainer.place = place
-    say(f"{folder}: from step {trainer.step}, {settings.train.batch_size} crops a step, on {place.device}")
+    where = f"{settings.train.batch_size} crops a step, on {trainer.place.device}"
+    if trainer.place.runs_ahead:
+        where += f", {'by' if records(trainer.place, settings.train) else 'without'} CUDA graphs"
+    say(f"{folder}: from step {trainer.step}, {where}")
     trainer.run(max(end - time.monotonic(), 0.0))
     trainer.record_validation()
     return trainer.finished
@@ -105,34 +110,30 @@ def _begun(settings: RunSettings, folder: Path, source: Path | None, max_bytes: 
     return trainer
 
 
-def possible(settings: RunSettings, folder: Path, say: Say) -> tuple[RunSettings, Place]:
-    """Return the settings with batches that the memory holds, and a place that compiles only where that works.
+def possible(settings: RunSettings, folder: Path, say: Say) -> RunSettings:
+    """Return the settings with batches that the memory holds.
 
     Raises
     ------
     UsageError
         When the memory does not hold a step with one picture.
+    GraphError
+        When no CUDA graph can be recorded.
     """
-    compiles = True
     while True:
-        trainer = Trainer(settings, folder)
-        trainer.place = place = replace(trainer.place, compiles=trainer.place.compiles and compiles)
         try:
-            trainer.try_steps()
+            Trainer(settings, folder).try_steps()
+            fits = True
         except torch.OutOfMemoryError as error:
             if settings.train.batch_size == 1:
-                raise UsageError(f"{place.device}: no memory for a step with one crop: {error}") from None
-            settings = replace(settings, train=_halved(settings))
-            say(f"{place.device}: no memory for a step; trying {settings.train.batch_size} crops")
-        except Exception as error:
-            if not place.compiles:
-                raise
-            compiles = False
-            say(f"torch.compile does not work here, training goes on without: {str(error).splitlines()[0]}")
-        else:
-            return settings, place
-        del trainer
+                raise UsageError(f"no memory for a step with one crop: {error}") from None
+            fits = False
+        gc.collect()
         torch.cuda.empty_cache()
+        if fits:
+            return settings
+        settings = replace(settings, train=_halved(settings))
+        say(f"no memory for a step; trying {settings.train.batch_size} crops")
 
 
 def _halved(settings: RunSettings) -> TrainSettings:

@@ -17,14 +17,14 @@ class Place:
         This process and their number.
     device
         Its GPU, or the CPU.
-    compiles
-        Whether models are compiled.
+    runs_ahead
+        Whether the host launches the device's work ahead of it, so that reading a number would hold both up.
     """
 
     rank: int
     ranks: int
     device: torch.device
-    compiles: bool = False
+    runs_ahead: bool = False
 
     def agree(self, decision: bool) -> bool:
         """Return the first process's decision in every process."""
@@ -34,16 +34,17 @@ class Place:
         dist.broadcast(flag, 0)
         return bool(flag)
 
-    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
-        """Return `model` compiled on a GPU, and with its gradients averaged over the processes."""
-        network: torch.nn.Module = model
+    def generator(self) -> torch.Generator:
+        """Return a source of random numbers on the device: a GPU's default one, since a CUDA graph knows no other."""
         if self.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")
-        if self.compiles:
-            network = torch.compile(network)  # type: ignore[assignment]
+            return torch.cuda.default_generators[self.device.index or 0]
+        return torch.Generator(self.device)
+
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
+        """Return `model` with its gradients averaged over the processes."""
         if self.ranks > 1:
-            network = torch.nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
-        return network
+            return torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+        return model
 
 
 def join_run() -> Place:
@@ -55,4 +56,4 @@ def join_run() -> Place:
         torch.cuda.set_device(device)
     if ranks > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Place(rank, ranks, device, compiles=device.type == "cuda")
+    return Place(rank, ranks, device, runs_ahead=device.type == "cuda")

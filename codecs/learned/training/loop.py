@@ -14,11 +14,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from isorate.codecs.distortion import squared_error
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
-from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.model.priors import set_fake_quantize
 from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.codecs.learned.training.checkpoint import (
@@ -31,11 +29,13 @@ from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIEL
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
+from isorate.codecs.learned.training.graph import EAGER_STEPS, RecordedPass, records
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.klt_init import klt_warm_start
 from isorate.codecs.learned.training.loader import batches
-from isorate.codecs.learned.training.loss import bits_per_pixel, draw_conditions, objective
+from isorate.codecs.learned.training.numerics import numerics
 from isorate.codecs.learned.training.optimizers import load_optimizer_tensors, make_optimizers, optimizer_tensors
+from isorate.codecs.learned.training.passes import NOT_FINITE, Pass
 from isorate.codecs.learned.training.resident import ResidentSampler, resident_photographs
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
@@ -77,7 +77,7 @@ class Trainer:
         self.step = 0
         self.warm_from = 0
         self.seconds = 0.0
-        self.skipped = 0
+        self._skipped = torch.zeros((), device=self.place.device)
         self.validated_at = 0.0
         self.prior_steps = settings.train.prior_steps
         self._enter_phase(settings.train)
@@ -131,7 +131,8 @@ class Trainer:
         load_optimizer_tensors(self.optimizers, self.model, moments)
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.warm_from = int(state["warm_from"]) if moments else self.step
-        self.skipped, self.validated_at = int(state["skipped"]), float(state["validated_at"])
+        self._skipped.fill_(state["skipped"])
+        self.validated_at = float(state["validated_at"])
         self.prior_steps = int(state["prior_steps"])
 
     def save(self) -> None:
@@ -162,9 +163,11 @@ class Trainer:
     def run(self, seconds: float = math.inf, steps: int | None = None) -> None:
         """Train until the recipe ends, or for `seconds` or `steps` more, then write a checkpoint."""
         network = self.place.wrap(self.model)
+        called = time.monotonic()
+        queue = self._batches()
         started, seconds_before, step_before = time.monotonic(), self.seconds, self.step
-        saved_at, queue = started, self._batches()
-        window: list[tuple[float, float, float]] = []
+        saved_at = started
+        window: list[Tensor] = []
         bar = tqdm(initial=self.step, total=self.recipe.total_steps or None, disable=self.place.rank > 0 or None)
         over = self.finished
         while not over:
@@ -180,7 +183,7 @@ class Trainer:
             if self.step % self.recipe.curve_steps == 0:
                 self._record_curve(window, (self.step - step_before) / (now - started), bar)
                 window = []
-            stopped = now - started >= seconds or (steps is not None and self.step - step_before >= steps)
+            stopped = now - called >= seconds or (steps is not None and self.step - step_before >= steps)
             over = self.place.agree(self.finished or stopped)
             if over or now - saved_at >= self.recipe.checkpoint_seconds:
                 self.save()
@@ -190,18 +193,27 @@ class Trainer:
         bar.close()
 
     @property
+    def skipped(self) -> int:
+        """How many steps had a gradient that was not finite."""
+        return int(self._skipped)
+
+    @property
     def finished(self) -> bool:
         """Whether the recipe is over."""
         return self._progress() >= 1
 
     def try_steps(self) -> None:
-        """Take a step of each phase on noise, to see that the machine can; the model is spoilt by it."""
+        """Take steps of each phase on noise, to see that the machine can; the model is spoilt by it."""
         network = self.place.wrap(self.model)
+        self.prior_steps = 0
         for start in (0.0, *(phase.start for phase in self.settings.train.phases)):
             self._enter_phase(self.settings.train.at(start))
+            self._batches()  # resident photographs take their memory
             size = (self.recipe.batch_size, self.recipe.crop_size, self.recipe.crop_size, 3)
-            noise = torch.randint(256, size, dtype=torch.uint8)
-            self._train_step(network, _as_pictures(noise, self.place.device))
+            noise = _as_pictures(torch.randint(256, size, dtype=torch.uint8), self.place.device)
+            for _ in range(EAGER_STEPS + 1 if records(self.place, self.recipe) else 1):
+                self._train_step(network, noise)
+                self.step += 1
 
     def record_validation(self) -> None:
         """Validate the averaged weights and append the operating points to ``validation.csv``."""
@@ -211,7 +223,8 @@ class Trainer:
         model = copy.deepcopy(self.model)
         model.load_state_dict(self.average.shadow)
         mode: QuantizationMode = "rdoq" if self.recipe.quantization == "rdoq" else "round"
-        points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images, mode)
+        with numerics(self.place.device, exact=True, tuned=False):
+            points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images, mode)
         now = (self.step, round(self.seconds, 1))
         rows = [(*now, p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4), round(p.ms_ssim, 5)) for p in points]
         append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
@@ -220,6 +233,7 @@ class Trainer:
     def _enter_phase(self, recipe: TrainSettings) -> None:
         """Follow `recipe` from this step on."""
         self.recipe = recipe
+        self._pass: Pass | None = None
         self.sampler = CropSampler(self.pack, recipe.crop_size, recipe.smallest_scale, recipe.seed)
         set_fake_quantize(self.model, recipe.fake_quantize)
         self.model.hyper_analysis_net.requires_grad_(not recipe.frozen_encoder)
@@ -242,37 +256,33 @@ class Trainer:
         warm = self.step - self.warm_from
         return wsd(self._progress(), warm, self.recipe.warmup_steps, self.recipe.decay_share)
 
-    def _train_step(self, network: torch.nn.Module, x: Tensor) -> tuple[float, float, float]:
-        """Take one step; return the loss, the mean rate and the mean PSNR. A non-finite gradient changes nothing."""
+    def _train_step(self, network: torch.nn.Module, x: Tensor) -> Tensor:
+        """Take one step; return what its pass tells. A gradient that is not finite changes no weight."""
         recipe, place = self.recipe, self.place
-        generator = torch.Generator(place.device)
-        generator.manual_seed((recipe.seed * 1_000_003 + self.step) * place.ranks + place.rank)
-        lmbda, bin_size = draw_conditions(x.shape[0], recipe, generator)
         whole = self.step >= self.prior_steps
-        self.model.analysis_net.requires_grad_(whole and not recipe.frozen_encoder)
-        fast = in_bfloat16(recipe.precision, place.device, recipe.fake_quantize)
-        with torch.autocast(place.device.type, torch.bfloat16, enabled=fast):
-            coded = network(x, lmbda, bin_size, recipe.quantization, generator, reconstruct=whole)
-        loss = objective(coded, x, lmbda, recipe)
-        self.model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
-        if bool(torch.isfinite(norm)):
-            factor = self._rate_factor()
-            for optimizer in self.optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * factor
-                optimizer.step()
-            self.average.update(self.model, self.step)
-        else:
-            self.skipped += 1
-        psnr = -10 * torch.log10(squared_error(coded.picture, x).detach().clamp_min(1e-10))
-        return loss.item(), bits_per_pixel(coded, x).mean().item(), psnr.mean().item()
+        if self._pass is None or self._pass.whole != whole:
+            self.model.analysis_net.requires_grad_(whole and not recipe.frozen_encoder)
+            self._pass = None  # a graph's memory is free before another one is recorded
+            self._pass = (RecordedPass if records(place, recipe) else Pass)(place, recipe, whole)
+        told = self._pass(network, x, (recipe.seed * 1_000_003 + self.step) * place.ranks + place.rank)
+        self._skipped += told[NOT_FINITE]
+        if not place.runs_ahead and bool(told[NOT_FINITE]):
+            return told
+        factor = self._rate_factor()
+        for optimizer in self.optimizers:
+            if place.runs_ahead:
+                setattr(optimizer, "found_inf", told[NOT_FINITE])  # noqa: B010, the optimizers' own protocol
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            optimizer.step()
+        self.average.update(self.model, self.step)
+        return told
 
-    def _record_curve(self, window: list[tuple[float, float, float]], pace: float, bar: "tqdm[Never]") -> None:
+    def _record_curve(self, window: list[Tensor], pace: float, bar: "tqdm[Never]") -> None:
         if self.place.rank:
             return
-        loss, rate, psnr = (float(mean) for mean in np.nanmean(np.array(window), axis=0))
+        told = torch.stack(window)[:, :NOT_FINITE].double().cpu().numpy()
+        loss, rate, psnr = (float(mean) for mean in np.nanmean(told, axis=0))
         progress = max(self._progress(), 1e-9)
         minutes = (1 - progress) * self.seconds / progress / 60
         bar.set_postfix_str(f"loss {loss:.4f} {rate:.3f} bpp {psnr:.2f} dB, {minutes:.0f} min left")

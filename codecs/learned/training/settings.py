@@ -77,6 +77,8 @@ class TrainSettings:
         are cropped there, for a GPU that sees more crops a second than threads prepare; `workers` then is of no use.
     warm_start_crops
         Crops from which the KLT is taken.
+    graphs
+        Whether one GPU takes its steps as a CUDA graph (:mod:`~isorate.codecs.learned.training.graph`).
     phases
         Later parts of the run, each with all earlier changes still in force.
     quantization
@@ -85,7 +87,7 @@ class TrainSettings:
         Of the convolutions, see :data:`~isorate.codecs.learned.model.precision.Precision`; latents, the priors'
         parameters, likelihoods and losses are in fp32 always.
     fake_quantize
-        Whether the priors are put on the integers' grids.
+        Whether the priors are put on the integers' grids, in fp32 without TF32.
     ms_ssim_share
         D is this share of :data:`~isorate.codecs.distortion.MS_SSIM_SCALE` · (1 - MS-SSIM) and the rest
         of the mean squared error.
@@ -131,6 +133,7 @@ class TrainSettings:
     workers: int = 0
     resident: bool = False
     warm_start_crops: int = 256
+    graphs: bool = True
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:

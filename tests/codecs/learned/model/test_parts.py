@@ -151,6 +151,10 @@ def test_fake_quantization_puts_activations_on_the_grid_and_changes_little() -> 
     torch.testing.assert_close(plain, quantized, atol=0.02, rtol=0)
     (gradient,) = torch.autograd.grad(quantized.sum(), conv.weight)
     assert float(gradient.abs().sum()) > 0
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(conv(x, condition), quantized), "the grids are too fine for bfloat16"
+        set_fake_quantize(conv, False)
+        assert not torch.equal(conv(x, condition), plain)
 
 
 @pytest.mark.parametrize(

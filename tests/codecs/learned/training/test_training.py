@@ -30,10 +30,10 @@ from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import measure
 from isorate.codecs.learned.tools.card import facts, markdown
-from isorate.codecs.learned.tools.session import possible
+from isorate.codecs.learned.tools.session import Session, possible
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
-from isorate.codecs.learned.training.distributed import Place
+from isorate.codecs.learned.training.graph import GraphError
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.loss import bits_per_pixel, objective
@@ -432,10 +432,12 @@ def test_bfloat16_convolutions_change_a_pass_only_slightly(config: Path, tmp_pat
         torch.testing.assert_close(near, exact, rtol=0.03, atol=0)
 
 
-def test_the_integers_grids_are_not_trained_in_bfloat16() -> None:
+def test_the_integers_grids_are_not_trained_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_bfloat16("bf16", torch.device("cpu"), fake_quantize=False)
     assert not in_bfloat16("fp32", torch.device("cpu"), fake_quantize=False)
     assert not in_bfloat16("auto", torch.device("cpu"), fake_quantize=True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert in_bfloat16("auto", torch.device("cuda"), fake_quantize=True), "a GPU keeps the priors alone in fp32"
     with pytest.raises(UsageError, match="fake_quantize needs"):
         TrainSettings(total_steps=1, precision="bf16", fake_quantize=True)
 
@@ -593,27 +595,43 @@ def test_a_session_needs_a_gpu_unless_told(config: Path, tmp_path: Path, capsys:
     assert "sees no GPU here; --cpu goes on without one" in capsys.readouterr().err
 
 
-def test_a_session_halves_batches_and_does_without_a_compiler(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_session_halves_batches(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
     def steps(trainer: Trainer) -> None:
-        tried.append((trainer.recipe.batch_size, trainer.place.compiles))
-        if trainer.place.compiles:
-            raise RuntimeError("no compiler\nat all")
+        tried.append(trainer.recipe.batch_size)
         if trainer.recipe.batch_size > 1:
             raise torch.OutOfMemoryError("8 GiB")
 
     monkeypatch.setattr(Trainer, "try_steps", steps)
-    compiling = Place(0, 1, torch.device("cpu"), compiles=True)
-    monkeypatch.setattr("isorate.codecs.learned.training.loop.join_run", lambda: compiling)
     said: list[str] = []
-    settings, place = possible(read_settings(config), tmp_path, said.append)
-    assert tried == [(4, True), (4, False), (2, False), (1, False)]
-    assert not place.compiles
+    settings = possible(read_settings(config), tmp_path, said.append)
+    assert tried == [4, 2, 1]
     assert settings.train.batch_size == settings.train.at(0.9).batch_size == 1
-    assert said[0] == "torch.compile does not work here, training goes on without: no compiler"
+    assert said == ["no memory for a step; trying 2 crops", "no memory for a step; trying 1 crops"]
     monkeypatch.setattr(Trainer, "try_steps", lambda trainer: (_ for _ in ()).throw(torch.OutOfMemoryError("8 GiB")))
     with pytest.raises(UsageError, match="no memory for a step with one crop: 8 GiB"):
         possible(settings, tmp_path, said.append)
+
+
+def test_a_session_goes_on_in_a_new_process_where_a_graph_cannot_be_recorded(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs, commands = [], []
+
+    def failing(session: Session, say: object) -> None:
+        graphs.append(session.train.train.graphs or session.finish.train.graphs)
+        if graphs[-1]:
+            raise GraphError("no CUDA graph of a step can be recorded (operation not permitted)")
+
+    monkeypatch.setattr("isorate.codecs.learned.tools.session.run_session", failing)
+    monkeypatch.setattr(os, "execv", lambda program, words: commands.append(words))
+    words = ["learned", "session", str(config), str(config), "-o", str(tmp_path), "--start-from", "weights"]
+    assert main([*words, "--cpu", "--seconds", "300"]) == 0
+    assert "can be recorded (operation not permitted); a new process goes on without" in capsys.readouterr().out
+    (again,) = commands
+    assert again[:4] == [sys.executable, "-P", "-m", "isorate"]
+    assert {"--eager", "--start-from", "weights", "--max-file-mb", "16"} <= set(again)
+    assert 290 < float(again[again.index("--seconds") + 1]) <= 300
+    assert main([*again[4:], "--cpu"]) == 0
+    assert graphs == [True, False]
