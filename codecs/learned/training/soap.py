@@ -160,10 +160,27 @@ def _start_bases(grad: Tensor, state: dict[str, Any], longest: int) -> None:
             continue
         outer = _outer(grad, mode)
         state[f"outer{mode}"] = outer * 0.05
-        # On the CPU always, where one of 384 takes a core 13 ms: an H200 took 14 to 24 s for some 150.
-        scaled = (outer / outer.diagonal().mean().clamp_min(1e-30)).cpu()
-        basis = torch.linalg.eigh(scaled + 1e-12 * torch.eye(size))[1]
-        state[f"basis{mode}"] = basis.contiguous().to(grad.device)
+        jitter = 1e-12 * torch.eye(size, device=grad.device)
+        basis = _eigenvectors(outer / outer.diagonal().mean().clamp_min(1e-30) + jitter)
+        state[f"basis{mode}"] = basis.contiguous()
+
+
+def _eigenvectors(matrix: Tensor) -> Tensor:
+    """Return the eigenvectors of the symmetric `matrix`, in columns.
+
+    Those of a GPU's are found by one thread of the CPU, which takes 0.9 s for the 171 of ``base.toml`` (an H200 14 to
+    24 s); two threads, disturbed by other programs, took 150 times as long for 384 rows.
+    """
+    if matrix.device.type == "cpu":
+        vectors: Tensor = torch.linalg.eigh(matrix)[1]
+        return vectors
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        vectors = torch.linalg.eigh(matrix.cpu())[1]
+    finally:
+        torch.set_num_threads(threads)
+    return vectors.to(matrix.device)
 
 
 def _follow(grad: Tensor, state: dict[str, Any], share: float | Tensor, half: bool) -> None:
