@@ -62,7 +62,7 @@ def validate(
     for log10_lmbda in log10_lmbdas:
         lmbda = torch.full((1,), 10.0**log10_lmbda, device=device)
         rates, psnrs, similarities = [], [], []
-        for index in range(count or len(pack)):
+        for index in range(min(count or len(pack), len(pack))):
             image = np.array(pack.image(index))
             x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
             coded = model(pad_to_stride(x), lmbda, torch.ones_like(lmbda), mode)

@@ -395,7 +395,8 @@ def test_an_impossible_share_of_ms_ssim_is_refused(share: float, crop: int) -> N
 
 def test_validation_measures_ms_ssim_where_it_is_defined(config: Path, tmp_path: Path) -> None:
     settings = read_settings(config)
-    trainer = Trainer(replace(settings, validation_data=settings.train_data), tmp_path)
+    recipe = replace(settings.train, validate_images=3)  # there are two
+    trainer = Trainer(replace(settings, train=recipe, validation_data=settings.train_data), tmp_path)
     trainer.warm_start()
     trainer.record_validation()
     with (tmp_path / "validation.csv").open() as file:
