@@ -17,7 +17,7 @@ from isorate.codecs.base import Knob, TwoKnobCodec, option
 from isorate.codecs.device import check_presence
 from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
-from isorate.codecs.learned.bitstream.weights import known_models, path_by_id, read_metadata, weights_path
+from isorate.codecs.learned.bitstream.weights import BEST, known_models, path_by_id, read_metadata, weights_path
 from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
@@ -51,7 +51,8 @@ class LearnedCodec(TwoKnobCodec):
     Parameters
     ----------
     model
-        Name of the weights that come with the package (``small``, ``base``), or the path of a weights file.
+        Name of the weights that come with the package (``base``; ``small``, faster), or the path of a weights file.
+        ``best``: the strongest that come for the objective (``base``, for MS-SSIM ``small``).
     effort
         0: plain. 1: when a rate is asked for, tries several (λ, Δ) that give it and keeps the best picture.
         2: refines the latents of each picture by gradient descent (slow); 3: in five times as many steps. Files are
@@ -77,7 +78,7 @@ class LearnedCodec(TwoKnobCodec):
     label = "Ours"
     suffix = ".iso"
 
-    model: str = "small"
+    model: str = BEST
     effort: Literal[0, 1, 2, 3] = 0
     objective: Literal["mse", "ms-ssim"] = "mse"
     threads: int = option(0, changes_bits=False)

@@ -77,7 +77,7 @@ def test_an_option_cannot_be_changed_later() -> None:
 def test_only_what_changes_the_bits_stands_in_the_rows() -> None:
     short = Short(level="7", threads=2)  # type: ignore[arg-type]
     assert short.options == {"chroma": "420", "level": 7, "strength": 1.0, "fact": True}
-    assert LearnedCodec(threads=3).options == {"model": "small", "effort": 0, "objective": "mse"}
+    assert LearnedCodec(threads=3).options == {"model": "best", "effort": 0, "objective": "mse"}
     assert Bpg("embedded").options == {"encoder": "x265", "chroma": "444", "bit_depth": 8, "level": 8}
     assert Jpeg2000().options == {"container": "j2k", "wavelet": "9/7", "mct": True, "chroma": "444"}
 

@@ -7,7 +7,7 @@ from isorate.cli.streams import read_stream
 from isorate.cli.verdicts import damage_verdict
 
 
-def fuzz(stream: Path, /, *, count: Count = 10_000, seed: Whole = 0, weights: str = "small", json: bool = False) -> int:
+def fuzz(stream: Path, /, *, count: Count = 10_000, seed: Whole = 0, weights: str = "base", json: bool = False) -> int:
     """Decode damaged versions of a stream: the exit code is 1 when a wrong picture came out.
 
     Examples

@@ -12,7 +12,7 @@ def golden(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     check: bool = False,
-    weights: str = "small",
+    weights: str = "base",
     device: str = "cpu",
     json: bool = False,
 ) -> int:

@@ -32,7 +32,7 @@ def session(
     --------
     ```
     isorate learned session codecs/learned/configs/base.toml codecs/learned/configs/base-finish.toml \
-        -o .checkpoints/base --start-from codecs/learned/weights/small.safetensors
+        -o .checkpoints/base --start-from codecs/learned/weights/base.safetensors
     ```
 
     Parameters

@@ -1,4 +1,4 @@
-"""Weights files: one safetensors file with everything that encoding and decoding need.
+"""Weights files: safetensors with everything that encoding and decoding need.
 
 ======================= ============== ==========================================================================
 tensor                  dtype          content
@@ -12,6 +12,9 @@ tensor                  dtype          content
 The file's metadata are strings: ``format`` (this layout's version), ``config`` (JSON of the model's shape), ``digest``
 (SHA-256 of configuration and tensors; its first two bytes are the model id in streams), ``rates`` (JSON of the rate
 curve measured on validation photographs) and ``training`` (JSON of where the weights come from).
+
+Tensors beyond :data:`LARGEST_FILE` stand in further files beside it, ``NAME.safetensors.2`` and on, whose number the
+metadata's ``files`` gives: many hosts refuse large files. The digest is of them all.
 """
 
 import hashlib
@@ -34,6 +37,12 @@ from isorate.errors import CodecUnavailableError
 FORMAT = "isorate-learned-1"
 FOLDER = Path(__file__).parents[1] / "weights"
 TRANSFORM, PRIOR, TABLE = "transform.", "prior.", "table."
+LARGEST_FILE = 28_000_000
+"""Bytes of tensors in a file; a single tensor may be longer."""
+MOST_FILES = 99
+BEST = "best"
+STRONGEST = {"mse": "base", "ms-ssim": "small"}
+"""By objective, the name of the package's weights that reach the best quality at a size."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,10 @@ class Weights:
         return int(self.digest[:4], 16)
 
 
-def save_weights(weights: Weights, path: Path) -> None:
-    """Write `weights` to `path`."""
+def save_weights(weights: Weights, path: Path) -> list[Path]:
+    """Write `weights` to `path`, and to further files beside it where they are long; return the files."""
+    shares = _shares(weights.tensors())
+    paths = weight_files(path, len(shares))
     metadata = {
         "format": FORMAT,
         "config": weights.config.to_json(),
@@ -98,9 +109,32 @@ def save_weights(weights: Weights, path: Path) -> None:
         "rates": json.dumps(weights.rates, sort_keys=True),
         "training": json.dumps(weights.training, sort_keys=True),
     }
+    if len(paths) > 1:
+        metadata["files"] = str(len(paths))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not save_file, which gives the owner alone the right to read, whatever the umask.
-    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in weights.tensors().items()}, metadata))
+    for share, file in zip(shares, paths, strict=True):
+        # Not save_file, which gives the owner alone the right to read, whatever the umask.
+        file.write_bytes(save(share, metadata if file == path else {"format": FORMAT}))
+    return paths
+
+
+def weight_files(path: Path, count: int) -> list[Path]:
+    """Return the `count` files of the weights at `path`, that one first."""
+    return [path, *(path.with_name(f"{path.name}.{number}") for number in range(2, count + 1))]
+
+
+def file_count(path: Path, metadata: Mapping[str, str]) -> int:
+    """Return of how many files the weights at `path` are, by their metadata.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When that is no number of files.
+    """
+    text = metadata.get("files", "1")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_FILES:
+        raise CodecUnavailableError(f"learned: {path} says that it is of {text!r} files; fetch it again")
+    return int(text)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -135,8 +169,9 @@ def load_weights(path: Path) -> Weights:
         When the file is missing, damaged or of another layout.
     """
     metadata = read_metadata(path)
-    with safe_open(path, "numpy") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    tensors: dict[str, NDArray[Any]] = {}
+    for file in weight_files(path, file_count(path, metadata)):
+        tensors |= _tensors_in(file)
     weights = Weights(
         ModelConfig.from_dict(json.loads(metadata["config"])),
         _under(tensors, TRANSFORM),
@@ -146,14 +181,20 @@ def load_weights(path: Path) -> Weights:
         json.loads(metadata["training"]),
     )
     if weights.digest != metadata["digest"]:
-        raise CodecUnavailableError(f"learned: {path} is damaged, its checksum does not hold; fetch it again")
+        others = " or a file beside it" if "files" in metadata else ""
+        raise CodecUnavailableError(f"learned: {path}{others} is damaged, its checksum does not hold; fetch it again")
     return weights
 
 
 def weights_path(model: str, objective: str = "mse") -> Path:
-    """Return where the weights of `model` are: a path as it is, a name in this package's folder."""
+    """Return where the weights of `model` are: a path as it is, a name in this package's folder.
+
+    :data:`BEST` stands for the strongest that come with the package for `objective`.
+    """
     if model.endswith(".safetensors"):
         return Path(model)
+    if model == BEST:
+        model = STRONGEST[objective]
     return FOLDER / f"{model}{'' if objective == 'mse' else '-' + objective}.safetensors"
 
 
@@ -168,6 +209,29 @@ def path_by_id(model_id: int) -> Path | None:
         if int(read_metadata(path)["digest"][:4], 16) == model_id:
             return path
     return None
+
+
+def _shares(tensors: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    """Return `tensors` in their order, in groups of at most :data:`LARGEST_FILE` bytes."""
+    shares: list[dict[str, NDArray[Any]]] = [{}]
+    room = LARGEST_FILE
+    for name, value in tensors.items():
+        if shares[-1] and value.nbytes > room:
+            shares.append({})
+            room = LARGEST_FILE
+        shares[-1][name] = np.ascontiguousarray(value)
+        room -= value.nbytes
+    return shares
+
+
+def _tensors_in(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.is_file():
+        raise CodecUnavailableError(f"learned: {path} is missing, a part of the weights beside it; fetch it again")
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except SafetensorError as error:
+        raise CodecUnavailableError(f"learned: {path} is damaged ({error}); fetch it again") from error
 
 
 def _under(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.codecs.distortion import MS_SSIM_SCALE
+from isorate.codecs.learned.bitstream.weights import file_count, read_metadata, weight_files
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
 from isorate.errors import UsageError
 
@@ -42,15 +43,24 @@ class TrainingRun:
 
 
 @dataclass(frozen=True, slots=True)
+class CardFile:
+    """One file of the weights."""
+
+    name: str
+    sha256: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What a model card says.
 
     Attributes
     ----------
     weights
-        The file's name.
-    sha256, num_bytes
-        Of the file.
+        The weights file's name.
+    files
+        That file, and the further ones of long weights.
     data, hardware, commit
         The photographs, what trained the model, and the commit whose program did.
     ms_ssim_share
@@ -62,8 +72,7 @@ class Card:
     """
 
     weights: str
-    sha256: str
-    num_bytes: int
+    files: list[CardFile]
     data: str
     hardware: str
     commit: str
@@ -97,12 +106,11 @@ def facts(weights: Path, runs: Sequence[Path], data: str, hardware: str, commit:
         raise UsageError(f"{weights}: no run; name the folders of those that made it, in order")
     if missing := [path for path in (weights, *_curves(runs)) if not path.is_file()]:
         raise UsageError(f"{missing[0]}: no such file; give a weights file and the folders of the runs that made it")
-    content = weights.read_bytes()
+    paths = weight_files(weights, file_count(weights, read_metadata(weights)))
     states = [_state(run) for run in runs]
     return Card(
         weights=weights.name,
-        sha256=hashlib.sha256(content).hexdigest(),
-        num_bytes=len(content),
+        files=[CardFile(path.name, _sha256(path), path.stat().st_size) for path in paths],
         data=data,
         hardware=hardware,
         commit=commit,
@@ -117,7 +125,7 @@ def markdown(card: Card) -> str:
     lines = [
         f"# `{card.weights}`: {card.model['name']}",
         "",
-        f"* **SHA-256** `{card.sha256}`, {card.num_bytes} bytes",
+        *(f"* **SHA-256** of `{file.name}`: `{file.sha256}`, {file.num_bytes} bytes" for file in card.files),
         f"* **Data** {card.data}",
         f"* **Steps** {', then '.join(map(_sum_up, card.runs))}",
         f"* **Hardware** {card.hardware}",
@@ -165,6 +173,11 @@ def _run(folder: Path, state: dict[str, Any]) -> TrainingRun:
             for row in curve[:: -(-len(curve) // CURVE_LINES)]
         ],
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finite(text: str) -> float | None:

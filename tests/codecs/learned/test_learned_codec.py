@@ -262,7 +262,7 @@ def test_effort_1_compares_by_what_the_weights_were_trained_for(codec: LearnedCo
 def test_weights_for_ms_ssim_are_better_in_it_at_the_same_rate(coffee: Image) -> None:
     image = np.ascontiguousarray(coffee[60:316, 100:420])
     found = {}
-    for codec in (LearnedCodec(threads=1), LearnedCodec(objective="ms-ssim", threads=1)):
+    for codec in (LearnedCodec("small", threads=1), LearnedCodec(objective="ms-ssim", threads=1)):
         data = codec.encode(image, bpp=0.3)
         assert 8 * len(data) / (256 * 320) == pytest.approx(0.3, rel=0.01)
         decoded = codec.decode(data)

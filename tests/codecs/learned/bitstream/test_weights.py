@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save
 
-from isorate.codecs.learned.bitstream.weights import load_weights, save_weights
+from isorate.codecs.learned.bitstream.weights import BEST, load_weights, save_weights, weights_path
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.priors import PriorConv2d
@@ -22,6 +24,47 @@ def test_what_is_saved_is_loaded(tiny: Network, tmp_path: Path) -> None:
     assert again.rates == tiny.weights.rates
     for name, value in tiny.weights.tensors().items():
         np.testing.assert_array_equal(again.tensors()[name], value)
+
+
+@pytest.fixture
+def parts(tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Weights in several files."""
+    monkeypatch.setattr("isorate.codecs.learned.bitstream.weights.LARGEST_FILE", 60_000)
+    found = save_weights(tiny.weights, tmp_path / "long.safetensors")
+    assert len(found) > 2
+    return found
+
+
+def test_long_weights_are_in_several_files(tiny: Network, parts: list[Path]) -> None:
+    assert [path.name for path in parts[:3]] == ["long.safetensors", "long.safetensors.2", "long.safetensors.3"]
+    assert load_weights(parts[0]).digest == tiny.weights.digest
+    longest = max(value.nbytes for value in tiny.weights.tensors().values())
+    assert all(path.stat().st_size < max(60_000, longest) + 20_000 for path in parts)
+
+
+def test_a_missing_or_damaged_part_is_named(parts: list[Path]) -> None:
+    content = parts[1].read_bytes()
+    parts[1].write_bytes(content[:-4] + bytes(4))
+    with pytest.raises(CodecUnavailableError, match=r"long\.safetensors or a file beside it is damaged"):
+        load_weights(parts[0])
+    parts[1].write_bytes(content[:100])
+    with pytest.raises(CodecUnavailableError, match=r"long\.safetensors\.2 is damaged"):
+        load_weights(parts[0])
+    parts[1].unlink()
+    with pytest.raises(CodecUnavailableError, match=r"long\.safetensors\.2 is missing"):
+        load_weights(parts[0])
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "100", "two"])
+def test_an_impossible_number_of_files_is_refused(tiny: Network, tmp_path: Path, count: str) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_weights(tiny.weights, path)
+    with safe_open(path, "numpy") as file:
+        metadata = {**file.metadata(), "files": count}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    path.write_bytes(save(tensors, metadata))
+    with pytest.raises(CodecUnavailableError, match=f"says that it is of '{count}' files"):
+        load_weights(path)
 
 
 def test_every_number_is_in_the_digest(tiny: Network) -> None:
@@ -67,3 +110,9 @@ def test_an_exported_model_is_the_model(tiny: Network) -> None:
     model.load_state_dict(tiny.model.state_dict())
     again = weights_of(model, {}, {})
     assert replace(again, tables=tiny.weights.tables).digest == tiny.weights.digest
+
+
+@pytest.mark.parametrize(("objective", "name"), [("mse", "base"), ("ms-ssim", "small-ms-ssim")])
+def test_the_best_weights_for_an_objective_are_there(objective: str, name: str) -> None:
+    assert weights_path(BEST, objective) == weights_path(name)
+    assert weights_path(name).is_file()

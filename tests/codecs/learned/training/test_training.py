@@ -23,13 +23,14 @@ from skimage import data as photographs
 
 from isorate.cli import main
 from isorate.codecs.distortion import MS_SSIM_SCALE, distortion, squared_error
-from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
+from isorate.codecs.learned.bitstream.weights import load_weights, save_weights, weights_path
 from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import measure
 from isorate.codecs.learned.tools.card import facts, markdown
+from isorate.codecs.learned.tools.export import weights_of
 from isorate.codecs.learned.tools.session import Session, possible
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
@@ -195,17 +196,21 @@ def test_a_compact_checkpoint_resumes_with_a_new_warm_up(config: Path, tmp_path:
     assert other.step == 4
 
 
-def test_the_model_card_states_digest_steps_and_operating_points(config: Path, tmp_path: Path) -> None:
+def test_the_model_card_states_digest_steps_and_operating_points(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trainer = Trainer(read_settings(config, {"total_steps": 2, "curve_steps": 1}), tmp_path)
     trainer.run()
     trainer.record_validation()
-    weights = tmp_path / "tiny.safetensors"
-    weights.write_bytes(b"weights")
-    known = facts(weights, [tmp_path], "two photographs", "one core", "abcdef")
+    monkeypatch.setattr("isorate.codecs.learned.bitstream.weights.LARGEST_FILE", 60_000)
+    files = save_weights(weights_of(trainer.model, {}, {}), tmp_path / "tiny.safetensors")
+    known = facts(files[0], [tmp_path], "two photographs", "one core", "abcdef")
     card = markdown(known)
     assert known.runs[0].validation[0]["log10_lmbda"] == -2
     assert known.runs[0].steps == 2
-    assert hashlib.sha256(b"weights").hexdigest() in card
+    assert len(files) > 1
+    for path in files:
+        assert f"of `{path.name}`: `{hashlib.sha256(path.read_bytes()).hexdigest()}`, {path.stat().st_size}" in card
     assert "2 of 4 crops of 64² in" in card
     assert "| 1 | -2.0 | " in card
     assert card.count("\n| 1 | 1 |") == 1
