@@ -139,7 +139,7 @@ def test_from_photographs_to_weights_by_the_command_line(
     known = json.loads(
         said("card", weights, run, "--data", "two photographs", "--commit", "0123456789abcdef", "--json")
     )
-    assert (known["num_bytes"], known["runs"][0]["steps"]) == (weights.stat().st_size, 30)
+    assert (known["files"][0]["num_bytes"], known["runs"][0]["steps"]) == (weights.stat().st_size, 30)
     assert json.loads(said("fuzz", stream, "--count", 5, "--weights", weights, "--json"))["outcomes"]["refused"] > 0
     assert "over 1 photographs" in said("integer-cost", run, "--validation", valid)
     assert json.loads(said("integer-cost", run, "--validation", valid, "--json"))["photographs"] == 1
