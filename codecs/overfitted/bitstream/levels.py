@@ -69,10 +69,16 @@ class LevelCode:
             raise BitstreamError("overfitted: the payload is damaged, a number is out of range")
         return levels
 
+    @property
+    def mean(self) -> int:
+        """Mean of the high parts in units of 1/16.
+
+        The levels whose high part is h lie around (h + ½) · 2^r - ½, so 0 lies at 2^-(r + 1) - ½.
+        """
+        return (8 >> self.low_bits) - 8
+
     def _densities(self, count: int) -> Densities:
-        # The levels whose high part is h lie around (h + ½) · 2^r - ½, so 0 lies at 2^-(r + 1) - ½; in 1/16.
-        mean = (8 >> self.low_bits) - 8
-        return Densities(np.full(count, self.table_scale, np.int64), np.full(count, mean, np.int64))
+        return Densities(np.full(count, self.table_scale, np.int64), np.full(count, self.mean, np.int64))
 
 
 def level_code(scale: int, version: int) -> LevelCode:
@@ -87,3 +93,14 @@ def level_code(scale: int, version: int) -> LevelCode:
 def scales(version: int) -> range:
     """Return the scale indices that a file of a format version may have."""
     return range(SCALES) if version == 1 else range(MOST_SCALES)
+
+
+def bits_by_scale(levels: Numbers, version: int) -> NDArray[np.float64]:
+    """Return the bits of each of the flat `levels` under every scale, (scales, levels)."""
+    codes = [level_code(scale, version) for scale in scales(version)]
+    said = np.array([(code.low_bits, code.table_scale, code.mean) for code in codes], np.int64)
+    low_bits, table_scale, mean = said.T[..., None]
+    high = levels >> low_bits
+    densities = Densities(*(np.broadcast_to(column, high.shape).ravel() for column in (table_scale, mean)))
+    found: NDArray[np.float64] = bits(high.ravel(), densities).reshape(high.shape) + low_bits
+    return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isorate.codecs.overfitted.bitstream.levels import LevelCode, level_code, scales
+from isorate.codecs.overfitted.bitstream.levels import LevelCode, bits_by_scale, level_code
 from isorate.codecs.overfitted.bitstream.starts import KEPT, Params, start
 from isorate.codecs.overfitted.bitstream.symbols import SymbolDecoder, SymbolEncoder
 from isorate.codecs.overfitted.model.structure import parameters
@@ -178,7 +178,7 @@ def flat(levels: Levels, kind: Kind, reading: Reading) -> NDArray[np.int64]:
 def best_scale(numbers: NDArray[np.int64], reading: Reading) -> tuple[int, float]:
     """Return the index of the scale that codes `numbers` in the fewest bits, and those bits."""
     values, counts = np.unique(numbers, return_counts=True)
-    costs = [float(level_code(scale, reading.version).bits(values) @ counts) for scale in scales(reading.version)]
+    costs = [float(bits @ counts) for bits in bits_by_scale(values, reading.version)]
     best = int(np.argmin(costs))
     return best, costs[best]
 

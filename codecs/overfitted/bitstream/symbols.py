@@ -59,6 +59,12 @@ def _weights() -> list[NDArray[np.float32]]:
     return [(table - 1).astype(np.float32) for table in frequencies()]
 
 
+@cache
+def _costs() -> list[NDArray[np.float64]]:
+    """Return the bits of each table's entries."""
+    return [PRECISION - np.log2(table) for table in frequencies()]
+
+
 class SymbolEncoder:
     """Writes steps of numbers one after the other."""
 
@@ -152,9 +158,8 @@ class SymbolDecoder:
 def bits(symbols: NDArray[np.int64], densities: Densities) -> NDArray[np.float64]:
     """Return the bits of each number, which the real file meets but for its last word."""
     found = np.empty(len(symbols))
-    for (places, table, floor), width, frequency in zip(densities.rows(), WIDTHS, frequencies(), strict=True):
+    for (places, table, floor), width, costs in zip(densities.rows(), WIDTHS, _costs(), strict=True):
         entries = symbols[places] - floor + width.below
         outside = (entries < 0) | (entries >= width.escape)
-        chosen = frequency[table, np.where(outside, width.escape, entries)]
-        found[places] = PRECISION - np.log2(chosen) + ESCAPE_BITS * outside
+        found[places] = costs[table, np.where(outside, width.escape, entries)] + ESCAPE_BITS * outside
     return found

@@ -10,7 +10,14 @@ import pytest
 from isorate.codecs.overfitted.bitstream import header, parameters, starts, stream, tables
 from isorate.codecs.overfitted.bitstream.header import FIXED, TRAILER, VERSIONS, unpack
 from isorate.codecs.overfitted.bitstream.integer_arm import LIMIT, UNIT, IntegerArm
-from isorate.codecs.overfitted.bitstream.levels import MOST_SCALES, WIDEST_WHOLE, LevelCode, level_code
+from isorate.codecs.overfitted.bitstream.levels import (
+    MOST_SCALES,
+    WIDEST_WHOLE,
+    LevelCode,
+    bits_by_scale,
+    level_code,
+    scales,
+)
 from isorate.codecs.overfitted.bitstream.parameters import KINDS, UNIT_BITS, Coding, Reading
 from isorate.codecs.overfitted.bitstream.stream import Content
 from isorate.codecs.overfitted.bitstream.symbols import Densities, SymbolDecoder, SymbolEncoder, bits
@@ -182,6 +189,13 @@ def test_levels_of_every_scale_come_back_in_about_the_bits_of_their_density(scal
     near, far = np.exp(-np.abs(distance - 0.5) / b) / 2, np.exp(-(distance + 0.5) / b) / 2
     ideal = -np.log2(np.where(distance == 0, 1 - near - far, near - far)).sum()
     assert code.bits(levels).sum() == pytest.approx(ideal, rel=0.01, abs=1)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_bits_under_every_scale_at_once_are_those_of_each(version: int) -> None:
+    levels = np.unique(np.rint(np.random.default_rng(0).laplace(size=300) * 900).astype(np.int64))
+    each = [level_code(scale, version).bits(levels) for scale in scales(version)]
+    np.testing.assert_array_equal(bits_by_scale(levels, version), each)
 
 
 def test_a_level_out_of_range_is_damage() -> None:
