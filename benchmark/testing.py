@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -128,6 +128,11 @@ class _Kit:
         knob = self.codec.knob
         return self.at(_steps(knob)[KNOB_STEPS // 2] if knob.default is None else knob.default)
 
+    @cached_property
+    def file(self) -> bytes:
+        """The picture's file in the middle of the range; `determinism` holds it against another."""
+        return self.codec.encode(self.image.copy(), *self.middle())
+
     def at(self, value: float) -> tuple[float, ...]:
         return (value, self.codec.fine_default) if isinstance(self.codec, TwoKnobCodec) else (value,)
 
@@ -171,8 +176,8 @@ class _Kit:
         _require(error < 0.1 * spread, f"at its best quality the mean squared error is {error:.1f}: another picture?")
 
     def determinism(self) -> None:
-        knobs = self.middle()
-        first, second = (self.codec.encode(self.image.copy(), *knobs) for _ in range(2))
+        first = self.file
+        second = self.codec.encode(self.image.copy(), *self.middle())
         _require(first == second, "the same picture and knob gave other bytes the second time")
         decoded, again = (self.codec.decode(first) for _ in range(2))
         _require(np.array_equal(decoded, again), "the same bytes gave another picture the second time")
@@ -207,7 +212,7 @@ class _Kit:
         _require(smaller < larger, f"{fine.name}: {low} bytes at {fine.low:g}, {high} at {fine.high:g}")
 
     def to_size(self) -> None:
-        target = float(len(self.codec.encode(self.image, *self.middle())))
+        target = float(len(self.file))
         data, found = self.codec.encode_to_size(self.image, target)
         self._decoded(data, self.image.shape)
         said = f"{found.best.num_bytes} bytes for a target of {found.target:g}"
@@ -226,8 +231,7 @@ class _Kit:
             self._decoded(data, picture.shape)
 
     def bad_input(self) -> None:
-        good = self.codec.encode(self.image, *self.middle())
-        for what, data in _damaged(good):
+        for what, data in _damaged(self.file):
             try:
                 self.codec.decode(data)
             except BitstreamError:
@@ -238,8 +242,7 @@ class _Kit:
 
     def pickling(self) -> None:
         copy = pickle.loads(self._pickled())  # noqa: S301  our own bytes
-        knobs = self.middle()
-        same = copy.encode(self.image, *knobs) == self.codec.encode(self.image, *knobs)
+        same = copy.encode(self.image, *self.middle()) == self.file
         _require(same, "a pickled copy, as workers get it, writes other bytes")
         said = (self.codec.name, self.codec.backend, self.codec.options)
         _require(
@@ -247,7 +250,7 @@ class _Kit:
         )
 
     def fresh_process(self) -> None:
-        data = self.codec.encode(self.image, *self.middle())
+        data = self.file
         with tempfile.TemporaryDirectory(prefix="isorate-check-") as name:
             folder = Path(name)
             (folder / "codec").write_bytes(self._pickled())
