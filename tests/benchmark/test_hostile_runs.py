@@ -21,7 +21,7 @@ WRONG: list[Any] = [None, True, -1, 1e14, "x", [], {}, float("nan"), float("inf"
 READERS = ("check", "baseline", "compare")
 DRAWING = ("report", "figures", "reproduce")
 GONE = object()
-TOGETHER = 8
+TOGETHER = 16
 """How many accepted values are drawn at once: drawing is slow, and one that fails shows among others, too."""
 
 Change: TypeAlias = tuple[tuple[Any, ...], Any]

@@ -5,7 +5,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +163,12 @@ def test_a_file_that_a_power_failure_took_is_made_again(start: Start, monkeypatc
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that kept nothing, and one that kept its files."""
     folder = tmp_path_factory.mktemp("kept")
-    for keep in ("none", "streams"):
-        isorate.run(
-            "samples", folder / keep, anchor="jpeg", codecs=["jpeg2000"], points=["quality=20", "quality=40"],
-            images=["coffee"], keep=keep, workers=1,
-        )  # fmt: skip
+    with ThreadPoolExecutor(1) as executor:
+        for keep in ("none", "streams"):
+            isorate.run(
+                "samples", folder / keep, anchor="jpeg", codecs=["jpeg2000"], points=["quality=20", "quality=40"],
+                images=["coffee"], keep=keep, executor=executor,
+            )  # fmt: skip
     return folder
 
 

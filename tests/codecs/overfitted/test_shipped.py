@@ -1,6 +1,7 @@
 """Files that came with isorate as a column of a comparison."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,15 @@ def test_the_file_is_what_it_is_at_every_size(kodak_dir: Path) -> None:
 
 @pytest.mark.kodak
 def test_a_report_of_the_six_has_the_column(
-    kodak_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kodak_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("isorate.engine.workers.ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
     for name in ("kodim20", "kodim23"):
         (tmp_path / "data" / f"{name}.png").parent.mkdir(exist_ok=True)
         (tmp_path / "data" / f"{name}.png").write_bytes((kodak_dir / f"{name}.png").read_bytes())
     run = str(tmp_path / "run")
     arguments = ["--data", str(tmp_path / "data"), "--out", run, "--anchor", "overfitted-shipped", "--codec", "jpeg"]
-    assert main(["run", *arguments, "--workers", "1"]) == 0
+    assert main(["run", *arguments]) == 0
     capsys.readouterr()
     assert main(["table", run, "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
