@@ -46,6 +46,14 @@ class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One process more than cores: a tenth of the time tests wait, for a browser, a cluster, or what dies."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling | None:
     config.option.loadscopereorder = False  # it would hand out the files with most tests first, not the longest
     return _Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
@@ -53,12 +61,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Hand out files with slow tests first, and then those with many, so that no process ends long after the others."""
+    """Hand out what takes longest first, so that no process ends long after the others.
+
+    The tests that compile, then files with slow tests, then those with many.
+    """
     if not hasattr(config, "workerinput"):
         return
     slow = Counter(_together(item.nodeid) for item in items if item.get_closest_marker("slow"))
     count = Counter(_together(item.nodeid) for item in items)
-    items.sort(key=lambda item: (-slow[_together(item.nodeid)], -count[_together(item.nodeid)]))
+    items.sort(key=lambda item: ((at := _together(item.nodeid)) != COMPILING, -slow[at], -count[at]))
 
 
 STAND_INS = (
