@@ -41,6 +41,7 @@ LARGEST_FILE = 28_000_000
 """Bytes of tensors in a file; a single tensor may be longer."""
 MOST_FILES = 99
 BEST = "best"
+"""The name that stands for one of :data:`STRONGEST`."""
 STRONGEST = {"mse": "base", "ms-ssim": "small"}
 """By objective, the name of the package's weights that reach the best quality at a size."""
 
