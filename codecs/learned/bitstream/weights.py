@@ -19,7 +19,8 @@ metadata's ``files`` gives: many hosts refuse large files. The digest is of them
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -102,7 +103,6 @@ class Weights:
 def save_weights(weights: Weights, path: Path) -> list[Path]:
     """Write `weights` to `path`, and to further files beside it where they are long; return the files."""
     shares = _shares(weights.tensors())
-    paths = weight_files(path, len(shares))
     metadata = {
         "format": FORMAT,
         "config": weights.config.to_json(),
@@ -110,8 +110,9 @@ def save_weights(weights: Weights, path: Path) -> list[Path]:
         "rates": json.dumps(weights.rates, sort_keys=True),
         "training": json.dumps(weights.training, sort_keys=True),
     }
-    if len(paths) > 1:
-        metadata["files"] = str(len(paths))
+    if len(shares) > 1:
+        metadata["files"] = str(len(shares))
+    paths = weight_files(path, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
     for share, file in zip(shares, paths, strict=True):
         # Not save_file, which gives the owner alone the right to read, whatever the umask.
@@ -119,23 +120,18 @@ def save_weights(weights: Weights, path: Path) -> list[Path]:
     return paths
 
 
-def weight_files(path: Path, count: int) -> list[Path]:
-    """Return the `count` files of the weights at `path`, that one first."""
-    return [path, *(path.with_name(f"{path.name}.{number}") for number in range(2, count + 1))]
-
-
-def file_count(path: Path, metadata: Mapping[str, str]) -> int:
-    """Return of how many files the weights at `path` are, by their metadata.
+def weight_files(path: Path, metadata: Mapping[str, str]) -> list[Path]:
+    """Return the files of the weights at `path`, that one first, by its metadata.
 
     Raises
     ------
     CodecUnavailableError
-        When that is no number of files.
+        When the metadata give no number of files.
     """
-    text = metadata.get("files", "1")
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_FILES:
-        raise CodecUnavailableError(f"learned: {path} says that it is of {text!r} files; fetch it again")
-    return int(text)
+    count = metadata.get("files", "1")
+    if not count.isdecimal() or not 1 <= int(count) <= MOST_FILES:
+        raise CodecUnavailableError(f"learned: {path} says that it is of {count!r} files; fetch it again")
+    return [path, *(path.with_name(f"{path.name}.{number}") for number in range(2, int(count) + 1))]
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -151,11 +147,8 @@ def read_metadata(path: Path) -> dict[str, str]:
             f"learned: no weights at {path}; there are: {', '.join(known_models()) or 'none'}. Weights come from "
             "'isorate learned train' and 'isorate learned export CHECKPOINT --validation PACK'"
         )
-    try:
-        with safe_open(path, "numpy") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except SafetensorError as error:
-        raise CodecUnavailableError(f"learned: {path} is damaged ({error}); fetch it again") from error
+    with _opened(path) as file:
+        metadata: dict[str, str] = file.metadata() or {}
     if metadata.get("format") != FORMAT:
         raise CodecUnavailableError(f"learned: {path} is no weights file of layout {FORMAT}; export it again")
     return metadata
@@ -171,8 +164,11 @@ def load_weights(path: Path) -> Weights:
     """
     metadata = read_metadata(path)
     tensors: dict[str, NDArray[Any]] = {}
-    for file in weight_files(path, file_count(path, metadata)):
-        tensors |= _tensors_in(file)
+    for part in weight_files(path, metadata):
+        if not part.is_file():
+            raise CodecUnavailableError(f"learned: {part} is missing, a part of the weights beside it; fetch it again")
+        with _opened(part) as file:
+            tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     weights = Weights(
         ModelConfig.from_dict(json.loads(metadata["config"])),
         _under(tensors, TRANSFORM),
@@ -225,12 +221,12 @@ def _shares(tensors: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]
     return shares
 
 
-def _tensors_in(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise CodecUnavailableError(f"learned: {path} is missing, a part of the weights beside it; fetch it again")
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open one file; what is no safetensors in it is a CodecUnavailableError."""
     try:
         with safe_open(path, "numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+            yield file
     except SafetensorError as error:
         raise CodecUnavailableError(f"learned: {path} is damaged ({error}); fetch it again") from error
 

@@ -1,7 +1,6 @@
 """The model card of a weights file."""
 
 import csv
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from isorate.codecs.distortion import MS_SSIM_SCALE
-from isorate.codecs.learned.bitstream.weights import file_count, read_metadata, weight_files
+from isorate.codecs.identity import file_digest
+from isorate.codecs.learned.bitstream.weights import read_metadata, weight_files
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
 from isorate.errors import UsageError
 
@@ -106,11 +106,11 @@ def facts(weights: Path, runs: Sequence[Path], data: str, hardware: str, commit:
         raise UsageError(f"{weights}: no run; name the folders of those that made it, in order")
     if missing := [path for path in (weights, *_curves(runs)) if not path.is_file()]:
         raise UsageError(f"{missing[0]}: no such file; give a weights file and the folders of the runs that made it")
-    paths = weight_files(weights, file_count(weights, read_metadata(weights)))
+    paths = weight_files(weights, read_metadata(weights))
     states = [_state(run) for run in runs]
     return Card(
         weights=weights.name,
-        files=[CardFile(path.name, _sha256(path), path.stat().st_size) for path in paths],
+        files=[CardFile(path.name, file_digest(path), path.stat().st_size) for path in paths],
         data=data,
         hardware=hardware,
         commit=commit,
@@ -173,11 +173,6 @@ def _run(folder: Path, state: dict[str, Any]) -> TrainingRun:
             for row in curve[:: -(-len(curve) // CURVE_LINES)]
         ],
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finite(text: str) -> float | None:
