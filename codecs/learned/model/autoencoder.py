@@ -53,6 +53,7 @@ class ConditionalAutoencoder(nn.Module):
         self.hyper_prior = HyperPrior(config)
         self.hyper_synthesis_net = HyperSynthesis(config)
         self.latent_prior = LatentPrior(config)
+        self.charge = Charge()
 
     def h(self, lmbda: Tensor) -> Tensor:
         """Return h(λ), (N, K)."""
@@ -113,14 +114,17 @@ class ConditionalAutoencoder(nn.Module):
         features = self.hyper_synthesis_net(w, condition)
         if mode == "rdoq":
             z = z_rate = straight_through(y, self.latent_prior.rdoq(y, features, condition))
-        latent_bits = _bits(z_rate, self.latent_prior(z, features, condition), bin_size)
-        hyper_bits = _bits(w_rate, self.hyper_prior(w, condition), bin_size)
+        latent_bits = self.charge(z_rate, self.latent_prior(z, features, condition), bin_size)
+        hyper_bits = self.charge(w_rate, self.hyper_prior(w, condition), bin_size)
         picture = self.synthesis_net(z, features, h) if reconstruct else x
         return Coded(picture, latent_bits, hyper_bits)
 
 
-def _bits(values: Tensor, parameters: PriorParameters, bin_size: Tensor) -> Tensor:
-    """Return the bits of the latent `values` of each image, (N,), float32."""
-    step = bin_size.float().view(-1, 1, 1, 1)
-    cost = density.bits(values.float() / step, parameters.mean.float() / step, parameters.log2_scale - torch.log2(step))
-    return cost.flatten(1).sum(1)
+class Charge(nn.Module):
+    """What a latent costs; a module so that it can be compiled for itself."""
+
+    def forward(self, values: Tensor, parameters: PriorParameters, bin_size: Tensor) -> Tensor:
+        """Return the bits of the latent `values` (N, C, h, w) of each image, (N,), float32."""
+        step = bin_size.float().view(-1, 1, 1, 1)
+        mean, log2_scale = parameters.mean.float() / step, parameters.log2_scale - torch.log2(step)
+        return density.bits(values.float() / step, mean, log2_scale).flatten(1).sum(1)

@@ -6,8 +6,9 @@
     OUT/finish/            the run of the second one, which starts from it
     OUT/MODEL.safetensors  the weights
 
-Steps are tried before they count: batches that the memory does not hold are halved, which is said, and a CUDA graph
-that cannot be recorded is a :class:`~isorate.codecs.learned.training.graph.GraphError` then and there.
+Steps and the validation are tried before they count: batches that the memory does not hold are halved and blocks that
+cannot be compiled stay as they are, which is said, and a CUDA graph that cannot be recorded is a
+:class:`~isorate.codecs.learned.training.graph.GraphError` then and there.
 """
 
 import gc
@@ -20,6 +21,7 @@ import torch
 
 from isorate.codecs.learned.tools.export import export_weights
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
+from isorate.codecs.learned.training.compiled import CompilerError, compiles
 from isorate.codecs.learned.training.graph import records
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
@@ -93,6 +95,7 @@ def _run(settings: RunSettings, folder: Path, source: Path | None, end: float, m
     where = f"{settings.train.batch_size} crops a step, on {trainer.place.device}"
     if trainer.place.runs_ahead:
         where += f", {'by' if records(trainer.place, settings.train) else 'without'} CUDA graphs"
+        where += f", blocks {'' if compiles(trainer.place, settings.train) else 'not '}compiled"
     say(f"{folder}: from step {trainer.step}, {where}")
     trainer.run(max(end - time.monotonic(), 0.0))
     trainer.record_validation()
@@ -111,7 +114,7 @@ def _begun(settings: RunSettings, folder: Path, source: Path | None, max_bytes: 
 
 
 def possible(settings: RunSettings, folder: Path, say: Say) -> RunSettings:
-    """Return the settings with batches that the memory holds.
+    """Return the settings with batches that the memory holds, and without compiled parts where the compiler fails.
 
     Raises
     ------
@@ -123,17 +126,18 @@ def possible(settings: RunSettings, folder: Path, say: Say) -> RunSettings:
     while True:
         try:
             Trainer(settings, folder).try_steps()
-            fits = True
+            return settings
+        except CompilerError as error:
+            say(f"{error}; going on without")
+            changed = replace(settings.train, compiled=False)
         except torch.OutOfMemoryError as error:
             if settings.train.batch_size == 1:
                 raise UsageError(f"no memory for a step with one crop: {error}") from None
-            fits = False
+            changed = _halved(settings)
+            say(f"no memory for a step; trying {changed.batch_size} crops")
         gc.collect()
         torch.cuda.empty_cache()
-        if fits:
-            return settings
-        settings = replace(settings, train=_halved(settings))
-        say(f"no memory for a step; trying {settings.train.batch_size} crops")
+        settings = replace(settings, train=changed)
 
 
 def _halved(settings: RunSettings) -> TrainSettings:

@@ -25,6 +25,7 @@ from isorate.codecs.learned.training.checkpoint import (
     storage_dtype,
     write_checkpoint,
 )
+from isorate.codecs.learned.training.compiled import compile_parts, compiles, named_failure
 from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIELDS, append_rows
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
@@ -39,7 +40,7 @@ from isorate.codecs.learned.training.passes import NOT_FINITE, Pass
 from isorate.codecs.learned.training.resident import ResidentSampler, resident_photographs
 from isorate.codecs.learned.training.schedule import wsd
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
-from isorate.codecs.learned.training.validation import validate
+from isorate.codecs.learned.training.validation import OperatingPoint, validate
 from isorate.errors import UsageError
 
 WARM_START_NUMBER = 10**12
@@ -72,6 +73,8 @@ class Trainer:
         self.validation = Pack(settings.validation_data) if settings.validation_data is not None else None
         torch.manual_seed(settings.train.seed)
         self.model = self._untrained().to(self.place.device)
+        if compiles(self.place, settings.train):
+            compile_parts(self.model)
         self.average = WeightAverage(self.model, settings.train.ema)
         self.optimizers = make_optimizers(self.model, settings.train)
         self.step = 0
@@ -203,7 +206,7 @@ class Trainer:
         return self._progress() >= 1
 
     def try_steps(self) -> None:
-        """Take steps of each phase on noise, to see that the machine can; the model is spoilt by it."""
+        """Take steps of each phase on noise, and validate, to see that the machine can; the model is spoilt by it."""
         network = self.place.wrap(self.model)
         self.prior_steps = 0
         for start in (0.0, *(phase.start for phase in self.settings.train.phases)):
@@ -214,21 +217,28 @@ class Trainer:
             for _ in range(EAGER_STEPS + 1 if records(self.place, self.recipe) else 1):
                 self._train_step(network, noise)
                 self.step += 1
+            self._validated(1)
 
     def record_validation(self) -> None:
         """Validate the averaged weights and append the operating points to ``validation.csv``."""
         self.validated_at = self.seconds
-        if self.place.rank or self.validation is None:
+        points = self._validated(self.recipe.validate_images)
+        if not points:
             return
-        model = copy.deepcopy(self.model)
-        model.load_state_dict(self.average.shadow)
-        mode: QuantizationMode = "rdoq" if self.recipe.quantization == "rdoq" else "round"
-        with numerics(self.place.device, exact=True, tuned=False):
-            points = validate(model, self.validation, self.recipe.validate_lmbda, self.recipe.validate_images, mode)
         now = (self.step, round(self.seconds, 1))
         rows = [(*now, p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4), round(p.ms_ssim, 5)) for p in points]
         append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
         tqdm.write(" | ".join(f"{p.log10_lmbda:g}: {p.bpp:.4f} bpp {p.psnr:.3f} dB {p.ms_ssim:.4f}" for p in points))
+
+    def _validated(self, images: int) -> list[OperatingPoint]:
+        """Return the averaged weights' points over so many photographs (0: all); none in other processes."""
+        if self.place.rank or self.validation is None:
+            return []
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self.average.shadow)
+        mode: QuantizationMode = "rdoq" if self.recipe.quantization == "rdoq" else "round"
+        with numerics(self.place.device, exact=True, tuned=False):
+            return validate(model, self.validation, self.recipe.validate_lmbda, images, mode)
 
     def _enter_phase(self, recipe: TrainSettings) -> None:
         """Follow `recipe` from this step on."""
@@ -264,7 +274,8 @@ class Trainer:
             self.model.analysis_net.requires_grad_(whole and not recipe.frozen_encoder)
             self._pass = None  # a graph's memory is free before another one is recorded
             self._pass = (RecordedPass if records(place, recipe) else Pass)(place, recipe, whole)
-        told = self._pass(network, x, (recipe.seed * 1_000_003 + self.step) * place.ranks + place.rank)
+        with named_failure():
+            told = self._pass(network, x, (recipe.seed * 1_000_003 + self.step) * place.ranks + place.rank)
         self._skipped += told[NOT_FINITE]
         if not place.runs_ahead and bool(told[NOT_FINITE]):
             return told

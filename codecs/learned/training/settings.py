@@ -79,6 +79,8 @@ class TrainSettings:
         Crops from which the KLT is taken.
     graphs
         Whether one GPU takes its steps as a CUDA graph (:mod:`~isorate.codecs.learned.training.graph`).
+    compiled
+        Whether a GPU's blocks and densities are compiled (:mod:`~isorate.codecs.learned.training.compiled`).
     phases
         Later parts of the run, each with all earlier changes still in force.
     quantization
@@ -134,6 +136,7 @@ class TrainSettings:
     resident: bool = False
     warm_start_crops: int = 256
     graphs: bool = True
+    compiled: bool = True
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from isorate.codecs.learned.training.numerics import numerics
 from isorate.codecs.learned.training.optimizers import optimizer_tensors
 from isorate.codecs.learned.training.pack import pack
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
+from isorate.errors import MetricUnavailableError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 MODEL = ModelConfig(
@@ -201,3 +202,14 @@ def test_the_curve_is_the_mean_of_finite_steps(settings: RunSettings, tmp_path: 
     trainer._record_curve(told, 1.0, type("Bar", (), {"set_postfix_str": lambda self, text: None})())
     row = (tmp_path / "curve.csv").read_text().splitlines()[1].split(",")
     assert float(row[2]) == pytest.approx(np.mean([t[0].item() for t in told[:3]]), abs=1e-4)
+
+
+def test_a_trial_validates_too(settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_: object) -> None:
+        raise MetricUnavailableError("pip install pytorch-msssim")
+
+    monkeypatch.setattr("isorate.codecs.learned.training.loop.validate", unavailable)
+    Trainer(settings, tmp_path).try_steps()
+    with pytest.raises(MetricUnavailableError, match="pytorch-msssim"):
+        Trainer(replace(settings, validation_data=settings.train_data), tmp_path).try_steps()
+    assert not list(tmp_path.iterdir())
