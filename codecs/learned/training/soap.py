@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 MODES = 3
 SHORTEST_MODE = 5
@@ -72,6 +73,7 @@ class Soap(torch.optim.Optimizer):
         }
         super().__init__(groups, defaults)
         self.found_inf: Tensor | None = None
+        self._half = WeakTensorKeyDictionary()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -80,51 +82,70 @@ class Soap(torch.optim.Optimizer):
         turn = 0
         taken = 1.0 if self.found_inf is None else 1 - self.found_inf
         for group in self.param_groups:
-            decays = (*group["betas"], group["betas"][1] ** group["follow_every"])
-            shares = [(1 - decay) * taken for decay in decays]
-            for parameter in group["params"]:
-                turn += 1
-                if parameter.grad is not None:
-                    self._update(parameter, _as_modes(parameter.grad.float()), group, turn, shares, taken)
+            turns = range(turn + 1, turn + 1 + len(group["params"]))
+            turn += len(group["params"])
+            learning = [(p, turn) for p, turn in zip(group["params"], turns, strict=True) if p.grad is not None]
+            if learning:
+                self._update(*zip(*learning, strict=True), group, taken)
         return loss
 
     def _update(
-        self,
-        parameter: Tensor,
-        grad: Tensor,
-        group: dict[str, Any],
-        turn: int,
-        shares: Sequence[float | Tensor],
-        taken: float | Tensor,
+        self, parameters: Sequence[Tensor], turns: Sequence[int], group: dict[str, Any], taken: float | Tensor
     ) -> None:
-        state = self.state[parameter]
+        """Take the step of a group's `parameters`, elementwise operations of all in one call each."""
+        half, eps, (beta1, beta2) = group["bfloat16"], group["eps"], group["betas"]
+        grads = [_as_modes(parameter.grad.float()) for parameter in parameters if parameter.grad is not None]
+        states = [self._state(*both, group["max_dimension"]) for both in zip(parameters, grads, strict=True)]
+        counts = [int(state["step"]) for state in states]
+        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+        both = list(zip(grads, states, strict=True))
+        rotated = [_rotate(grad, self._bases(state, half)) for grad, state in both]
+        shares = [(1 - decay) * taken for decay in (beta1, beta2, beta2 ** group["follow_every"])]
+        for mean, value in zip(means, rotated, strict=True):
+            mean.lerp_(value, shares[0])
+        torch._foreach_mul_(rotated, rotated)
+        for square, value in zip(squares, rotated, strict=True):
+            square.lerp_(value, shares[1])
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_mul_(roots, [(1 - beta2**count) ** -0.5 for count in counts])
+        torch._foreach_add_(roots, eps)
+        updates = torch._foreach_div(means, roots)
+        torch._foreach_clamp_min_(updates, -1)
+        torch._foreach_clamp_max_(updates, 1)
+        for parameter, state, update, count in zip(parameters, states, updates, counts, strict=True):
+            step = _as_kernel(_rotate(update, self._bases(state, half), back=True), parameter.shape)
+            rate = group["lr"] / (1 - beta1**count)
+            if isinstance(taken, Tensor):
+                parameter.addcmul_(step, taken, value=-rate)
+            else:
+                parameter.sub_(step, alpha=rate)
+        for (grad, state), count, turn in zip(both, counts, turns, strict=True):
+            if (count + turn) % group["follow_every"] == 0:
+                _follow(grad, state, shares[2], half)
+            if (count + turn) % group["every"] == 0:
+                _turn_bases(state)
+
+    def _state(self, parameter: Tensor, grad: Tensor, longest: int) -> dict[str, Any]:
+        """Return the state of `parameter` at its next step, begun if this is the first."""
+        state: dict[str, Any] = self.state[parameter]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.int64)
             state["mean"] = torch.zeros_like(grad)
             state["square"] = torch.zeros_like(grad)
-            _start_bases(grad, state, group["max_dimension"])
-        bases = _bases(state)
-        beta1, beta2 = group["betas"]
+            _start_bases(grad, state, longest)
         state["step"] += 1
-        count = int(state["step"])
-        half = group["bfloat16"]
-        rotated = _rotate(grad, bases, half=half)
-        state["mean"].lerp_(rotated, shares[0])
-        state["square"].lerp_(rotated.square_(), shares[1])
-        update = torch.sqrt(state["square"], out=rotated).mul_((1 - beta2**count) ** -0.5).add_(group["eps"])
-        torch.div(state["mean"], update, out=update).clamp_(-1, 1)
-        update = _rotate(update, bases, back=True, half=half)
-        out, fan_in, height, width = parameter.shape
-        update = update.view(out, height, width, fan_in).permute(0, 3, 1, 2)
-        rate = group["lr"] / (1 - beta1**count)
-        if isinstance(taken, Tensor):
-            parameter.addcmul_(update, taken, value=-rate)
-        else:
-            parameter.sub_(update, alpha=rate)
-        if (count + turn) % group["follow_every"] == 0:
-            _follow(grad, state, shares[2], half)
-        if (count + turn) % group["every"] == 0:
-            _turn_bases(state)
+        return state
+
+    def _bases(self, state: dict[str, Any], half: bool) -> list[Tensor | None]:
+        """Return the bases of a state's modes, with `half` in bfloat16, converted once."""
+        bases = _bases(state)
+        return [self._halved(basis) if half and basis is not None else basis for basis in bases]
+
+    def _halved(self, basis: Tensor) -> Tensor:
+        known = self._half.get(basis)
+        if known is None:
+            known = self._half[basis] = basis.bfloat16()
+        return known
 
 
 def _as_modes(kernel: Tensor) -> Tensor:
@@ -132,18 +153,24 @@ def _as_modes(kernel: Tensor) -> Tensor:
     return kernel.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
 
 
+def _as_kernel(modes: Tensor, shape: torch.Size) -> Tensor:
+    """Return `modes` (out, taps, in) as a kernel of `shape` (out, in, height, width)."""
+    out, fan_in, height, width = shape
+    return modes.view(out, height, width, fan_in).permute(0, 3, 1, 2)
+
+
 def _bases(state: dict[str, Any]) -> list[Tensor | None]:
     return [state.get(f"basis{mode}") for mode in range(MODES)]
 
 
-def _rotate(tensor: Tensor, bases: list[Tensor | None], *, back: bool = False, half: bool = False) -> Tensor:
+def _rotate(tensor: Tensor, bases: list[Tensor | None], *, back: bool = False) -> Tensor:
     """Return `tensor` (out, taps, in) with each mode multiplied by its basis (or its transpose), a tensor of its own.
 
-    With `half` the products are of bfloat16 numbers: a relative error of 2^-8, far below a gradient's noise.
+    The products are of numbers of the bases' type: of bfloat16 they have a relative error of 2^-8, far below a
+    gradient's noise.
     """
-    if half:
-        tensor = tensor.bfloat16()
-        bases = [basis if basis is None else basis.bfloat16() for basis in bases]
+    dtypes = [basis.dtype for basis in bases if basis is not None]
+    tensor = tensor.to(dtypes[0]) if dtypes else tensor.clone()
     rows, taps, columns = (basis.t() if basis is not None and back else basis for basis in bases)
     if columns is not None:
         tensor = (tensor.flatten(0, 1) @ columns).view_as(tensor)

@@ -560,6 +560,30 @@ def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
+def test_soap_moves_kernels_together_as_each_alone(bfloat16: bool) -> None:
+    shapes = [(12, 6, 3, 3), (8, 24, 1, 1), (4, 3, 1, 1)]
+
+    def make(count: int) -> tuple[list[torch.nn.Parameter], list[Soap]]:
+        kernels = [torch.nn.Parameter(torch.ones(shape)) for shape in shapes]
+        groups = [kernels] if count == 1 else [[kernel] for kernel in kernels]
+        return kernels, [
+            Soap(group, lr=0.1, precondition_every=1, follow_every=1, bfloat16=bfloat16) for group in groups
+        ]
+
+    (together, one), (alone, several) = make(1), make(3)
+    for step in range(6):
+        for index, (kernel, other) in enumerate(zip(together, alone, strict=True)):
+            missing = index == 1 and step in (0, 3)  # a kernel that does not learn for a while
+            gradient = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(10 * step + index))
+            kernel.grad, other.grad = (None, None) if missing else (gradient, gradient.clone())
+        for optimizer in (*one, *several):
+            optimizer.step()
+    for kernel, other in zip(together, alone, strict=True):
+        assert torch.equal(kernel, other)
+        assert not torch.equal(kernel, torch.ones_like(kernel))
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
 def test_soap_descends_in_orthonormal_bases(bfloat16: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     mixing = torch.randn(12, 12, generator=generator)
