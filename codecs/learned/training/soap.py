@@ -5,7 +5,7 @@ product of matrices without a copy. A mode longer than `max_dimension` is not ro
 checkpoints hold it: the order of a product's sums may depend on the layout of its factors.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -73,7 +73,7 @@ class Soap(torch.optim.Optimizer):
         }
         super().__init__(groups, defaults)
         self.found_inf: Tensor | None = None
-        self._half = WeakTensorKeyDictionary()
+        self._half: MutableMapping[Tensor, Tensor] = WeakTensorKeyDictionary()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -86,13 +86,12 @@ class Soap(torch.optim.Optimizer):
             turn += len(group["params"])
             learning = [(p, turn) for p, turn in zip(group["params"], turns, strict=True) if p.grad is not None]
             if learning:
-                self._update(*zip(*learning, strict=True), group, taken)
+                self._update(learning, group, taken)
         return loss
 
-    def _update(
-        self, parameters: Sequence[Tensor], turns: Sequence[int], group: dict[str, Any], taken: float | Tensor
-    ) -> None:
-        """Take the step of a group's `parameters`, elementwise operations of all in one call each."""
+    def _update(self, learning: Sequence[tuple[Tensor, int]], group: dict[str, Any], taken: float | Tensor) -> None:
+        """Take the step of a group's parameters, each with its turn, elementwise operations of all in one call each."""
+        parameters, turns = [parameter for parameter, _ in learning], [turn for _, turn in learning]
         half, eps, (beta1, beta2) = group["bfloat16"], group["eps"], group["betas"]
         grads = [_as_modes(parameter.grad.float()) for parameter in parameters if parameter.grad is not None]
         states = [self._state(*both, group["max_dimension"]) for both in zip(parameters, grads, strict=True)]
