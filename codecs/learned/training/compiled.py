@@ -7,9 +7,7 @@ cuDNN's. An H200's passes of ``base.toml``'s 128 crops take 29.3 ms by a CUDA gr
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import nn
-from torch._dynamo.exc import TorchDynamoException
 
 from isorate.codecs.learned.model.autoencoder import Charge
 from isorate.codecs.learned.model.layers import DenseBlock, SeparableBlock
@@ -33,6 +31,8 @@ def compiles(place: Place, recipe: TrainSettings) -> bool:
 
 def compile_parts(model: nn.Module, backend: str | Callable[..., object] = "inductor") -> None:
     """Let the parts of `model` be compiled by `backend` when they are first called; copies of it are not."""
+    import torch._dynamo
+
     torch._dynamo.config.recompile_limit = MOST_SHAPES
     for part in model.modules():
         if isinstance(part, PARTS):
@@ -44,6 +44,10 @@ def named_failure() -> Iterator[None]:
     """Turn the compiler's exceptions into a :class:`CompilerError` that tells how to go on without."""
     try:
         yield
-    except TorchDynamoException as error:
+    except RuntimeError as error:
+        from torch._dynamo.exc import TorchDynamoException  # takes a second, of which a CPU has no use
+
+        if not isinstance(error, TorchDynamoException):
+            raise
         reason = " ".join(str(error).splitlines()[:2])  # the first line may name the compiler alone
         raise CompilerError(f"blocks cannot be compiled ({reason}): --set compiled=false") from error

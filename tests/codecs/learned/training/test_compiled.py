@@ -119,3 +119,8 @@ def test_a_session_goes_on_without_the_compiler(tmp_path: Path, monkeypatch: pyt
     assert tried == [True, False]
     assert settings.train == replace(RECIPE, compiled=False)
     assert said == ["blocks cannot be compiled (no C compiler): --set compiled=false; going on without"]
+
+
+def test_other_failures_keep_their_names() -> None:
+    with pytest.raises(torch.OutOfMemoryError, match="8 GiB"), named_failure():
+        raise torch.OutOfMemoryError("8 GiB")
