@@ -322,7 +322,10 @@ class LearnedCodec(TwoKnobCodec):
         path = path_by_id(model_id)
         if path is None:
             here = ", ".join(known_models()) or "none"
-            raise BitstreamError(f"learned: made by weights {model_id:04x}, which are not here (there are: {here})")
+            raise BitstreamError(
+                f"learned: made by weights {model_id:04x}, which are not here (there are: {here}); "
+                "learned:model=FILE takes weights from a file, such as an earlier version's"
+            )
         return load_network(path, self.device)
 
     def _encoder(self, image: Image) -> "PictureEncoder":
