@@ -90,15 +90,15 @@ class Soap(torch.optim.Optimizer):
         return loss
 
     def _update(self, learning: Sequence[tuple[Tensor, int]], group: dict[str, Any], taken: float | Tensor) -> None:
-        """Take the step of a group's parameters, each with its turn, elementwise operations of all in one call each."""
+        """Take the step of a group's parameters, each with its turn, by one call for all where there is one."""
         parameters, turns = [parameter for parameter, _ in learning], [turn for _, turn in learning]
         half, eps, (beta1, beta2) = group["bfloat16"], group["eps"], group["betas"]
         grads = [_as_modes(parameter.grad.float()) for parameter in parameters if parameter.grad is not None]
-        states = [self._state(*both, group["max_dimension"]) for both in zip(parameters, grads, strict=True)]
+        states = [self._state(p, grad, group["max_dimension"]) for p, grad in zip(parameters, grads, strict=True)]
         counts = [int(state["step"]) for state in states]
         means, squares = [state["mean"] for state in states], [state["square"] for state in states]
-        both = list(zip(grads, states, strict=True))
-        rotated = [_rotate(grad, self._bases(state, half)) for grad, state in both]
+        bases = [self._halved(_bases(state)) if half else _bases(state) for state in states]
+        rotated = [_rotate(grad, own) for grad, own in zip(grads, bases, strict=True)]
         shares = [(1 - decay) * taken for decay in (beta1, beta2, beta2 ** group["follow_every"])]
         for mean, value in zip(means, rotated, strict=True):
             mean.lerp_(value, shares[0])
@@ -111,14 +111,14 @@ class Soap(torch.optim.Optimizer):
         updates = torch._foreach_div(means, roots)
         torch._foreach_clamp_min_(updates, -1)
         torch._foreach_clamp_max_(updates, 1)
-        for parameter, state, update, count in zip(parameters, states, updates, counts, strict=True):
-            step = _as_kernel(_rotate(update, self._bases(state, half), back=True), parameter.shape)
+        for parameter, own, update, count in zip(parameters, bases, updates, counts, strict=True):
+            step = _as_kernel(_rotate(update, own, back=True), parameter.shape)
             rate = group["lr"] / (1 - beta1**count)
             if isinstance(taken, Tensor):
                 parameter.addcmul_(step, taken, value=-rate)
             else:
                 parameter.sub_(step, alpha=rate)
-        for (grad, state), count, turn in zip(both, counts, turns, strict=True):
+        for grad, state, count, turn in zip(grads, states, counts, turns, strict=True):
             if (count + turn) % group["follow_every"] == 0:
                 _follow(grad, state, shares[2], half)
             if (count + turn) % group["every"] == 0:
@@ -135,16 +135,12 @@ class Soap(torch.optim.Optimizer):
         state["step"] += 1
         return state
 
-    def _bases(self, state: dict[str, Any], half: bool) -> list[Tensor | None]:
-        """Return the bases of a state's modes, with `half` in bfloat16, converted once."""
-        bases = _bases(state)
-        return [self._halved(basis) if half and basis is not None else basis for basis in bases]
-
-    def _halved(self, basis: Tensor) -> Tensor:
-        known = self._half.get(basis)
-        if known is None:
-            known = self._half[basis] = basis.bfloat16()
-        return known
+    def _halved(self, bases: list[Tensor | None]) -> list[Tensor | None]:
+        """Return `bases` in bfloat16, each converted once."""
+        for basis in bases:
+            if basis is not None and basis not in self._half:
+                self._half[basis] = basis.bfloat16()
+        return [basis if basis is None else self._half[basis] for basis in bases]
 
 
 def _as_modes(kernel: Tensor) -> Tensor:
