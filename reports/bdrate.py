@@ -40,7 +40,7 @@ class BDRate:
     reason
         Why `percent` is None.
     left_out
-        Images that are in neither curve: a codec failed on them, or decoded one without any error (infinite PSNR).
+        Images that are in neither curve: a codec failed on them, or has no finite value of the metric there.
     images
         The same over single images: mean and interval, where at least two images allow it.
     unit
@@ -96,9 +96,9 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric, *, each_ima
     if comparison.anchor is None:
         return BDRate(None, reason="the run has no anchor")
     # The same pictures on both sides: a codec that failed on the hard ones would look better.
-    images = complete_images(comparison, comparison.anchor, column)
-    anchor = of_dataset(comparison, comparison.anchor, images)
-    whole = bd_rate(anchor, of_dataset(comparison, column, images), metric)
+    images = complete_images(comparison, comparison.anchor, column, metric=metric)
+    anchor, test = (of_dataset(comparison, some, {metric: images}) for some in (comparison.anchor, column))
+    whole = bd_rate(anchor, test, metric)
     chosen = set(images)
     left_out = tuple(image.name for image in comparison.images if image.name not in chosen)
     entry = next((entry for entry in comparison.manifest.more_metrics if entry.name == metric), None)

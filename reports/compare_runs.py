@@ -1,7 +1,7 @@
 """Two runs side by side: what the second one changed, codec by codec."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,9 +11,9 @@ from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.classes import NO_CLASSES, images_by_class
-from isorate.reports.curves import Curve, point_of
+from isorate.reports.curves import Curve, mean_points
 from isorate.reports.results import Column, Comparison
-from isorate.reports.summary import Interval, difference, identical_among, mean, win_rate
+from isorate.reports.summary import Interval, difference, win_rate
 from isorate.runs.aim import SIZE, Aim
 from isorate.runs.differences import version_differences
 from isorate.runs.equal_rate import at_size, encloses
@@ -273,7 +273,7 @@ def _change(
     pairs = tuple(Pair(a, b, of_size) for a, b in cells if a.complete and b.complete)
     psnr = [pair.psnr for pair in pairs]
     ms_ssim = [pair.ms_ssim for pair in pairs]
-    images = {a.image for a, _ in cells} - _partly_identical(cells)
+    images = _images(sides, cells)
     curves = _curve(sides[0], first, images), _curve(sides[1], second, images)
     rates: dict[Metric, BDRate] = {metric: bd_rate(*curves, metric) for metric in ("psnr", "ms_ssim")}
     return CodecChange(
@@ -306,21 +306,31 @@ def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], curves: tuple[Curv
     return MetricChange(entry.label, entry.digits, difference(values), win_rate(better), bd_rate(*curves, entry.name))
 
 
-def _partly_identical(cells: list[tuple[Row, Row]]) -> set[str]:
-    """Return the images that a run decodes without any error at a point where others have a finite PSNR."""
-    found: set[str] = set()
-    for side in zip(*cells, strict=True):
-        for point in {row.point for row in side}:
-            found.update(identical_among([row for row in side if row.point == point and row.ok]))
+def _images(sides: tuple[Comparison, Comparison], cells: list[tuple[Row, Row]]) -> dict[str, set[str]]:
+    """Return for each metric the images of a codec's curves, the same in both runs.
+
+    Without those on which it is not defined, or infinite at a point where it is finite on others.
+    """
+    found = {}
+    for metric in ("psnr", "ms_ssim", *(entry.name for entry in _both(sides))):
+        images = {first.image for first, _ in cells}
+        for side in zip(*cells, strict=True):
+            images -= {row.image for row in side if row.ok and row.value(metric) is None}
+        for side in zip(*cells, strict=True):
+            for point in {row.point for row in side}:
+                there = {row.image: row.value(metric) for row in side if row.point == point and row.ok}
+                infinite = {image for image, value in there.items() if value is not None and math.isinf(value)}
+                images -= infinite if infinite & images != there.keys() & images else set()
+        found[metric] = images
     return found
 
 
-def _curve(side: Comparison, column: Column, images: set[str]) -> Curve:
+def _curve(side: Comparison, column: Column, images: Mapping[str, Collection[str]]) -> Curve:
     """Return the means over `images` at the points where all of them succeeded: both curves are of the same images."""
     found = []
     for name in dict.fromkeys(row.point for row in side.rows):
-        rows = [r for r in side.rows if r.codec == column.codec and r.point == name and r.image in images and r.ok]
-        rate = mean([row.bpp for row in rows])
-        if rate is not None and len(rows) == len(images):
-            found.append(point_of(rate, rows, side.manifest.more_metrics, name))
+        rows = [row for row in side.rows if row.codec == column.codec and row.point == name and row.ok]
+        kept = {metric: [row for row in rows if row.image in names] for metric, names in images.items()}
+        whole = {metric: some for metric, some in kept.items() if len(some) == len(images[metric])}
+        found += mean_points(whole, side.manifest.more_metrics, name)
     return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))

@@ -152,7 +152,7 @@ def _residual(comparison: Comparison) -> Iterator[Finding]:
                     "the codec's next one on the other side of it."
                 )
             if without:
-                text += f" {len(without)} have no such value and count as measured."
+                text += f" {len(without)} have no such value and do not count."
             if older := sum(lacks_neighbour(row, aim.tolerance) for row in without):
                 text += f" An older version made {older} of them: the same isorate run command again adds the value."
             yield Finding("warning" if without or not between else "note", f"{column.label}: {aim.label} not met", text)
@@ -205,9 +205,8 @@ def _failures(comparison: Comparison) -> Iterator[Finding]:
         failed = [row.image for row in comparison.rows if row.codec == column.codec and not row.ok]
         if failed:
             names = _names(sorted(set(failed)))
-            text = (
-                f"{_count(len(failed), 'cell')} of {column.label} failed ({names}). Its means are over the others only."
-            )
+            cells = _count(len(failed), "cell")
+            text = f"{cells} of {column.label} failed ({names}). Means leave these images out, of every codec."
             yield Finding("warning", f"{column.label}: failures", text)
 
 

@@ -350,7 +350,7 @@ def plot(
     """
     if metric not in rd_metrics(comparison):
         raise ReportError(f"metric {metric!r}: use one of {', '.join(rd_metrics(comparison))}")
-    own = curves.of_run(comparison, image)
+    own = None if image is None else curves.of_run(comparison, image)
     others = named(published)
     with paper.style(None):
         return rd_figure(comparison, metric, others, width, own)
@@ -369,7 +369,12 @@ def rd_figure(
     own: Sequence[curves.Curve] | None = None,
 ) -> Figure:
     """Return a rate-distortion plot of the data set, or of the curves `own`; what others published is dashed."""
-    own = curves.of_run(comparison) if own is None else own
+    notes = [str(comparison.unfinished)] if comparison.unfinished else []
+    if own is None:
+        images = curves.shared_images(comparison)
+        own = [curves.of_dataset(comparison, column, images) for column in comparison.columns]
+        over = curves.over(comparison, images[metric if metric in images else "ms_ssim"])
+        notes += [over] if over else []
     right = 1.25 * max((point.bpp for curve in own for point in curve.points), default=1.0)
     lines = [(curve, paper.own_line(column.colour)) for column, curve in zip(comparison.columns, own, strict=True)]
     lines += [(_until(curve, right), paper.published_line(at)) for at, curve in enumerate(published)]
@@ -387,8 +392,8 @@ def rd_figure(
     axes.set_xlim(0, right)
     axes.grid(linewidth=0.3, color="0.85")
     axes.set_axisbelow(True)
-    if comparison.unfinished:
-        axes.text(0.01, 0.985, str(comparison.unfinished), transform=axes.transAxes, va="top", size=6, color="0.4")
+    if notes:
+        axes.text(0.01, 0.985, "\n".join(notes), transform=axes.transAxes, va="top", size=6, color="0.4")
     if many:
         figure.legend(loc="lower center", ncols=max(1, int(width / 2)), fontsize=5.5, borderaxespad=0.2)
     elif lines:

@@ -50,12 +50,14 @@ def found(comparison: Comparison, level: Level, summaries: Sequence[CodecSummary
     anchor = comparison.anchor
     aim = comparison.aim
     others = [(some, gap) for some in summaries if not some.column.anchor and (gap := _deciding(some, aim))]
-    if anchor is None or not others:
+    apart = [some for some in summaries if some.unequal and _deciding(some, aim) is None]
+    if anchor is None or not (others or apart):
         return None
     ours = next(some for some in summaries if some.column.anchor)
     others.sort(key=lambda pair: -pair[1].mean if aim.of_size else pair[1].mean)
     images = len(level.point_of)
-    over = FIXED.get(images, f"{images} images")
+    left_out = len(ours.left_out["psnr"])
+    over = f"{images - left_out} of {images} images" if left_out else FIXED.get(images, f"{images} images")
     average = "" if images == 1 else " on average"
     more = comparison.manifest.more_metrics
     if aim.of_size:
@@ -75,7 +77,8 @@ def found(comparison: Comparison, level: Level, summaries: Sequence[CodecSummary
             [_sentence_of_bytes(some, gap, anchor, aim, more, decibels) for some, gap in others]
             for decibels in (False, True)
         ]
-    return Found(heads[0], tuple(sentences[0]), heads[1], tuple(sentences[1]))
+    last = [_nothing(some, aim, _rate_pct(comparison, level, some.column, anchor)) for some in apart]
+    return Found(heads[0], (*sentences[0], *last), heads[1], (*sentences[1], *last))
 
 
 def _deciding(some: CodecSummary, aim: Aim) -> Interval | None:
@@ -129,9 +132,7 @@ def _sentence_of_bytes(
     if some.interpolated:
         of = "" if some.interpolated == count else f" on {some.interpolated} of {count} images"
         text += f"; that is interpolated between its files below and above{of}"
-    if some.unequal:
-        text += f"; on {some.unequal} of {count} images it misses the {aim.label} and has no such pair"
-    return f"{text}{_failed(some)}."
+    return f"{text}{_without(some, aim.label)}{_failed(some)}."
 
 
 def _needs(gap: Interval) -> str:
@@ -180,17 +181,34 @@ def _sentence(
 
 def _rates(some: CodecSummary, rate_pct: float) -> str:
     """Return in words how far a codec's files are from the rate, and what was compared where they miss it."""
-    size, side = number(abs(rate_pct), 1), "larger" if rate_pct > 0 else "smaller"
-    files = f"its files are {size} % {side} on average"
-    if not some.interpolated:
-        return f"; {files}" if abs(rate_pct) > EQUAL_RATE_PCT else ""
+    files = _files(rate_pct) if abs(rate_pct) > EQUAL_RATE_PCT else ""
     of = some.cells - some.failed
-    count = "" if some.interpolated == of else f" on {some.interpolated} of {of} images"
-    text = f"; that is at equal rate, interpolated between its files below and above{count}"
-    text += f" ({files})" if abs(rate_pct) > EQUAL_RATE_PCT else ""
-    return text + (
-        f", and as measured on {some.unequal} that miss the rate and have no such pair" if some.unequal else ""
+    text = f"; {files}" if files else ""
+    if some.interpolated:
+        count = "" if some.interpolated == of else f" on {some.interpolated} of {of} images"
+        text = f"; that is at equal rate, interpolated between its files below and above{count}"
+        text += f" ({files})" if files else ""
+    return text + _without(some, "rate")
+
+
+def _files(rate_pct: float) -> str:
+    return f"its files are {number(abs(rate_pct), 1)} % {'larger' if rate_pct > 0 else 'smaller'} on average"
+
+
+def _without(some: CodecSummary, aim: str) -> str:
+    """Return in words what does not count of a codec."""
+    if not some.unequal:
+        return ""
+    return (
+        f"; {some.unequal} of {some.cells - some.failed} images, on which it misses the {aim} to one side, do not count"
     )
+
+
+def _nothing(some: CodecSummary, aim: Aim, rate_pct: float | None) -> str:
+    """Return what is to be said of a codec that meets the rate or quality on no image."""
+    files = f": {_files(rate_pct)}" if aim.of_size and rate_pct is not None else ""
+    text = f"{some.column.label} does not come to the {aim.label} on any image and cannot be compared"
+    return f"{text}{files}{_failed(some)}."
 
 
 def _gap(gap: Interval, digits: int, unit: str) -> str:

@@ -8,7 +8,7 @@ from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import CodecSummary, exclusions, summarize
 from isorate.reports.text import DASH, MINUS, number
 from isorate.runs.aim import Aim
-from isorate.runs.equal_rate import Basis, basis, counts
+from isorate.runs.equal_rate import Basis, basis
 from isorate.runs.row import Row
 
 _SPECIAL = {
@@ -140,7 +140,7 @@ def _values(comparison: Comparison, level: Level, image: str, shown: Sequence[Me
             _at_rate(cells[at], measure, tolerance) if at_rate else _measured(cells[at], measure)
             for at, at_rate in across
         ]
-        values = [_value(cells[at], measure, tolerance, at_rate=at_rate) for at, at_rate in across]
+        values = [None if measure.name == RESIDUAL else measure.counts(cells[at], tolerance) for at, _ in across]
         found[measure] = list(zip(texts, _ranked(values, across, measure), strict=True))
     return found
 
@@ -148,15 +148,6 @@ def _values(comparison: Comparison, level: Level, image: str, shown: Sequence[Me
 def _residual(aim: Aim) -> Measure:
     """Return the line of how far a file is from what was asked for."""
     return Measure(RESIDUAL, f"Residual ({aim.unit})" if aim.unit else "Residual", aim.digits, direction=0)
-
-
-def _value(row: Row | None, measure: Measure, tolerance: float, *, at_rate: bool) -> float | None:
-    """Return what is ranked of a cell."""
-    if row is None or not row.ok or measure.name == RESIDUAL:
-        return None
-    if not at_rate:
-        return measure.value(row)
-    return counts(row, measure.name, tolerance)
 
 
 def _measured(row: Row | None, measure: Measure) -> str:
@@ -184,12 +175,13 @@ def _mean(some: CodecSummary, measure: Measure) -> float | None:
 def _mean_values(summaries: Sequence[CodecSummary], shown: Sequence[Measure], across: _Across) -> _Cells:
     found = {}
     for measure in shown:
+        counting = [summaries[at].at_aim.get(measure.name) for at, _ in across]
         values = [
-            summaries[at].at_aim.get(measure.name) if at_rate else _mean(summaries[at], measure)
-            for at, at_rate in across
+            value if at_rate else _mean(summaries[at], measure)
+            for value, (at, at_rate) in zip(counting, across, strict=True)
         ]
         written = [number(value, measure.digits) for value in values]
-        found[measure] = list(zip(written, _ranked(values, across, measure), strict=True))
+        found[measure] = list(zip(written, _ranked(counting, across, measure), strict=True))
     return found
 
 
@@ -262,6 +254,7 @@ def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
     aim = comparison.aim
     held = "file size" if aim.of_size else aim.label
     sizes = f", every codec at the {held} of {anchor.label} on the same image" if anchor else ""
+    summaries = summarize(comparison, level)
     parts = [
         f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), {', '.join(others)} and {last}.",
         f"{', '.join(smaller)}: smaller is better." if smaller else "",
@@ -270,14 +263,22 @@ def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
         else "",
         f"{AT_RATE.strip()} At equal {aim.label}: where a file misses the {aim.label}, interpolated in log rate "
         "between it and the codec's next file on the other side of it."
-        if any(some.interpolated for some in summarize(comparison, level))
+        if any(some.interpolated for some in summaries)
         else "",
+        *(_unequal(some, aim) for some in summaries if some.unequal),
         f"Best bold, second underlined, compared as printed; {'rates are' if aim.of_size else aim.label + ' is'} not "
         "ranked.",
         "Last: means of the images' values (for PSNR, of the dB values)." if len(level.point_of) > 1 else "",
-        *exclusions(summarize(comparison, level)),
+        *exclusions(comparison, summaries),
     ]
     return escape(" ".join(part for part in parts if part))
+
+
+def _unequal(some: CodecSummary, aim: Aim) -> str:
+    return (
+        f"{some.column.label} misses the {aim.label} on {some.unequal} of {some.cells - some.failed} images and has no "
+        "file on its other side: these are not ranked, and neither is its mean."
+    )
 
 
 def _float(rows: list[str], spec: str, head: list[str], caption: str, *, star: bool, continued: bool) -> str:

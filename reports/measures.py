@@ -59,9 +59,9 @@ class Measure:
         value = self.value(row)
         return NOT_DEFINED if value is None and self.name not in ("bpp", "psnr") else number(value, self.digits)
 
-    def places(self, cells: Sequence[Row | None]) -> list[int]:
-        """Return for each cell 1 (best), 2 (second) or 0; see :meth:`ranks`."""
-        return self.ranks([self.value(row) for row in cells])
+    def counts(self, row: Row | None, tolerance: float) -> float | None:
+        """Return what a cell is ranked by, on this measure's scale; see :func:`isorate.runs.equal_rate.counts`."""
+        return self.scaled(counts(row, self.name, tolerance))
 
     def ranks(self, values: Sequence[float | None]) -> list[int]:
         """Return for each value 1 (best), 2 (second) or 0, compared as printed, so that equal print is equal rank."""
@@ -115,20 +115,21 @@ class Line:
 def lines(cells: Sequence[Row | None], shown: Sequence[Measure], aim: Aim) -> list[Line]:
     """Return the lines under the crops: what was measured, and where a file misses the aim, what is had there.
 
-    Ranks are among values at equal rate or quality: where such lines are there, the measured ones above them have none.
+    Ranks are among values at equal rate or quality: where such lines are there, the measured ones above them have none,
+    and neither has a file that misses the aim without one.
     """
     apart = any(row is not None and row.equal for row in cells)
     held = "bpp" if aim.of_size else aim.name
     found = []
     for measure in shown:
-        places = [0] * len(cells) if apart else measure.places(cells)
+        places = [0] * len(cells) if apart else measure.ranks([measure.counts(row, aim.tolerance) for row in cells])
         found.append(Line(measure.title, tuple(zip([measure.written(row) for row in cells], places, strict=True))))
     return found + ([at_aim(cells, some, aim) for some in shown if some.name != held] if apart else [])
 
 
 def at_aim(cells: Sequence[Row | None], measure: Measure, aim: Aim) -> Line:
     """Return the line of a measure at equal rate or quality; a cell that misses it without a neighbour has no value."""
-    values = [measure.scaled(counts(row, measure.name, aim.tolerance)) for row in cells]
+    values = [measure.counts(row, aim.tolerance) for row in cells]
     texts = [
         (INTERPOLATED if row is not None and row.equal.get(measure.name) is not None else "")
         + number(value, measure.digits)

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import accumulate, chain
 from operator import itemgetter
@@ -110,7 +110,8 @@ def _html(
     streams = "../" if inside_run and not frames.single_file else ""
     beside = len(images) > HELD and not frames.single_file
     distributions = [spreads(comparison, level) for level in levels] if len(comparison.images) > MANY else []
-    data = _data(comparison, shown, images, published, frames) | _spread_data(distributions)
+    averaged = curves.shared_images(comparison)
+    data = _data(comparison, shown, images, published, frames, averaged) | _spread_data(distributions)
     if beside:
         _write_beside(comparison, images, data, streams, frames)
     template = environment().get_template("page.html.j2")
@@ -143,6 +144,8 @@ def _html(
         findings=check(comparison),
         checked=CHECKED,
         published=published,
+        averaged=averaged,
+        curve_notes=curves.notes(comparison, averaged),
         shown_at_first=SHOWN_AT_FIRST,
         ground_truth=GROUND_TRUTH,
         crops_width=_crops_width(comparison, images),
@@ -342,6 +345,7 @@ def _data(
     images: list[dict[str, Any]],
     published: list[curves.Curve],
     frames: Frames,
+    averaged: Mapping[str, frozenset[str]],
 ) -> dict[str, Any]:
     """Return what the page's scripts work on."""
     more = comparison.manifest.more_metrics
@@ -361,7 +365,9 @@ def _data(
         ],
         "sampled": bool(shown.how),
         "images": [_image_data(image, more, comparison.aim) for image in images],
-        "dataset": [_curve_data(curves.of_dataset(comparison, column), more) for column in comparison.columns],
+        "dataset": [
+            _curve_data(curves.of_dataset(comparison, column, averaged), more) for column in comparison.columns
+        ],
         "shownAtFirst": SHOWN_AT_FIRST,
         "published": [_curve_data(curve, more) for curve in published],
         "embedded": frames.embedded,

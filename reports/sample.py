@@ -7,6 +7,7 @@ from itertools import chain, zip_longest
 
 from isorate.reports.results import Comparison, ImageInfo, Level
 from isorate.runs.aim import Aim
+from isorate.runs.equal_rate import counts
 from isorate.runs.row import Row
 
 SAMPLE = 200
@@ -81,12 +82,10 @@ def first_pictured(levels: Sequence[Level]) -> Level:
 
 def merit(row: Row | None, aim: Aim) -> float | None:
     """Return what is better where it is larger: PSNR, or at equal quality the logarithm of the rate, turned around."""
-    if row is None:
-        return None
     if aim.of_size:
-        value = row.compared("psnr")
+        value = counts(row, "psnr", aim.tolerance)
         return None if value is None or math.isinf(value) else value
-    return -math.log(rate) if (rate := row.compared("bpp")) else None
+    return -math.log(rate) if (rate := counts(row, "bpp", aim.tolerance)) else None
 
 
 def best_gaps(comparison: Comparison, level: Level) -> dict[str, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isorate.reports.results import Column, Comparison, Level
-from isorate.reports.summary import differences, pairs, similarity_db, sizes
+from isorate.reports.summary import compared, differences, pairs, similarity_db, sizes
 from isorate.runs.row import Row
 
 MANY = 100
@@ -49,7 +49,7 @@ class Spread:
 def spreads(comparison: Comparison, level: Level) -> list[Spread]:
     """Return the distributions of a level over all its images: of quality, at equal quality of the bytes first.
 
-    Values are those that count at equal rate or quality (:meth:`isorate.runs.row.Row.compared`).
+    Values are those that count at equal rate or quality (:func:`isorate.runs.equal_rate.counts`).
     """
     aim = comparison.aim
     found = [] if aim.of_size else [_spread(comparison, level, "bytes", "Bytes", "%", 1)]
@@ -65,7 +65,7 @@ def _spread(comparison: Comparison, level: Level, key: str, title: str, unit: st
     lines = []
     for column in (column for column in comparison.columns if not column.anchor):
         rows = [row for row in comparison.at(level, column.codec) if row.ok]
-        values = _gaps(pairs(comparison, rows), key)
+        values = _gaps(pairs(comparison, rows), key, comparison.aim.tolerance)
         finite = np.asarray([value for value in values if math.isfinite(value)])
         if len(finite):
             quantiles = np.quantile(finite, np.linspace(0, 1, 101))
@@ -73,10 +73,10 @@ def _spread(comparison: Comparison, level: Level, key: str, title: str, unit: st
     return Spread(key, title, unit, digits, tuple(lines))
 
 
-def _gaps(both: Sequence[tuple[Row, Row]], key: str) -> list[float]:
+def _gaps(both: Sequence[tuple[Row, Row]], key: str, tolerance: float) -> list[float]:
     if key == "bytes":
-        return [100 * math.expm1(gap) for gap in differences(sizes(both))]
+        return [100 * math.expm1(gap) for gap in differences(sizes(both, tolerance))]
     if key == "ms_ssim_db":
-        values = [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in both]
+        values = compared(both, "ms_ssim", tolerance)
         return differences([(similarity_db(ours), similarity_db(theirs)) for ours, theirs in values])
-    return differences([(row.compared(key), ref.compared(key)) for row, ref in both])
+    return differences(compared(both, key, tolerance))

@@ -1,22 +1,23 @@
 """Means per codec, wins against the anchor and bootstrap intervals of the differences.
 
-A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), as in papers on Kodak. A picture
-that is decoded without any error has an infinite one: such images are left out of the means, by name.
+A mean PSNR is the mean of the images' dB values (not the dB value of a mean error), as in papers on Kodak. Means of a
+level are over the images on which every codec has a finite value; the others are left out of all of them, by name.
 """
 
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isorate.metrics.base import quality
+from isorate.reports.common_images import metric_names, shared, standings
 from isorate.reports.results import Column, Comparison, Level
 from isorate.runs.aim import Aim
-from isorate.runs.equal_rate import Basis, basis
+from isorate.runs.equal_rate import Basis, basis, counts
 from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
@@ -78,15 +79,17 @@ class MetricSummary:
 class CodecSummary:
     """What one codec did at one level.
 
-    `psnr`, `ms_ssim` and `metrics` are means of what was measured; `at_aim` has the means by name of what counts at
-    equal rate or quality (:meth:`isorate.runs.row.Row.compared`), and of the rate as ``bpp``. Differences and wins are
-    of these. `interpolated` counts the images whose values are interpolated, `unequal` those that miss the rate or
-    quality without any. At equal quality `difference_rate` is how many percent more bytes it needs than the anchor
-    (from the mean of the logarithms), and `wins_rate` the share of images on which it needs fewer.
+    `psnr`, `ms_ssim` and `metrics` are means of what was measured, each over the same images for all codecs, `bpp` over
+    those of `psnr`; `left_out` names by metric the images on which only some of the codecs have a finite value.
+    `at_aim` has the means by name of what counts at equal rate or quality (:func:`isorate.runs.equal_rate.counts`), and
+    of the rate as ``bpp``; None where that is not there on all of these images. Differences and wins are of what counts
+    as well, over the images on which codec and anchor have it. `interpolated` counts the images whose values are
+    interpolated, `unequal` those that miss the rate or quality without any, which do not count. At equal quality
+    `difference_rate` is how many percent more bytes it needs than the anchor (from the mean of the logarithms), and
+    `wins_rate` the share of images on which it needs fewer.
     `difference_ms_ssim_db` is the mean difference of the images' MS-SSIM in dB.
     `wins_psnr` and `wins_ms_ssim` are the share of images on which it beat the anchor, a tie counting one half.
-    `residual` is the mean of the absolute residuals, `residual_worst` the largest of them. `identical` names the
-    images that `psnr` leaves out, being infinite where others are not. `metrics` has the further ones.
+    `residual` is the mean of the absolute residuals, `residual_worst` the largest of them.
     """
 
     column: Column
@@ -96,7 +99,6 @@ class CodecSummary:
     residual: float | None
     residual_worst: float | None
     psnr: float | None
-    identical: tuple[str, ...]
     ms_ssim: float | None
     metrics: dict[str, MetricSummary]
     difference_psnr: Interval | None
@@ -112,35 +114,49 @@ class CodecSummary:
     unequal: int
     difference_rate: Interval | None
     wins_rate: float | None
+    left_out: dict[str, tuple[str, ...]]
 
 
 def summarize(comparison: Comparison, level: Level) -> list[CodecSummary]:
     """Return one summary for each codec, in the columns' order."""
-    return [_summary(comparison, level, column) for column in comparison.columns]
+    found = [standings(comparison, column, [level]) for column in comparison.columns]
+    images = {metric: shared([some[metric] for some in found]) for metric in metric_names(comparison)}
+    somewhere = {metric: frozenset[str]().union(*(some[metric].there for some in found)) for metric in images}
+    left_out = {
+        metric: tuple(name for name in level.point_of if name in somewhere[metric] and name not in images[metric])
+        for metric in images
+    }
+    return [_summary(comparison, level, column, images, left_out) for column in comparison.columns]
 
 
-def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSummary:
+def _summary(
+    comparison: Comparison,
+    level: Level,
+    column: Column,
+    images: Mapping[str, frozenset[str]],
+    left_out: dict[str, tuple[str, ...]],
+) -> CodecSummary:
     rows = comparison.at(level, column.codec)
     good = [row for row in rows if row.ok]
+    tolerance = comparison.aim.tolerance
     both = pairs(comparison, good)
+    against = [] if column.anchor else both
     residuals = [abs(row.residual) for row in good if row.quality is not None or row.residual_pct is not None]
-    rates = [] if column.anchor or comparison.aim.of_size else sizes(both)
-    psnr = [] if column.anchor else [(row.compared("psnr"), ref.compared("psnr")) for row, ref in both]
-    ms_ssim = [] if column.anchor else [(row.compared("ms_ssim"), ref.compared("ms_ssim")) for row, ref in both]
-    names = ["psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics)]
-    bases = Counter(basis(row, comparison.aim.tolerance) for row in good)
+    rates = [] if comparison.aim.of_size else sizes(against, tolerance)
+    psnr, ms_ssim = compared(against, "psnr", tolerance), compared(against, "ms_ssim", tolerance)
+    bases = Counter(basis(row, tolerance) for row in good)
+    among = {metric: [row for row in good if row.image in names] for metric, names in images.items()}
     return CodecSummary(
         column=column,
         cells=len(rows),
         failed=len(rows) - len(good),
-        bpp=mean([row.bpp for row in good]),
+        bpp=mean([row.bpp for row in among["psnr"]]),
         residual=mean(residuals),
         residual_worst=max(residuals, default=None),
-        psnr=mean([row.psnr for row in good]),
-        identical=identical_among(good),
-        ms_ssim=mean([row.ms_ssim for row in good]),
+        psnr=mean([row.psnr for row in among["psnr"]]),
+        ms_ssim=mean([row.ms_ssim for row in among["ms_ssim"]]),
         metrics={
-            entry.name: _metric(entry, good, [] if column.anchor else both)
+            entry.name: _metric(entry, among[entry.name], compared(against, entry.name, tolerance))
             for entry in comparison.manifest.more_metrics
         },
         difference_psnr=difference(psnr),
@@ -151,17 +167,28 @@ def _summary(comparison: Comparison, level: Level, column: Column) -> CodecSumma
         encode_s=_median([row.encode_s for row in good]),
         decode_s=_median([row.decode_s for row in good]),
         probes=_median([float(row.probes) for row in good]),
-        at_aim={name: mean([row.compared(name) for row in good]) for name in ["bpp", *names]},
+        at_aim={
+            name: _whole_mean([counts(row, name, tolerance) for row in among.get(name, among["psnr"])])
+            for name in ["bpp", *images]
+        },
         interpolated=bases[Basis.INTERPOLATED],
         unequal=bases[Basis.NONE],
         difference_rate=_percent(difference(rates)),
         wins_rate=win_rate([(theirs, ours) for ours, theirs in rates]),
+        left_out=left_out,
     )
 
 
-def sizes(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[float, float]]:
+def compared(
+    pairs: Sequence[tuple[Row, Row]], metric: str, tolerance: float
+) -> list[tuple[float | None, float | None]]:
+    """Return what counts of a metric at equal rate or quality, of each pair of rows."""
+    return [(counts(row, metric, tolerance), counts(ref, metric, tolerance)) for row, ref in pairs]
+
+
+def sizes(pairs: Sequence[tuple[Row, Row]], tolerance: float) -> list[tuple[float, float]]:
     """Return the logarithms of the rates of each pair that are compared."""
-    rates = [(row.compared("bpp"), ref.compared("bpp")) for row, ref in pairs]
+    rates = compared(pairs, "bpp", tolerance)
     return [(math.log(ours), math.log(theirs)) for ours, theirs in rates if ours and theirs]
 
 
@@ -173,8 +200,9 @@ def _percent(gap: Interval | None) -> Interval | None:
     return Interval(100 * math.expm1(gap.mean), low, high, gap.count)
 
 
-def _metric(entry: MetricEntry, rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]]) -> MetricSummary:
-    values = [(row.compared(entry.name), ref.compared(entry.name)) for row, ref in pairs]
+def _metric(
+    entry: MetricEntry, rows: Sequence[Row], values: Sequence[tuple[float | None, float | None]]
+) -> MetricSummary:
     gap = difference(values)
     better = 0 if gap is None or not gap.clear else 1 if (gap.mean > 0) == entry.larger_is_better else -1
     won = values if entry.larger_is_better else [(ref, value) for value, ref in values]
@@ -201,20 +229,24 @@ def mean(values: Sequence[float | None]) -> float | None:
     return sum(there) / len(there) if there else None
 
 
-def identical_among(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the images whose PSNR is infinite, if that of others among `rows` is not."""
-    infinite = tuple(row.image for row in rows if row.psnr is not None and math.isinf(row.psnr))
-    return infinite if len(infinite) < len([row for row in rows if row.psnr is not None]) else ()
+def _whole_mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean where every value is there."""
+    return None if None in values else mean(values)
 
 
-def exclusions(summaries: Sequence[CodecSummary]) -> list[str]:
-    """Return a sentence for each codec whose mean PSNR leaves images out."""
-    return [
-        f"{some.column.label}: mean PSNR over {some.cells - some.failed - len(some.identical)} of {some.cells} images; "
-        f"decoded without any error, thus of infinite PSNR: {some_names(some.identical)}."
-        for some in summaries
-        if some.identical
-    ]
+def exclusions(comparison: Comparison, summaries: Sequence[CodecSummary]) -> list[str]:
+    """Return sentences that name the images which a level's means leave out."""
+    titles = {"psnr": "PSNR and rate", "ms_ssim": "MS-SSIM"}
+    titles |= {entry.name: entry.label for entry in comparison.manifest.more_metrics}
+    metrics: dict[tuple[str, ...], list[str]] = {}
+    for metric, names in (summaries[0].left_out if summaries else {}).items():
+        if names:
+            metrics.setdefault(names, []).append(metric)
+    said = []
+    for names, some in metrics.items():
+        of = "" if len(some) == len(titles) else f" of {', '.join(titles[name] for name in some)}"
+        said.append(f"Means{of} leave out {some_names(names)}: a codec failed there, or its value is infinite.")
+    return said
 
 
 def some_names(names: Sequence[str]) -> str:

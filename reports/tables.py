@@ -149,9 +149,12 @@ def _written(data: list[dict[str, Any]]) -> str:
 
 def _compressai(comparison: Comparison) -> list[dict[str, Any]]:
     backends = {row.codec: row.backend for row in comparison.rows}
+    images = curves.shared_images(comparison)
+    some = f", {over}" if (over := curves.over(comparison, images["psnr"])) else ""
     return [
         curves.to_compressai(
-            curves.of_dataset(comparison, column), f"{column.label}, {backends[column.codec]}, {comparison.dataset}"
+            curves.of_dataset(comparison, column, images),
+            f"{column.label}, {backends[column.codec]}, {comparison.dataset}{some}",
         )
         for column in comparison.columns
     ]
@@ -161,7 +164,7 @@ def _markdown(comparison: Comparison) -> str:
     parts = [f"# {markdown_escape(comparison.title)}", ""]
     for level in comparison.levels():
         summaries = summarize(comparison, level)
-        notes = [markdown_escape(note) for note in exclusions(summaries)]
+        notes = [markdown_escape(note) for note in exclusions(comparison, summaries)]
         parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries, comparison), "", AVERAGING]
         parts += [*([at_equal(comparison.aim)] if any(some.interpolated for some in summaries) else []), *notes, ""]
     rates = _rates(comparison)

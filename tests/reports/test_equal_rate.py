@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,12 +48,48 @@ def test_differences_and_wins_are_of_the_values_at_equal_rate(apart: Comparison)
     rows = apart.at(level, "jpeg")
     assert jpeg.interpolated == sum(bool(row.equal_rate) for row in rows) > 0
     refs = apart.at(level, "webp")
-    gaps = [(row.compared("psnr") or 0) - (ref.psnr or 0) for row, ref in zip(rows, refs, strict=True)]
+    counting = [row for row in rows if basis(row, apart.aim.tolerance) is not Basis.NONE]
+    assert len(counting) < len(rows)
+    anchor = {ref.image: ref.psnr or 0 for ref in refs}
+    gaps = [(row.compared("psnr") or 0) - anchor[row.image] for row in counting]
     assert jpeg.difference_psnr is not None
+    assert jpeg.difference_psnr.count == len(counting)
     assert jpeg.difference_psnr.mean == pytest.approx(sum(gaps) / len(gaps))
     assert jpeg.psnr == pytest.approx(sum(row.psnr or 0 for row in rows) / len(rows))
+    assert jpeg.at_aim["psnr"] is None, "a mean over other images than the anchor's"
+
+
+def test_the_mean_at_equal_rate_is_over_all_images(apart: Comparison) -> None:
+    level = next(level for level in apart.levels() if any(row.equal_rate for row in apart.at(level, "jpeg")))
+    rows = [row for row in apart.at(level, "jpeg") if basis(row, apart.aim.tolerance) is not Basis.NONE]
+    part = apart.among({row.image for row in rows})
+    jpeg = summarize(part, next(some for some in part.levels() if some.label == level.label))[-1]
+    assert jpeg.unequal == 0
     assert jpeg.at_aim["psnr"] == pytest.approx(sum(row.compared("psnr") or 0 for row in rows) / len(rows))
     assert jpeg.at_aim["psnr"] != jpeg.psnr
+
+
+def test_files_that_miss_the_rate_to_one_side_win_nothing(apart_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(apart_run.path, tmp_path / "run")
+    made = Run.open(tmp_path / "run")
+    for row in jpeg_rows(Comparison(made)):
+        made.write_row(replace(row, residual_pct=164.0, psnr=99.0, neighbour=None, equal_rate={}))
+    missed = Comparison(made)
+    level = missed.levels()[0]
+    jpeg = summarize(missed, level)[-1]
+    assert (jpeg.difference_psnr, jpeg.wins_psnr, jpeg.at_aim["psnr"]) == (None, None, None)
+    assert jpeg.unequal == len(level.point_of)
+    said = found(missed, level, summarize(missed, level))
+    assert said is not None
+    assert "JPEG does not come to the rate on any image and cannot be compared" in said.codecs[-1]
+    for image, point in level.point_of.items():
+        lines = lines_of(missed.row_line(image, point), ALWAYS, missed.aim)
+        assert all(rank == 0 for text, rank in (line.values[-1] for line in lines))
+        assert 1 in [rank for _, rank in lines[1].values]
+    table = latex.render(missed)
+    assert "99.0000" in table
+    assert not re.search(r"(bfseries|underline\{)\s*99\.0000", table)
+    assert "JPEG misses the rate on 4 of 4 images" in table
 
 
 def test_the_sentence_says_what_was_interpolated(apart: Comparison, run: Run) -> None:
@@ -63,7 +100,7 @@ def test_the_sentence_says_what_was_interpolated(apart: Comparison, run: Run) ->
         sentence = next(some for some in said.codecs if some.startswith("JPEG is"))
         said_so = "at equal rate, interpolated between its files below and above" in sentence
         assert said_so == bool(jpeg.interpolated)
-        assert ("as measured on" in sentence) == bool(jpeg.unequal and jpeg.interpolated)
+        assert ("on which it misses the rate to one side, do not count" in sentence) == bool(jpeg.unequal)
     assert any(some.interpolated for level in apart.levels() for some in summarize(apart, level))
     comparison = Comparison(run)
     level = comparison.levels()[0]
@@ -72,14 +109,15 @@ def test_the_sentence_says_what_was_interpolated(apart: Comparison, run: Run) ->
     assert "interpolated" not in " ".join(plain.codecs)
 
 
-def test_the_panel_says_which_rows_count_as_measured(apart: Comparison, run: Run) -> None:
+def test_the_panel_says_which_rows_do_not_count(apart: Comparison, run: Run) -> None:
     titled = {some.title: some for some in fairness.check(apart)}
     text = titled["JPEG: rate not met"].text
     between = sum(bool(row.equal_rate) for row in jpeg_rows(apart))
     assert f"{between} of these count with PSNR and MS-SSIM interpolated at the rate" in text
-    older = {some.title: some for some in fairness.check(Comparison(run))}["JPEG: rate not met"]
+    without = Comparison(Run(run.path, replace(run.manifest, tolerance_pct=0.5)))
+    older = {some.title: some for some in fairness.check(without)}["JPEG: rate not met"]
     assert older.severity == "warning"
-    assert "count as measured" in older.text
+    assert "have no such value and do not count" in older.text
     assert "An older version made" in older.text
 
 

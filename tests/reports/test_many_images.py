@@ -214,7 +214,7 @@ def test_what_is_held_equal_has_no_distribution_and_what_is_called_like_it_has(
 ) -> None:
     asked: list[str] = []
 
-    def gaps(_: object, key: str) -> list[float]:
+    def gaps(_: object, key: str, tolerance: float) -> list[float]:
         asked.append(key)
         return []
 

@@ -1,11 +1,13 @@
 import doctest
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from isorate.reports import latex, tables, text
-from isorate.reports.measures import ALWAYS, Measure
+from isorate.reports.measures import ALWAYS, Measure, lines
+from isorate.runs.aim import Aim
 from isorate.runs.row import Row
 
 BPP, PSNR, MS_SSIM = ALWAYS
@@ -27,6 +29,11 @@ def test_values_that_are_not_numbers() -> None:
     assert PSNR.written(replace(ROW, psnr=math.inf)) == "∞"
 
 
+def places(measure: Measure, rows: Sequence[Row | None]) -> list[int]:
+    (line,) = lines(rows, [measure], Aim.size(0.5))
+    return [place for _, place in line.values]
+
+
 def test_equal_print_is_equal_rank() -> None:
     rows = [
         replace(ROW, psnr=30.00001),
@@ -35,17 +42,17 @@ def test_equal_print_is_equal_rank() -> None:
         None,
         replace(ROW, psnr=28),
     ]
-    assert PSNR.places([*rows, replace(ROW, psnr=99.0, status="failed: x")]) == [1, 1, 2, 0, 0, 0]
+    assert places(PSNR, [*rows, replace(ROW, psnr=99.0, status="failed: x")]) == [1, 1, 2, 0, 0, 0]
 
 
 def test_a_smaller_file_has_not_won() -> None:
-    assert BPP.places([ROW, replace(ROW, bpp=0.1)]) == [0, 0]
+    assert places(BPP, [ROW, replace(ROW, bpp=0.1)]) == [0, 0]
 
 
 def test_the_smaller_error_is_the_best() -> None:
     error = Measure("flip", "FLIP", 2, direction=-1)
     rows = [replace(ROW, metrics={"flip": value}) for value in (0.3, 0.1, None, 0.2)]
-    assert error.places(rows) == [0, 1, 0, 2]
+    assert places(error, rows) == [0, 1, 0, 2]
     assert [error.written(row) for row in rows] == ["0.30", "0.10", "n/d", "0.20"]
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch._dynamo.exc import BackendCompilerFailed
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from isorate.codecs.learned.model.autoencoder import Charge, ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
@@ -50,6 +48,8 @@ def gradients(model: ConditionalAutoencoder) -> dict[str, torch.Tensor]:
 
 
 def test_compiled_parts_learn_the_same_and_each_shape_is_compiled_once() -> None:
+    from torch._dynamo.testing import CompileCounterWithBackend  # the compiler takes 2 s to import
+
     torch.manual_seed(3)
     model = ConditionalAutoencoder(MODEL)
     for block in model.modules():
@@ -89,6 +89,8 @@ def fails(*_: object) -> None:
 
 
 def test_a_compiler_that_fails_is_named_with_its_cause() -> None:
+    from torch._dynamo.exc import BackendCompilerFailed
+
     model = ConditionalAutoencoder(MODEL)
     compile_parts(model, fails)
     with (
