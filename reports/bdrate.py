@@ -5,6 +5,7 @@ points that another point of the same codec dominates each give numbers that loo
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -108,5 +109,11 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric, *, each_ima
     each = []
     for image in comparison.images:
         theirs = of_image(comparison, image.name, comparison.anchor)
-        each.append((bd_rate(theirs, of_image(comparison, image.name, column), metric).percent, 0.0))
-    return replace(whole, left_out=left_out, images=difference(each))
+        each.append(bd_rate(theirs, of_image(comparison, image.name, column), metric).percent)
+    return replace(whole, left_out=left_out, images=over_images(each))
+
+
+def over_images(percents: Sequence[float | None]) -> Interval | None:
+    """Return the mean of single images' BD-rates and its interval, which ends at −100 %: files of no bytes."""
+    found = difference([(percent, 0.0) for percent in percents])
+    return found if found is None or found.low is None else replace(found, low=max(found.low, -100.0))

@@ -8,6 +8,7 @@ from typing import Any
 
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate
+from isorate.reports.cells import gap_text
 from isorate.reports.compare_runs import ClassChange, CodecChange, Pair, RunsCompared
 from isorate.reports.summary import Interval
 from isorate.reports.templating import environment
@@ -16,12 +17,13 @@ from isorate.runs.aim import SIZE
 
 HEAD = (
     "codec",
+    "images",
     "cells",
     "size %",
     "ΔPSNR dB (95 %)",
-    "wins",
+    "cells won",
     "ΔMS-SSIM (95 %)",
-    "wins",
+    "cells won",
     "BD-rate PSNR",
     "BD-rate MS-SSIM",
 )
@@ -33,7 +35,7 @@ SIZE_CHANGE = CELL_HEAD.index("size %")
 def _head(compared: RunsCompared) -> list[str]:
     """Return the table's head: three columns more for each further metric."""
     more = next((change.metrics for change in compared.codecs), {}).values()
-    extra = ((f"Δ{some.label} (95 %)", "wins", f"BD-rate {some.label}") for some in more)
+    extra = ((f"Δ{some.label} (95 %)", "cells won", f"BD-rate {some.label}") for some in more)
     head = (
         HEAD if compared.held == SIZE else [f"bytes % at equal {compared.held}" if t == "size %" else t for t in HEAD]
     )
@@ -42,15 +44,17 @@ def _head(compared: RunsCompared) -> list[str]:
 
 def _cells(change: CodecChange) -> list[str]:
     more = [
-        (_interval(some.difference, some.digits), _share(some.wins), _rate(some.bd)) for some in change.metrics.values()
+        (_interval(some.difference, some.digits, change.images), _share(some.wins), _rate(some.bd))
+        for some in change.metrics.values()
     ]
     return [
         change.label,
+        str(change.images),
         str(len(change.pairs)),
         number(change.rate_pct, 2, sign=True),
-        _interval(change.psnr, 3),
+        _interval(change.psnr, 3, change.images),
         _share(change.wins_psnr),
-        _interval(change.ms_ssim, 5),
+        _interval(change.ms_ssim, 5, change.images),
         _share(change.wins_ms_ssim),
         _rate(change.bd_psnr),
         _rate(change.bd_ms_ssim),
@@ -58,13 +62,12 @@ def _cells(change: CodecChange) -> list[str]:
     ]
 
 
-def _interval(interval: Interval | None, digits: int) -> str:
+def _interval(interval: Interval | None, digits: int, images: int) -> str:
+    """Return a mean difference with its interval, and over how many images it is where that is not all of them."""
     if interval is None:
         return DASH
-    text = number(interval.mean, digits, sign=True)
-    if interval.low is None or interval.high is None:
-        return text
-    return f"{text} ({number(interval.low, digits, sign=True)} … {number(interval.high, digits, sign=True)})"
+    count = "" if interval.count == images else f", n = {interval.count}"
+    return gap_text(interval, digits) + count
 
 
 def _share(share: float | None) -> str:
@@ -77,7 +80,10 @@ def _rate(rate: BDRate) -> str:
 
 def notes(compared: RunsCompared) -> list[str]:
     """Return what a reader must know besides the table."""
-    found = [f"A is {compared.first}, B is {compared.second}; differences are B minus A, a negative BD-rate favours B."]
+    found = [
+        f"A is {compared.first}, B is {compared.second}; differences are B minus A, a negative BD-rate favours B. "
+        "Differences and their intervals are over the images, of each its mean over its cells."
+    ]
     if reasons := [change.bd_psnr.reason for change in compared.codecs if change.bd_psnr.reason]:
         found.append(f"No BD-rate: {'. '.join(dict.fromkeys(reasons))}.")
     found += _held(compared)

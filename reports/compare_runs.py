@@ -13,7 +13,7 @@ from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.classes import NO_CLASSES, images_by_class
 from isorate.reports.curves import Curve, mean_points
 from isorate.reports.results import Column, Comparison
-from isorate.reports.summary import Interval, difference, win_rate
+from isorate.reports.summary import Interval, difference, differences, mean, win_rate
 from isorate.runs.aim import SIZE, Aim
 from isorate.runs.differences import version_differences
 from isorate.runs.equal_rate import at_size, encloses
@@ -81,7 +81,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
-    """What changed in a further metric: the mean of second minus first, the share of cells that got better, BD-rate."""
+    """What changed in a further metric: second minus first over images, the share of cells that got better, BD-rate."""
 
     label: str
     digits: int
@@ -100,8 +100,11 @@ class CodecChange:
         The codec.
     pairs
         The cells that succeeded in both runs.
+    images
+        How many images they are of.
     psnr, ms_ssim
-        Mean of second minus first with its 95 % interval, None without pairs.
+        Mean of second minus first over the images, of each its mean over its cells, with its 95 % interval; None
+        without pairs.
     wins_psnr, wins_ms_ssim
         The share of cells in which the second run is better; a tie counts one half.
     rate_pct
@@ -121,6 +124,7 @@ class CodecChange:
     codec: str
     label: str
     pairs: tuple[Pair, ...]
+    images: int
     psnr: Interval | None
     ms_ssim: Interval | None
     wins_psnr: float | None
@@ -280,8 +284,9 @@ def _change(
         codec=first.codec,
         label=first.label,
         pairs=pairs,
-        psnr=difference(psnr),
-        ms_ssim=difference(ms_ssim),
+        images=len({pair.first.image for pair in pairs}),
+        psnr=_over_images(pairs, psnr),
+        ms_ssim=_over_images(pairs, ms_ssim),
         wins_psnr=win_rate(psnr),
         wins_ms_ssim=win_rate(ms_ssim),
         rate_pct=sum(pair.rate_pct for pair in pairs) / len(pairs) if pairs else None,
@@ -300,10 +305,22 @@ def _both(sides: tuple[Comparison, Comparison]) -> list[MetricEntry]:
     return [entry for name, entry in first.items() if name in second and second[name].identity == entry.identity]
 
 
+def _over_images(pairs: Sequence[Pair], values: Sequence[tuple[float | None, float | None]]) -> Interval | None:
+    """Return the mean difference of the pairs' values and its interval over the images.
+
+    The points of one image rise and fall together: as cells on their own they would make the interval too narrow.
+    """
+    of_image: dict[str, list[float]] = {}
+    for pair, both in zip(pairs, values, strict=True):
+        of_image.setdefault(pair.first.image, []).extend(differences([both]))
+    return difference([(mean(gaps), 0.0) for gaps in of_image.values()])
+
+
 def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], curves: tuple[Curve, Curve]) -> MetricChange:
     values = [pair.values(entry.name, entry.scale) for pair in pairs]
     better = values if entry.larger_is_better else [(first, second) for second, first in values]
-    return MetricChange(entry.label, entry.digits, difference(values), win_rate(better), bd_rate(*curves, entry.name))
+    gap = _over_images(pairs, values)
+    return MetricChange(entry.label, entry.digits, gap, win_rate(better), bd_rate(*curves, entry.name))
 
 
 def _images(sides: tuple[Comparison, Comparison], cells: list[tuple[Row, Row]]) -> dict[str, set[str]]:

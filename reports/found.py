@@ -105,13 +105,19 @@ def _similarity(some: CodecSummary, decibels: bool) -> str:
 
 
 def same_psnr(rates: Sequence[tuple[Column, BDRate]], anchor: Column | None) -> str:
-    """Return in one sentence what each codec needs for the anchor's PSNR; empty where no curve carries it.
+    """Return in one sentence what each codec needs for the anchor's PSNR, and where; empty where no curve carries it.
 
-    >>> same_psnr([(Column("bpg", "BPG", False), BDRate(-19.6))], Column("ours", "Ours", True))
-    'For the same PSNR as Ours over the whole range: BPG 20 % fewer bits.'
+    >>> same_psnr([(Column("bpg", "BPG", False), BDRate(-19.6, 28.5, 36.6, 0.9))], Column("ours", "Ours", True))
+    'For the same PSNR as Ours from 28.5 to 36.6 dB: BPG 20 % fewer bits.'
     """
-    parts = [f"{column.label} {_bits(rate.percent)}" for column, rate in rates if rate.percent is not None]
-    return f"For the same PSNR as {anchor.label} over the whole range: {', '.join(parts)}." if anchor and parts else ""
+    needs = [(f"{column.label} {_bits(rate.percent)}", rate) for column, rate in rates if rate.percent is not None]
+    if anchor is None or not needs:
+        return ""
+    spans = [f" from {number(rate.low, 1)} to {number(rate.high, 1)}{rate.unit}" for _, rate in needs]
+    # A curve reaches as far as its codec's files: only where all reach equally far is there one range to say first.
+    common = spans[0] if len(set(spans)) == 1 else ""
+    parts = [need if common else f"{need}{span}" for (need, _), span in zip(needs, spans, strict=True)]
+    return f"For the same PSNR as {anchor.label}{common}: {', '.join(parts)}."
 
 
 def _sentence_of_bytes(

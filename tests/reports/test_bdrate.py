@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from isorate.reports.bdrate import bd_rate, frontier, of_codec
+from isorate.reports.bdrate import bd_rate, frontier, of_codec, over_images
 from isorate.reports.curves import Curve, CurvePoint, complete_images, of_dataset
 from isorate.reports.results import Comparison
 from isorate.runs.folder import Run
@@ -56,6 +56,13 @@ def test_run_has_a_bd_rate_with_the_images_beside_it(run: Run) -> None:
     assert rate.percent is not None
     assert rate.images is not None
     assert rate.images.count >= 2
+
+
+def test_the_interval_over_images_ends_where_files_are_empty() -> None:
+    images = over_images([-90.0, -10.0, None])
+    assert images is not None
+    assert (images.mean, images.low, images.count) == (-50, -100, 2)
+    assert images.high == pytest.approx(-50 + 12.7062 * 40, abs=0.01)
 
 
 def test_one_point_is_refused(hostile_run: Run) -> None:

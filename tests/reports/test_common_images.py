@@ -33,7 +33,8 @@ def failing(run: Run, tmp_path: Path) -> Comparison:
 
 def mean_of(comparison: Comparison, level: Level, codec: str, value: str, without: tuple[str, ...]) -> float:
     rows = [row for row in comparison.at(level, codec) if row.image not in without]
-    return sum(getattr(row, value) for row in rows) / len(rows)
+    values: list[float] = [getattr(row, value) for row in rows]
+    return sum(values) / len(values)
 
 
 def test_all_curves_are_over_the_images_that_every_codec_has(failing: Comparison, tmp_path: Path) -> None:

@@ -68,6 +68,39 @@ def test_differences_wins_and_bd_rate(tmp_path: Path) -> None:
     assert jpeg2000.bd_psnr.percent == pytest.approx(100 * (2 ** (-1 / 6) - 1), abs=0.2)
 
 
+def test_the_points_of_an_image_go_together(tmp_path: Path) -> None:
+    gains = {"a": 0.1, "b": 0.5, "<c>": 0.9}
+
+    def edit(row: Row) -> Row:
+        return replace(row, psnr=(row.psnr or 0) + gains[row.image]) if row.codec == "jpeg2000" else row
+
+    compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", edit))
+    change = compared.codecs[1]
+    assert change.psnr is not None
+    assert (change.images, len(change.pairs), change.psnr.count) == (3, 12, 3)
+    # three images with a standard error of 0.4 / √3; twelve cells would claim a change
+    assert not change.psnr.clear
+    assert change.psnr.high == pytest.approx(0.5 + 4.30265 * 0.4 / 3**0.5, abs=1e-5)
+    head, _, line, *_ = (part.split() for part in text(compared).splitlines())
+    assert head[:3] == ["codec", "images", "cells"]
+    assert line[:3] == ["JPEG2000", "3", "12"]
+    assert "over the images" in notes(compared)[0]
+    assert json.loads(to_json(compared))["codecs"][1]["images"] == 3
+
+
+def test_an_image_with_fewer_points_counts_as_the_others_do(tmp_path: Path) -> None:
+    def edit(row: Row) -> Row:
+        if row.image == "a":
+            failed = row.point != "jpeg-quality10"
+            return replace(row, psnr=(row.psnr or 0) + 3, status="failed: x" if failed else "ok")
+        return row
+
+    change = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", edit)).codecs[1]
+    assert change.psnr is not None
+    assert (len(change.pairs), change.psnr.count) == (9, 3)
+    assert change.psnr.mean == pytest.approx((3 + 0 + 0) / 3)
+
+
 def test_text_and_page_say_the_same_and_escape(tmp_path: Path) -> None:
     compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", better))
     printed, page = text(compared), html(compared)
@@ -94,7 +127,8 @@ def test_an_identical_picture_leaves_the_json_strict_and_the_rest_its_mean(tmp_p
     jpeg2000 = compared.codecs[1]
     assert jpeg2000.psnr is not None
     assert jpeg2000.psnr.mean == pytest.approx(0.5)
-    assert jpeg2000.psnr.count == 8
+    assert (jpeg2000.psnr.count, jpeg2000.images) == (2, 3)
+    assert "+0.500 (+0.500 … +0.500), n = 2" in text(compared)
     assert jpeg2000.bd_psnr.percent == pytest.approx(100 * (2 ** (-1 / 6) - 1), abs=0.2)
     json.loads(to_json(compared), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 

@@ -101,6 +101,16 @@ def test_back_ends_sources_few_and_missing() -> None:
     assert titles(*BPG, row("jpeg")) == ["Unfinished run"]
 
 
+def test_few_images_say_what_their_intervals_rest_on() -> None:
+    (one,) = check(Comparison(Fake([row("bpg"), row("jpeg")])))
+    assert one.text.startswith("The data set has 1 image.")
+    assert "interval" not in one.text
+    (two,) = check(Comparison(Fake([row(codec, image) for image in "ab" for codec in ("bpg", "jpeg")])))
+    assert two.text.startswith("The data set has 2 images.")
+    assert "Intervals are wide" in two.text
+    assert "normal distribution" in two.text
+
+
 def test_the_residual_says_which_way() -> None:
     (finding,) = check(Comparison(Fake(with_jpeg(residual_pct=-2.0))))
     assert "smaller than asked for" in finding.text

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isorate.reports import bdrate, found, page
-from isorate.reports.results import Comparison
+from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, summarize
 from isorate.reports.text import number
 from isorate.runs.folder import Run
@@ -43,8 +43,24 @@ def test_what_the_same_quality_costs_stands_where_curves_carry_it(run: Run) -> N
     said = found.same_psnr(rates, comparison.anchor)
     for column, rate in rates:
         assert rate.percent is not None
-        assert f"{column.label} {abs(rate.percent):.0f} % {'more' if rate.percent > 0 else 'fewer'} bits" in said
+        bits = f"{column.label} {abs(rate.percent):.0f} % {'more' if rate.percent > 0 else 'fewer'} bits"
+        assert f"{bits} from {rate.low:.1f} to {rate.high:.1f} dB" in said
     assert found.same_psnr([(rates[0][0], bdrate.BDRate(None, reason="why"))], comparison.anchor) == ""
+
+
+def test_the_same_psnr_is_said_of_the_range_that_curves_share() -> None:
+    anchor, bpg, vvc = (Column(name.lower(), name, name == "JPEG") for name in ("JPEG", "BPG", "VVC"))
+    low, wide, alike = (bdrate.BDRate(-20.0, *ends) for ends in ((30, 33, 0.4), (28.5, 36.6, 1), (28.52, 36.58, 1)))
+    none = bdrate.BDRate(None, reason="why")
+    of_one = found.same_psnr([(bpg, low), (vvc, none)], anchor)
+    assert of_one == "For the same PSNR as JPEG from 30.0 to 33.0 dB: BPG 20 % fewer bits."
+    of_both = found.same_psnr([(bpg, wide), (vvc, alike)], anchor)
+    assert of_both == "For the same PSNR as JPEG from 28.5 to 36.6 dB: BPG 20 % fewer bits, VVC 20 % fewer bits."
+    apart = found.same_psnr([(bpg, wide), (vvc, low)], anchor)
+    assert apart == (
+        "For the same PSNR as JPEG: BPG 20 % fewer bits from 28.5 to 36.6 dB, VVC 20 % fewer bits from 30.0 to 33.0 dB."
+    )
+    assert found.same_psnr([(bpg, none)], anchor) == found.same_psnr([(bpg, low)], None) == ""
 
 
 @pytest.mark.parametrize(

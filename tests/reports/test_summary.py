@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isorate.reports import page, summary, tables
+from isorate.reports import page, tables
 from isorate.reports.bdrate import of_codec
 from isorate.reports.curves import complete_images
 from isorate.reports.results import Comparison
@@ -48,14 +48,27 @@ def test_failed_and_identical_cells(hostile_run: Run) -> None:
     assert jpeg2000.difference_psnr.low is None
 
 
-def test_interval_is_seeded_and_holds_the_mean() -> None:
-    pairs = [(30.0 + i % 3, 30.5) for i in range(12)]
-    first, second = difference(pairs), difference(pairs)
-    assert first == second
-    assert first is not None
-    assert first.low is not None
-    assert first.high is not None
-    assert first.low < first.mean < first.high
+@pytest.mark.parametrize("count", [2, 3, 6, 24])
+def test_intervals_hold_the_true_mean_as_often_as_they_say(count: int) -> None:
+    generator = np.random.default_rng(0)
+    found = [difference([(value, 0.0) for value in generator.normal(0, 1, count)]) for _ in range(400)]
+    held = sum(some is not None and not some.clear for some in found)
+    assert 0.925 <= held / 400 <= 0.975
+
+
+def test_an_interval_is_students_around_the_mean() -> None:
+    interval = difference([(31.0, 30.0), (33.0, 30.0)])
+    assert interval is not None
+    # the standard error is 1, and Student's t of one degree of freedom is above 12.7062 in 2.5 % of cases
+    assert (interval.mean, interval.count, interval.clear) == (2, 2, False)
+    assert (interval.low, interval.high) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-4)
+
+
+def test_equal_differences_have_an_interval_of_no_width() -> None:
+    interval = difference([(0.1, 0.0)] * 3)
+    assert interval is not None
+    assert interval.low == interval.mean == interval.high
+    assert interval.clear
 
 
 def test_one_pair_has_no_interval() -> None:
@@ -118,11 +131,3 @@ def test_levels_rank_the_rates_where_images_have_their_own_points(run: Run) -> N
     comparison = Comparison(run)
     assert [level.label for level in comparison.levels()] == [f"webp-quality{q}" for q in (10, 30, 55, 80)]
     assert all(len(level.point_of) == 4 for level in comparison.levels())
-
-
-def test_resampling_in_parts_gives_the_interval_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.random.default_rng(3).normal(0.1, 1, 101)
-    picks = np.random.default_rng(summary._SEED).integers(0, 101, (summary._RESAMPLES, 101))
-    for at_once in (1, 5000, 10**7):
-        monkeypatch.setattr(summary, "_DRAWN_AT_ONCE", at_once)
-        assert np.array_equal(summary._resampled_means(values), values[picks].mean(axis=1))

@@ -267,6 +267,7 @@ def test_two_runs_are_compared_in_what_both_measured(ran: Ran, tmp_path: Path) -
     compared = compare_runs(first, second)
     assert [list(change.metrics) for change in compared.codecs] == [["psnr_y"]] * 2
     assert compared.codecs[0].metrics["psnr_y"].wins == 0.5
+    assert [change.metrics["psnr_y"].difference.count for change in compared.codecs] == [2, 2]  # type: ignore[union-attr]
     assert "BD-rate PSNR (Y)" in text(compared)
     assert json.loads(to_json(compared))["codecs"][0]["metrics"]["psnr_y"]["difference"]["mean"] == 0
 
