@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import ReportError
+from isorate.reports.asked_options import asked_options
 from isorate.reports.bdrate import BDRate
 from isorate.reports.cells import csv_value, gap_text, markdown_escape, markdown_line
 from isorate.reports.classes import NO_CLASSES, ClassResults, by_class
@@ -44,7 +45,8 @@ def render(run: Comparison | Run | Path | str, fmt: str) -> str:
     if not found:
         raise ReportError(f"{comparison.run.path}: {NO_CLASSES}")
     if fmt == "markdown":
-        return "\n".join([*markdown(comparison, found), ""])
+        notes = [markdown_escape(note) for note in asked_options(comparison)]
+        return "\n".join([*markdown(comparison, found), *notes, ""])
     lines = [line for some in found for line in _lines(some)]
     if fmt == "json":
         return json.dumps(lines, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

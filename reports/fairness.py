@@ -191,6 +191,28 @@ def _too_small(comparison: Comparison) -> Iterator[Finding]:
         yield Finding("note", "Images too small for MS-SSIM", text)
 
 
+def _not_defined(comparison: Comparison) -> Iterator[Finding]:
+    for entry in comparison.manifest.more_metrics:
+        # A row from before the metric was asked for has no such key.
+        measured = [row for row in comparison.rows if row.ok and entry.name in row.metrics]
+        without = [row for row in measured if row.metrics[entry.name] is None]
+        if not without:
+            continue
+        cells = {(row.image, row.point) for row in without}
+        title, said = f"{entry.label} not defined", f"{entry.label} is not defined for"
+        if len(without) == sum((row.image, row.point) in cells for row in measured):
+            whose = _names(sorted({row.image for row in without}))
+            yield Finding("note", title, f"{said} {whose}. Means leave these out, of every codec.")
+            continue
+        images = {
+            column.label: sorted({row.image for row in without if row.codec == column.codec})
+            for column in comparison.columns
+        }
+        whose = ", ".join(f"{label} ({_names(names)})" for label, names in images.items() if names)
+        means = "Means leave these out, so they are over different images; differences and wins need the anchor's, too."
+        yield Finding("warning", title, f"{said} files of {whose}. {means}")
+
+
 def _backends(comparison: Comparison) -> Iterator[Finding]:
     for column in comparison.columns:
         counts = Counter(row.backend for row in comparison.rows if row.codec == column.codec and row.backend)
@@ -255,12 +277,13 @@ def _sample(comparison: Comparison) -> Iterator[Finding]:
 
 _RULES: tuple[Callable[[Comparison], Iterator[Finding]], ...] = (
     _missing, _lost, _failures, _residual, _chroma, _entropy, _wavelet, _objective,
-    _backends, _sources, _conversions, _header, _too_small, _notes, _sample,
+    _backends, _sources, _conversions, _header, _too_small, _not_defined, _notes, _sample,
 )  # fmt: skip
 
 CHECKED = (
     "missing and failed cells, lost pictures, rates against the tolerance, chroma sampling, entropy coding options, "
     "wavelet and colour transform, what a learned codec was trained for, back ends, lossy and converted sources, "
-    "header shares, images too small for MS-SSIM, notes of the matches, sample size"
+    "header shares, images too small for MS-SSIM, further metrics that are not defined, notes of the "
+    "matches, sample size"
 )
 """What :func:`check` looks at, for a reader of an empty list."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from isorate.errors import ReportError
+from isorate.reports.asked_options import asked_options
 from isorate.reports.measures import Measure, further, measures
 from isorate.reports.results import Comparison, Level
 from isorate.reports.summary import CodecSummary, exclusions, summarize
@@ -270,6 +271,7 @@ def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
         "ranked.",
         "Last: means of the images' values (for PSNR, of the dB values)." if len(level.point_of) > 1 else "",
         *exclusions(comparison, summaries),
+        *asked_options(comparison),
     ]
     return escape(" ".join(part for part in parts if part))
 

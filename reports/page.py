@@ -12,6 +12,7 @@ from typing import Any
 from isorate.errors import ReportError
 from isorate.files.atomic import write_bytes
 from isorate.reports import assets, bdrate, crops, curves, tables, text
+from isorate.reports.asked_options import asked_options
 from isorate.reports.classes import by_class, images_by_class
 from isorate.reports.fairness import CHECKED, check
 from isorate.reports.found import found, same_psnr
@@ -133,6 +134,7 @@ def _html(
         curves=published or len(levels) > 1,
         shares=SHARES,
         spreads=distributions,
+        asked_options=asked_options(comparison),
         averaging=AVERAGING,
         at_equal=at_equal(comparison.aim),
         exclusions=exclusions,

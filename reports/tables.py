@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from isorate.errors import ReportError
 from isorate.reports import bdrate, class_tables, curves, latex
+from isorate.reports.asked_options import asked_options
 from isorate.reports.cells import csv_value, gap_text, markdown_escape, markdown_line
 from isorate.reports.classes import by_class
 from isorate.reports.fairness import check
@@ -164,7 +165,7 @@ def _markdown(comparison: Comparison) -> str:
     parts = [f"# {markdown_escape(comparison.title)}", ""]
     for level in comparison.levels():
         summaries = summarize(comparison, level)
-        notes = [markdown_escape(note) for note in exclusions(comparison, summaries)]
+        notes = [markdown_escape(note) for note in [*exclusions(comparison, summaries), *asked_options(comparison)]]
         parts += [f"## Means: {markdown_escape(level.label)}", "", *_means(summaries, comparison), "", AVERAGING]
         parts += [*([at_equal(comparison.aim)] if any(some.interpolated for some in summaries) else []), *notes, ""]
     rates = _rates(comparison)

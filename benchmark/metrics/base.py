@@ -42,7 +42,7 @@ class Metric(ABC):
 
     @abstractmethod
     def measure(self, reference: Image, decoded: Image) -> float | None:
-        """Return the value, or None where it is not defined (too small a picture).
+        """Return the value, or None where it is not defined (too small a picture, say).
 
         Parameters
         ----------

@@ -129,3 +129,24 @@ def test_what_was_done_to_the_sources_is_told() -> None:
     ]  # fmt: skip
     assert "d: colour not managed: the file says gAMA 1" in found[0].text
     assert "a, b: grey to RGB" in found[1].text
+
+
+def measured(name: str, label: str) -> dict[str, Any]:
+    """Return a further metric's entry in a manifest."""
+    return {"name": name, "label": label, "unit": "dB", "digits": 2}
+
+
+def test_where_a_further_metric_is_not_defined_is_told() -> None:
+    """Of all codecs alike, or of one's files alone: then two means are over different images."""
+    further = [measured("psnr_611", "PSNR (6:1:1)")]
+    rows = [replace(some, metrics={"psnr_611": None if some.image in "ab" else 31.0}) for some in with_jpeg()]
+    (finding,) = check(Comparison(Fake(rows, more_metrics=further)))
+    assert (finding.severity, finding.title) == ("note", "PSNR (6:1:1) not defined")
+    assert "not defined for a, b." in finding.text
+    assert "Means leave these out" in finding.text
+    rows[-5] = replace(rows[-5], metrics={"psnr_611": 40.0})
+    (finding,) = check(Comparison(Fake(rows, more_metrics=further)))
+    assert finding.severity == "warning"
+    assert "not defined for files of BPG (a, b), JPEG (b)" in finding.text
+    assert "different images" in finding.text
+    assert titles(*with_jpeg(metrics={}), more_metrics=further) == []

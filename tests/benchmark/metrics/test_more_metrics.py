@@ -17,10 +17,13 @@ from PIL import Image as PillowImage
 from isorate import api
 from isorate.cli import main
 from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.webp import WebP
 from isorate.errors import MetricUnavailableError, UsageError
 from isorate.image import Image
 from isorate.metrics import registry
 from isorate.metrics.base import Metric, quality
+from isorate.metrics.psnr import psnr
+from isorate.metrics.psnr_ycbcr import plane_psnr
 from isorate.metrics.registry import BUILT_IN, check_names, metric, metric_identity
 from isorate.metrics.ycbcr import ycbcr
 from isorate.reports import figures, page, tables
@@ -64,6 +67,54 @@ def test_psnr_in_ycbcr_is_that_of_scikit_images_planes(photo: Image, decoded: Im
     )
     assert made("psnr_y").measure(photo, decoded) == pytest.approx(y, abs=1e-4)
     assert made("psnr_611").measure(photo, decoded) == pytest.approx((6 * y + cb + cr) / 8, abs=1e-4)
+
+
+def grey(photo: Image) -> Image:
+    """Return a photograph of three equal channels."""
+    return np.ascontiguousarray(np.repeat(photo[..., 1:2], 3, axis=2))
+
+
+def test_the_mean_of_three_planes_is_not_defined_for_grey(photo: Image) -> None:
+    """JPEG keeps chroma without error there, WebP with 80 dB: infinite, and ten dB above Y's, of pictures as good."""
+    original = grey(photo)
+    lossy, nearly = (codec.decode(codec.encode(original, 20)) for codec in (Jpeg(), WebP()))
+    assert (lossy == lossy[..., :1]).all()
+    assert not (nearly == nearly[..., :1]).all()
+    for decoded in (lossy, nearly, original):
+        assert made("psnr_611").measure(original, decoded) is None
+    assert made("psnr_y").measure(original, lossy) == pytest.approx(psnr(original, lossy), abs=1e-9)
+
+
+def test_the_mean_of_three_planes_is_not_defined_where_chroma_alone_has_no_error(photo: Image) -> None:
+    original = photo.clip(1, 254)
+    assert made("psnr_611").measure(original, original + np.uint8(1)) is None
+    assert made("psnr_y").measure(original, original + np.uint8(1)) == pytest.approx(20 * math.log10(255))
+
+
+def test_the_mean_of_three_planes_is_not_defined_where_luma_has_no_error() -> None:
+    """BT.601 weighs red, green and blue with 299, 587 and 114 thousandths."""
+    change = np.array([-60, 36, -28])
+    assert change @ (299, 587, 114) == 0
+    original = np.full((16, 16, 3), (128, 140, 128), np.uint8)
+    coloured = (original + change).astype(np.uint8)
+    assert made("psnr_611").measure(original, coloured) is None
+    assert made("psnr_y").measure(original, coloured) == math.inf
+
+
+def test_rounding_in_the_matrix_is_no_error_of_chroma() -> None:
+    """Every grey in turn: some give a Cb or Cr of 1e-15 in the place of 0, which would be 300 dB."""
+    ramp = np.arange(256, dtype=np.uint8)
+    original = np.repeat(np.tile(ramp, (32, 1))[..., None], 3, axis=2)
+    assert plane_psnr(original, np.flip(original, 1))[1:] == [math.inf, math.inf]
+
+
+def test_the_smallest_error_of_a_large_picture_counts() -> None:
+    """One sample in 16 megapixels, off by one, in blue."""
+    original = np.full((4096, 4096, 3), (90, 91, 92), np.uint8)
+    other = original.copy()
+    other[7, 9, 2] += 1
+    assert all(150 > value > 120 for value in plane_psnr(original, other))
+    assert made("psnr_611").measure(original, original) == math.inf
 
 
 def test_ssim_is_that_of_pytorch_msssim(photo: Image, decoded: Image) -> None:
