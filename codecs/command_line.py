@@ -1,6 +1,5 @@
 """A codec that is only a command line: two programs, described in a configuration, run without a shell."""
 
-import math
 import re
 import shlex
 import shutil
@@ -19,12 +18,15 @@ from isorate.codecs.options import refusal
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.files.plain import LARGEST_PICTURE
 from isorate.image import MAX_PIXELS, Image, size_problem
 from isorate.pictures.files import save_picture
 
 PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0
+LONGEST_LIMIT = 1e6
+"""Seconds, 11 days: the system waits for a program no longer than 24."""
 _SUFFIX = re.compile(r"\.[A-Za-z0-9._+-]+")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
@@ -75,6 +77,9 @@ class CommandLine:
             raise UsageError(f"codec {self.name}: Pillow decodes no {self.suffix} files; give a decode command")
         if self.picture not in PICTURE_FORMATS:
             raise refusal(self.name, "picture", self.picture, ", ".join(PICTURE_FORMATS))
+        if not 0 < self.timeout <= LONGEST_LIMIT:
+            raise refusal(self.name, "timeout", self.timeout, f"seconds above 0, to {LONGEST_LIMIT:g}")
+        check_range(self.name, self.knob)
 
     @property
     def pillow_format(self) -> str | None:
@@ -246,10 +251,21 @@ def _version(name: str, text: str, timeout: float, _files: tuple[str, ...]) -> s
     return line if Path(program).name.lower() in line.lower() else f"{Path(program).name} {line}"
 
 
+def check_range(name: str, knob: Knob) -> None:
+    """Raise :class:`~isorate.errors.UsageError` for a knob of any codec whose range cannot stand in a run."""
+    for key, bound in (("low", knob.low), ("high", knob.high)):
+        if not is_finite(bound):
+            raise UsageError(
+                f"codec {name}: the knob's {key} is {bound:g}; a number from {-LARGEST_NUMBER:g} to "
+                f"{LARGEST_NUMBER:g} is needed"
+            )
+    if not knob.low < knob.high:
+        raise UsageError(f"codec {name}: the knob's range {knob.low:g}..{knob.high:g} is empty; low must be below high")
+
+
 def check_knob(name: str, knob: Knob) -> None:
     """Raise :class:`~isorate.errors.UsageError` for a knob whose range cannot be searched."""
-    if not (math.isfinite(knob.low) and math.isfinite(knob.high) and knob.low < knob.high):
-        raise UsageError(f"codec {name}: the knob's range {knob.low:g}..{knob.high:g} is empty; low must be below high")
+    check_range(name, knob)
     if knob.log and knob.low <= 0:
         raise UsageError(f"codec {name}: log = true needs a knob above 0, and low is {knob.low:g}")
     if knob.default is not None and knob.clip(knob.default) != knob.default:

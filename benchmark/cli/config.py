@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isorate.cli.numbers import SHOWN
 from isorate.codecs.base import Knob
 from isorate.codecs.command_line import CommandLine, check_knob
 from isorate.codecs.registry import CodecSpec, configure
 from isorate.datasets.registry import is_name
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS
 from isorate.errors import IsorateError, UsageError
+from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.files.toml import Place, TomlFile
 from isorate.gate.tolerances import Tolerances, read_tolerances
 from isorate.matching.outcome import Policy
@@ -206,6 +208,12 @@ def _number(file: TomlFile, place: Place, value: object, least: float | None = 0
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or (least is not None and not value > least):  # type: ignore[operator]
         raise file.error(place, f"{place[-1]} is {value!r}; a number{'' if least is None else ' above 0'} is needed")
+    if not is_finite(value):  # type: ignore[arg-type]
+        written = f"{value}"
+        shown = written if len(written) <= SHOWN else f"{written[:SHOWN]}…"
+        raise file.error(
+            place, f"{place[-1]} is {shown}; a number from {-LARGEST_NUMBER:g} to {LARGEST_NUMBER:g} is needed"
+        )
     return float(value)  # type: ignore[arg-type]
 
 

@@ -154,7 +154,7 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
         cached = False
         if row is None or not row.ok or lacks_neighbour(row, cell.aim.tolerance) or not run.has_files(row):
             computed = cache_.computed
-            row = _row(cell, entry, loaded, anchor, run, cache_)
+            row = _readable(_row(cell, entry, loaded, anchor, run, cache_))
             cached = row.ok and cache_.computed == computed
             run.write_row(row)
         if entry is cell.codecs[0] and row.ok:
@@ -360,6 +360,17 @@ def _row(cell: Cell, entry: PlannedCodec, loaded: LoadedImage, anchor: Row | Non
         return replace(row, neighbour=neighbour, equal_rate=at_target(row, neighbour))
     equal = at_quality(row, neighbour, cell.aim.name, row.quality.target, run.manifest.scales)
     return replace(row, neighbour=neighbour, quality=replace(row.quality, equal=equal))
+
+
+def _readable(row: Row) -> Row:
+    """Return the row, or a failed one in its place: a row that nobody can read would take the whole run along."""
+    if not (problem := row.problem()):
+        return row
+    return Row(
+        image=row.image, width=row.width, height=row.height, image_sha256=row.image_sha256, codec=row.codec,
+        label=row.label, role=row.role, point=row.point,
+        status=f"failed: its codec or a metric gave what no row can hold: {readable(problem)}",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Operating points: where the anchor codec sets the rate."""
 
 from isorate.codecs.base import Knob
+from isorate.engine.objective import LARGEST_QUALITY
 from isorate.errors import UsageError
 from isorate.metrics.registry import ALWAYS, metric, names
 from isorate.runs.aim import SIZE
@@ -78,6 +79,8 @@ def _check_quality(point: str, metric_name: str, value: float) -> None:
     similarity = metric_name == "ms_ssim" or (metric_name not in ALWAYS and metric(metric_name).scale == "similarity")
     if similarity and not value < 1:
         raise UsageError(f"point {point!r}: {metric_name} takes a number below 1, that of identical pictures")
+    if not 0 < value <= LARGEST_QUALITY:
+        raise UsageError(f"point {point!r}: {metric_name} takes a number above 0, to {LARGEST_QUALITY:g}")
 
 
 def _check_rate(point: str, value: float) -> None:

@@ -1,6 +1,5 @@
 """Running a plan: cells in worker processes, resumable, one failure never takes the rest along."""
 
-import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -118,15 +117,12 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
             run = _continued(before, going_on)
             run.write_stamps(stamps)
             return run
-    if different:
-        if not overwrite:
-            raise RunError(
-                f"{path}: holds another run: {', '.join(different)}. "
-                "Give another folder (-o), or --overwrite to start anew (encodes are cached)"
-            )
-        for folder in FOLDERS:
-            shutil.rmtree(path / folder, ignore_errors=True)
-    run = Run.create(path, manifest)
+    if different and not overwrite:
+        raise RunError(
+            f"{path}: holds another run: {', '.join(different)}. "
+            "Give another folder (-o), or --overwrite to start anew (encodes are cached)"
+        )
+    run = Run.create(path, manifest, anew=bool(different))
     run.write_stamps(stamps)
     return run
 
@@ -143,22 +139,21 @@ def _continued(run: Run, now: Manifest) -> Run:
         run = Run.create(run.path, then)
     if not why:
         return run
+    codecs = tuple(now.codec(entry.name) if entry.name in why else entry for entry in then.codecs)
+    renewed = replace(then, codecs=codecs)
+    if len(why) == len(codecs):
+        renewed = replace(
+            renewed, metrics=now.metrics, more_metrics=now.more_metrics, versions=now.versions, platform=now.platform,
+            git_commit=now.git_commit,
+        )  # fmt: skip
+    renewed.text()  # what no manifest can hold costs no row
     # rows first: whatever ends this in between, no row is taken for the new identity's
     removed = run.remove_rows(product(then.image_names, then.point_names, why))
     if removed:
         warnings.warn(
             f"{run.path}: {removed} rows are made anew: {'; '.join(dict.fromkeys(why.values()))}", stacklevel=2
         )
-    codecs = tuple(now.codec(entry.name) if entry.name in why else entry for entry in then.codecs)
-    if len(why) < len(codecs):
-        return Run.create(run.path, replace(then, codecs=codecs))
-    return Run.create(
-        run.path,
-        replace(
-            then, codecs=codecs, metrics=now.metrics, more_metrics=now.more_metrics, versions=now.versions,
-            platform=now.platform, git_commit=now.git_commit,
-        ),
-    )  # fmt: skip
+    return Run.create(run.path, renewed)
 
 
 def _unfinished(run: Run, cells: list[Cell], preparing: Preparing | None) -> list[Cell]:

@@ -40,7 +40,7 @@ class TomlFile:
         self.where, self.text = where, text
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also a whole number of more digits than Python reads
             at = re.search(r"line (\d+)", str(error))
             raise UsageError(f"{where}{f':{at[1]}' if at else ''}: no valid TOML: {error}") from None
         self._lines = dict(_places(text))

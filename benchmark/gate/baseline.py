@@ -15,6 +15,7 @@ from isorate.codecs.base import Option
 from isorate.errors import RunError
 from isorate.files import typed_json
 from isorate.files.atomic import write_output
+from isorate.files.numbers import Finite
 from isorate.files.plain import LARGEST_TEXT, read_plain
 from isorate.runs.aim import SIZE
 from isorate.runs.row import Decibels, Key, Side, Similarity
@@ -25,8 +26,8 @@ PSNR_DIGITS, MS_SSIM_DIGITS = 5, 6
 MORE_DIGITS = 3
 """The same for a further metric, beyond those that a table prints."""
 
-Finite: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)] | None
-Measured: TypeAlias = Finite | Literal["inf"]
+Figure: TypeAlias = Finite | None
+Measured: TypeAlias = Figure | Literal["inf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class BaselineRow:
     slope_from: str
     stream: str
     metrics: dict[str, Measured] = field(default_factory=dict)
-    slopes: dict[str, Finite] = field(default_factory=dict)
+    slopes: dict[str, Figure] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:

@@ -19,6 +19,7 @@ held against the checksums.
 
 import hashlib
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterable
@@ -105,17 +106,30 @@ class Run:
         return run if isinstance(run, Run) else cls.open(Path(run))
 
     @classmethod
-    def create(cls, path: Path, manifest: Manifest) -> "Run":
-        """Write `manifest` into `path` and return the run; rows that are there stay.
+    def create(cls, path: Path, manifest: Manifest, *, anew: bool = False) -> "Run":
+        """Write `manifest` into `path` and return the run.
+
+        Parameters
+        ----------
+        path, manifest
+            The folder, and what it says.
+        anew
+            Whether what another run left there is removed; rows that are there stay otherwise.
 
         Raises
         ------
+        UsageError
+            When the manifest could not be read back; what is there stays then.
         RunError
             When it cannot be written, or one of the run's folders is a link that leads out of it.
         """
         for folder in FOLDERS:
             inside(path, folder)
-        write_json(path / "manifest.json", manifest.to_json())
+        text = manifest.text()
+        if anew:
+            for folder in FOLDERS:
+                shutil.rmtree(path / folder, ignore_errors=True)
+        write_bytes(path / "manifest.json", text)
         return cls(path, manifest)
 
     def rows(self) -> list[Row]:

@@ -1,8 +1,9 @@
 """The manifest of a run: what it was made of. Its schema is written once, here, and checked when a run is opened."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Annotated, Any
 
@@ -10,13 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from isorate.codecs.base import Option
-from isorate.codecs.command_line import CommandLine
+from isorate.codecs.command_line import CommandLine, check_range
 from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
 from isorate.codecs.registry.adapters import configured, others_code
 from isorate.datasets.base import Source
-from isorate.errors import CodecUnavailableError, ImageError, RunError
+from isorate.errors import CodecUnavailableError, ImageError, RunError, UsageError
 from isorate.files import typed_json
+from isorate.files.numbers import Amount, Finite, Positive
 from isorate.matching.outcome import Policy
 from isorate.metrics.base import Scale, quality
 from isorate.metrics.registry import metric, metric_identity
@@ -32,8 +34,6 @@ REMEDY = "run the same isorate run command with --overwrite"
 
 BUILT_IN_AIMS: dict[str, tuple[str, Scale]] = {"psnr": ("PSNR", "as it is"), "ms_ssim": ("MS-SSIM", "similarity")}
 """What every run measures, and may be driven to: label and curve scale, in dB."""
-
-_Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +116,8 @@ class KnobEntry:
     """A codec's rate knob; see :class:`isorate.codecs.base.Knob`."""
 
     name: str
-    low: _Finite
-    high: _Finite
+    low: Finite
+    high: Finite
     integer: bool
     rising: bool
 
@@ -164,6 +164,7 @@ class CodecEntry:
             codec = spec.create()
             with others_code(spec.name, "cannot say what it is"):
                 knob = codec.knob
+                check_range(spec.name, knob)
                 return replace(
                     entry,
                     backend=codec.backend,
@@ -232,7 +233,7 @@ class MetricEntry:
     larger_is_better: bool = True
     scale: Scale = "as it is"
     digits: Annotated[int, Meta(ge=0, le=10)] = 3
-    tolerance: Annotated[float, Meta(ge=0, le=1e15)] | None = None
+    tolerance: Amount | None = None
     measured_on: str = ""
     implementation: str = ""
     identity: str = ""
@@ -315,14 +316,14 @@ class Manifest:
     codecs: Annotated[tuple[CodecEntry, ...], Meta(min_length=1)]
     points: Annotated[tuple[AnchorPoint | str, ...], Meta(min_length=1)]
     policy: Policy
-    tolerance_pct: Annotated[float, Meta(gt=0, le=1e15)]
+    tolerance_pct: Positive
     versions: dict[str, str]
     platform: dict[str, str | int]
     git_commit: str | None = None
     metrics: str = ""
     more_metrics: tuple[MetricEntry, ...] = ()
     match: str = SIZE
-    tolerance_quality: Annotated[float, Meta(gt=0, le=1e15)] | None = None
+    tolerance_quality: Positive | None = None
     keep: Keep = Keep.DECODED
 
     @property
@@ -380,6 +381,25 @@ class Manifest:
         """Return the manifest as JSON types."""
         out: dict[str, Any] = msgspec.to_builtins(self)
         return out
+
+    def text(self) -> bytes:
+        """Return the file's content, after making sure that it is read back as this very manifest.
+
+        Raises
+        ------
+        UsageError
+            When it would not be: whatever a codec, a metric or a user said cannot stand in a run.
+        """
+        try:
+            text = f"{json.dumps(self.to_json(), indent=1, ensure_ascii=False)}\n".encode()
+            read = Manifest.from_json(typed_json.parse(text))  # which refuses what is no strict JSON
+            if read != self:
+                changed = [item.name for item in fields(self) if getattr(read, item.name) != getattr(self, item.name)]
+                raise ValueError(f"{', '.join(changed)}: is read back as something else")
+        except (TypeError, ValueError) as error:
+            said = readable(str(error))
+            raise UsageError(f"no run can be made of this, its manifest would be damaged: {said}") from None
+        return text
 
     @classmethod
     def from_json(cls, data: Any) -> "Manifest":

@@ -1,5 +1,6 @@
 """The schema of a result row: written once, here; the store, the table, the page and the check derive from it."""
 
+import json
 import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -9,6 +10,7 @@ from msgspec import Meta
 from isorate.codecs.base import Option
 from isorate.errors import RunError
 from isorate.files import typed_json
+from isorate.files.numbers import LARGEST_NUMBER, Amount, Finite
 
 Role: TypeAlias = Literal["anchor", "matched"]
 ANCHOR: Role = "anchor"
@@ -23,10 +25,8 @@ REMEDY = "it is damaged or of another version of isorate: delete it and run the 
 Side: TypeAlias = Annotated[int, Meta(ge=0, le=2**31)]
 """Pixels; 0 where the picture could not be read."""
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
-_Amount: TypeAlias = Annotated[float, Meta(ge=0, le=1e15)]
 Decibels: TypeAlias = Annotated[float, Meta(ge=0, le=1000)]
 Similarity: TypeAlias = Annotated[float, Meta(ge=-1.001, le=1.001)]
-_Measured: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 _Probe: TypeAlias = Annotated[list[float], Meta(min_length=2, max_length=3)]
 
 
@@ -51,7 +51,7 @@ class Neighbour:
     num_bytes: Annotated[int, Meta(ge=1, le=2**53)]
     psnr: Decibels | None = None
     ms_ssim: Similarity | None = None
-    metrics: dict[str, _Measured | None] = field(default_factory=dict)
+    metrics: dict[str, Finite | None] = field(default_factory=dict)
     stream: str
     decoded: str = ""
     stream_sha256: str
@@ -83,10 +83,10 @@ class AtQuality:
     """
 
     metric: str
-    target: _Measured
-    gap: _Measured | None
-    trace: list[_Measured | None] = field(default_factory=list)
-    equal: dict[str, _Measured | None] = field(default_factory=dict)
+    target: Finite
+    gap: Finite | None
+    trace: list[Finite | None] = field(default_factory=list)
+    equal: dict[str, Finite | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,17 +167,17 @@ class Row:
     knob: float | None = None
     lmbda: float | None = None
     bin_size: float | None = None
-    target_bpp: _Amount | None = None
+    target_bpp: Amount | None = None
     num_bytes: _Count | None = None
     header_bytes: _Count | None = None
-    bpp: _Amount | None = None
-    residual_pct: Annotated[float, Meta(ge=-100, le=1e15)] | None = None
+    bpp: Amount | None = None
+    residual_pct: Annotated[float, Meta(ge=-100, le=LARGEST_NUMBER)] | None = None
     note: str = ""
     psnr: Decibels | None = None
     ms_ssim: Similarity | None = None
-    metrics: dict[str, _Measured | None] = field(default_factory=dict)
-    encode_s: _Amount | None = None
-    decode_s: _Amount | None = None
+    metrics: dict[str, Finite | None] = field(default_factory=dict)
+    encode_s: Amount | None = None
+    decode_s: Amount | None = None
     probes: _Count = 0
     trace: list[_Probe] = field(default_factory=list)
     status: str = OK
@@ -186,7 +186,7 @@ class Row:
     stream_sha256: str = ""
     decoded_sha256: str = ""
     neighbour: Neighbour | None = None
-    equal_rate: dict[str, _Measured | None] = field(default_factory=dict)
+    equal_rate: dict[str, Finite | None] = field(default_factory=dict)
     quality: AtQuality | None = None
 
     @property
@@ -242,6 +242,14 @@ class Row:
             out["neighbour"] = {**{f.name: getattr(beside, f.name) for f in fields(beside)}, **_spelled_values(beside)}
         return {**out, **_spelled_values(self)}
 
+    def problem(self) -> str:
+        """Return why the row, once written, would not be read as it is: what a codec or metric said; else nothing."""
+        try:
+            text = json.dumps(self.to_json(), ensure_ascii=False).encode()
+            return "" if _read(typed_json.parse(text)) == self else "it would be read as another one"
+        except (TypeError, ValueError) as error:
+            return str(error)
+
     @classmethod
     def from_json(cls, data: Any, where: str = "row") -> "Row":
         """Return the row that :meth:`to_json` wrote.
@@ -251,17 +259,10 @@ class Row:
         RunError
             When a field is missing, unknown, of another type or out of bounds; `where` names the file.
         """
-        plain, infinite = _finite(data)
-        beside, infinite_beside = _finite(data.get("neighbour") if isinstance(data, dict) else None)
-        if infinite_beside:
-            plain = {**plain, "neighbour": beside}
         try:
-            row = typed_json.fit(plain, cls)
+            return _read(data)
         except ValueError as error:
             raise RunError(f"{where}: {error}; {REMEDY}") from None
-        if row.neighbour is not None and infinite_beside:
-            row = replace(row, neighbour=_with_infinite(row.neighbour, infinite_beside))
-        return _with_infinite(row, infinite)
 
     @classmethod
     def parse(cls, text: bytes, where: str) -> "Row":
@@ -271,6 +272,17 @@ class Row:
         except ValueError as error:
             raise RunError(f"{where}: cannot be read: {error}; {REMEDY}") from None
         return cls.from_json(data, where)
+
+
+def _read(data: Any) -> Row:
+    plain, infinite = _finite(data)
+    beside, infinite_beside = _finite(data.get("neighbour") if isinstance(data, dict) else None)
+    if infinite_beside:
+        plain = {**plain, "neighbour": beside}
+    row = typed_json.fit(plain, Row)
+    if row.neighbour is not None and infinite_beside:
+        row = replace(row, neighbour=_with_infinite(row.neighbour, infinite_beside))
+    return _with_infinite(row, infinite)
 
 
 _Item = TypeVar("_Item", Row, Neighbour)

@@ -72,6 +72,10 @@ absolute = 0.5
     ("policy = 'at-mots'", ":1: policy is 'at-mots'; did you mean 'at-most'?"),
     ("tolerance = 0", ":1: tolerance is 0; a number above 0 is needed"),
     ("tolerance = 'a'", ":1: tolerance is 'a'; a number above 0 is needed"),
+    ("tolerance = inf", ":1: tolerance is inf; a number from -1e"),
+    ("tolerance = 1e16", ":1: tolerance is 1e+16; a number from -1e"),
+    ("\ntolerance = 1" + "0" * 400, ":2: tolerance is 1000"),
+    ("tolerance = 1" + "0" * 5000, ": no valid TOML"),
     ("workers = 1.5", ":1: workers is 1.5; a whole number from 1 on is needed"),
     ("codec = 3", ":1: codec is 3; a table is needed: [codec]"),
     ("a = 1\na = [2\nb = 1", ":3: no valid TOML"),
@@ -81,6 +85,26 @@ def test_mistakes_name_the_line_and_the_nearest_key(text: str, said: str) -> Non
     with pytest.raises(UsageError) as error:
         read(text, "isorate.toml")
     assert str(error.value).startswith(f"isorate.toml{said}")
+
+
+@pytest.mark.parametrize(("knob", "said"), [
+    ("low = -1e308, high = 1e308", "low is -1e+308; a number from -1e+15 to 1e+15"),
+    ("low = 0, high = 99999999999999999999999999999999", "high is 99999999999999999999999999999999; a number"),
+    ("low = nan, high = 1", "low is nan; a number"),
+    ("low = 0, high = inf", "high is inf; a number"),
+])  # fmt: skip
+def test_a_knob_that_no_run_can_hold_is_refused_with_its_line(knob: str, said: str) -> None:
+    lines = ["[codec.x]", 'suffix = ".png"', 'encode = "x {q} {input} {output}"', f'knob = {{ name = "q", {knob} }}']
+    with pytest.raises(UsageError) as error:
+        read("\n".join(lines), "isorate.toml")
+    assert str(error.value).startswith(f"isorate.toml:4: {said}")
+
+
+def test_a_time_limit_that_no_system_keeps_is_refused_with_its_line() -> None:
+    lines = ["[codec.x]", 'suffix = ".png"', 'encode = "x {q} {input} {output}"', "timeout = 1e7",
+             'knob = { name = "q", low = 0, high = 1 }']  # fmt: skip
+    with pytest.raises(UsageError, match=r"isorate.toml:1: codec x: timeout=10000000.0 .*to 1e\+06"):
+        read("\n".join(lines), "isorate.toml")
 
 
 def test_what_looks_like_a_key_inside_a_text_is_none() -> None:
