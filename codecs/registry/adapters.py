@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from importlib.metadata import entry_points
 
-from isorate.codecs.base import Codec
+from isorate.codecs.base import TELL, Codec
 from isorate.codecs.command_line import CommandLine
 from isorate.errors import CodecError, CodecUnavailableError, IsorateError, UsageError
 
@@ -118,7 +118,7 @@ def others_code(name: str, what: str) -> Iterator[None]:
 
 @contextmanager
 def at_work(codec: Codec) -> Iterator[None]:
-    """Let a codec encode or decode: what another package's raises is the codec's error and no fault of isorate.
+    """Let a codec work or say what it is: what another package's raises is its error and no fault of isorate.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def at_work(codec: Codec) -> Iterator[None]:
         if type(codec).__module__.partition(".")[0] == __name__.partition(".")[0]:
             raise
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise CodecError(f"codec {codec.name}: fails: {said}; tell the author of its package") from error
+        raise CodecError(f"codec {codec.name}: fails: {said}; {TELL}") from error
 
 
 def nearest(word: str, known: list[str]) -> str:
