@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import MetricUnavailableError, UsageError
+from isorate.files.standard_output import others_talk
 from isorate.metrics.base import Metric
 
 ENTRY_POINT_GROUP = "isorate.metrics"
@@ -98,7 +99,8 @@ def check_names(chosen: Iterable[str]) -> tuple[str, ...]:
 
 def list_metrics() -> list[dict[str, Any]]:
     """Return what every metric says of itself, as JSON types; those that cannot run here with what to install."""
-    return [_listed(name) for name in names()]
+    with others_talk():
+        return [_listed(name) for name in names()]
 
 
 def _listed(name: str) -> dict[str, Any]:
