@@ -6,12 +6,13 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from isorate.codecs.base import Codec
+from isorate.codecs.base import Codec, encoded_by, file_of, knob_of
 from isorate.codecs.registry import CodecSpec
 from isorate.datasets.base import Dataset
 from isorate.datasets.given import given
@@ -20,6 +21,7 @@ from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
 from isorate.engine.cache import cache_dir
 from isorate.engine.images import Preparing
 from isorate.engine.plan import DEFAULT_ANCHOR, DEFAULT_CODECS, make_plan
+from isorate.engine.points import RATES
 from isorate.engine.runner import Progress, run_plan
 from isorate.errors import MatchError, UsageError
 from isorate.image import Image, frozen
@@ -218,7 +220,7 @@ def match(
     image
         Shape ``(height, width, 3)``, dtype uint8, sRGB.
     target_bpp
-        Bits per pixel of the whole file, above 0.
+        Bits per pixel of the whole file, from 1e-6 to 1e6.
     tolerance_pct, policy
         As for :func:`isorate.matching.search.match_size`.
 
@@ -228,8 +230,10 @@ def match(
 
     Raises
     ------
+    CodecError
+        When the codec fails, or what it returns is no file.
     MatchError
-        For a target that is not a positive number, or under ``strict`` outside the tolerance.
+        For a target that is no number from 1e-6 to 1e6, or under ``strict`` outside the tolerance.
 
     Examples
     --------
@@ -242,5 +246,11 @@ def match(
     image = np.ascontiguousarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise MatchError(f"image of shape {image.shape}, {image.dtype}: (height, width, 3) uint8 is needed")
+    if not RATES[0] <= target_bpp <= RATES[1]:
+        raise MatchError(f"target of {target_bpp:g} bpp: a number from {RATES[0]:g} to {RATES[1]:g} is needed")
+    knob_of(codec)
     num_bytes = target_bpp * image.shape[0] * image.shape[1] / 8
-    return codec.encode_to_size(frozen(image), num_bytes, tolerance_pct=tolerance_pct, policy=Policy(policy))
+    data, found = codec.encode_to_size(
+        frozen(image), num_bytes, tolerance_pct=tolerance_pct, policy=Policy(policy), encode=partial(encoded_by, codec)
+    )
+    return file_of(codec, data, f"for a size of {num_bytes:.0f} bytes"), found

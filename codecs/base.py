@@ -21,6 +21,8 @@ from isorate.matching.two_knobs import TwoKnobs, match_two_knobs, match_two_knob
 
 __all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec", "option"]
 
+TELL = "tell the author of its package"
+
 
 class Codec(ABC):
     """A codec with fixed options and one rate knob.
@@ -230,8 +232,65 @@ def decoded_by(codec: Codec, data: bytes) -> Image:
     """
     pixels = codec.decode(data)
     if problem := array_problem(pixels):
-        raise CodecError(f"{codec.name}: decode returned {problem}")
+        raise CodecError(f"codec {codec.name}: decode returned {problem}; {TELL}")
     return pixels
+
+
+def encoded_by(codec: Codec, image: Image, *knobs: float) -> bytes:
+    """Return what `codec`, of anyone's package, encodes an image to, if that is a file.
+
+    Raises
+    ------
+    CodecError
+        When it is none. And what encoding raises.
+    """
+    return file_of(codec, codec.encode(image, *knobs), f"at knob {', '.join(f'{value:g}' for value in knobs)}")
+
+
+def file_of(codec: Codec, made: object, where: str) -> bytes:
+    """Return what a codec gave as a file; `where` says for the message which one it should have been.
+
+    Raises
+    ------
+    CodecError
+        When it is no file: it would be written, or its length taken for a size.
+    """
+    if not isinstance(made, bytes | bytearray | memoryview):
+        raise CodecError(f"codec {codec.name}: encode returned {type(made).__name__} {where}, no bytes; {TELL}")
+    data = bytes(made)
+    if not data:
+        raise CodecError(f"codec {codec.name}: encode returned an empty file {where}; {TELL}")
+    return data
+
+
+def knob_of(codec: Codec) -> Knob:
+    """Return the rate knob of a codec of anyone's package.
+
+    Raises
+    ------
+    CodecError
+        When it is none. And what asking for it raises.
+    """
+    knob: object = codec.knob
+    if not isinstance(knob, Knob):
+        raise CodecError(f"codec {codec.name}: its knob is {type(knob).__name__}, no Knob; {TELL}")
+    if problem := knob.problem():
+        raise CodecError(f"codec {codec.name}: its knob {knob.name} cannot be used: {problem}; {TELL}")
+    return knob
+
+
+def backend_of(codec: Codec) -> str:
+    """Return what a codec of anyone's package calls the program or library that makes its bits.
+
+    Raises
+    ------
+    CodecError
+        When it is no text. And what asking for it raises.
+    """
+    backend: object = codec.backend
+    if not isinstance(backend, str):
+        raise CodecError(f"codec {codec.name}: its backend is {type(backend).__name__}, no text; {TELL}")
+    return backend
 
 
 class TwoKnobCodec(Codec):

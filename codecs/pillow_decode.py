@@ -10,6 +10,7 @@ from isorate.image import Image
 from isorate.pictures.colour import colour_of
 from isorate.pictures.depth import largest_value, sample_bits, sample_problem
 from isorate.pictures.files import is_transparent, open_picture
+from isorate.pictures.whole import lack
 
 
 def decode_with_pillow(data: bytes, file_format: str) -> Image:
@@ -39,6 +40,9 @@ def decode_with_pillow(data: bytes, file_format: str) -> Image:
                     raise ImageError(f"its colours are not sRGB: {colour}")
                 if picture.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "RGBX"):
                     raise ImageError(f"{picture.mode} samples, not RGB")
+                picture.load()
+                if lacking := lack(data, picture, again=False):  # decoding is timed, and once is its price
+                    raise ValueError(lacking)
                 if is_transparent(picture):
                     raise ImageError("transparent pixels")
                 return np.asarray(picture.convert("RGB"))
@@ -49,4 +53,5 @@ def decode_with_pillow(data: bytes, file_format: str) -> Image:
     except MemoryError:
         raise BitstreamError(f"{file_format} stream ({len(data)} bytes): its picture needs more memory") from None
     except Exception as error:  # Pillow's plugins fail in many ways on damaged files
-        raise BitstreamError(f"damaged {file_format} stream ({len(data)} bytes): {error}") from None
+        said = str(error) or type(error).__name__
+        raise BitstreamError(f"damaged {file_format} stream ({len(data)} bytes): {said}") from None

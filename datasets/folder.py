@@ -17,17 +17,19 @@ def folder(path: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        When `path` is no folder, has no image, or has a Kodak file that is not Kodak's.
+        When `path` is no folder, has no image, one that is no file, or a Kodak file that is not Kodak's.
     """
     if not path.is_dir():
         raise DatasetError(
             f"--data {path}: no such folder; give a folder or list of images, or what 'isorate datasets' lists"
         )
     with os.scandir(path) as found:
-        names = [entry.name for entry in found if is_image_name(entry.name) and _is_file(entry)]
+        names = [entry.name for entry in found if is_image_name(entry.name) and not _is_folder(entry)]
     paths = [path / name for name in sorted(names, key=os.path.normcase)]
     if not paths:
         raise DatasetError(f"--data {path}: no image files there ({', '.join(sorted(SUFFIXES))})")
+    for image in paths:
+        check_readable(image)
     kodak = load_manifest("kodak")
     known = set(kodak.sha256)
     for image in paths:
@@ -44,8 +46,27 @@ def folder(path: Path) -> Dataset:
     )
 
 
-def _is_file(entry: "os.DirEntry[str]") -> bool:
+def check_readable(image: Path) -> None:
+    """Raise where what is named like an image is none that can be read, as in a folder that was fetched in part.
+
+    Without it the data set would be a smaller one, with means of its own.
+
+    Raises
+    ------
+    DatasetError
+        When it is a link that leads nowhere or in a circle, a pipe or a device.
+    """
+    if os.path.isfile(image):  # noqa: PTH113  (Path.is_file raises for a link to itself)
+        return
+    if image.is_symlink() and not os.path.exists(image):  # noqa: PTH110  (Path.exists raises for a link to itself)
+        said = "is a link that leads to no file; fetch what it stands for (git annex get, dvc pull), or remove it"
+    else:
+        said = "is no plain file; remove it from the folder, or rename it"
+    raise DatasetError(f"{image}: {said}")
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
-        return entry.is_file()
+        return entry.is_dir()
     except OSError:  # a link to itself
         return False

@@ -1,12 +1,15 @@
 """Checksums of many files, on every core and with a bar."""
 
+import errno
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from isorate.errors import DatasetError
+from isorate.files.plain import not_plain
 
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -20,6 +23,8 @@ def file_sha256(path: Path) -> str:
         When it cannot be read.
     """
     try:
+        if path.exists() and not path.is_dir() and (why := not_plain(path, sys.maxsize)):
+            raise OSError(errno.EINVAL, why)  # a pipe would be waited for
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

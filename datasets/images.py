@@ -16,6 +16,7 @@ from isorate.image import pixels_sha256
 from isorate.pictures.colour import UNMANAGED, Colour, colour_of, to_srgb
 from isorate.pictures.depth import largest_value, sample_bits, sample_problem
 from isorate.pictures.files import FORMATS, is_transparent, open_picture
+from isorate.pictures.whole import lack
 
 LOSSY_FORMATS = {"JPEG", "MPO", "AVIF", "WEBP", "JPEG2000"}
 LOSSY_COMPRESSION = {"jpeg", "tiff_jpeg", "webp"}
@@ -109,6 +110,8 @@ def _decoded(data: bytes, where: str) -> LoadedImage:
             colour = colour_of(data, picture)
             turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)
             picture.load()
+            if lacking := lack(data, picture):
+                raise ValueError(lacking)
             if turned:
                 picture = ImageOps.exif_transpose(picture)  # of a TIFF, load() has done it
                 notes.append("turned as its EXIF orientation says")
@@ -122,7 +125,8 @@ def _decoded(data: bytes, where: str) -> LoadedImage:
     except MemoryError:
         raise ImageError(f"{where}: does not fit into the memory; crop it") from None
     except Exception as error:  # Pillow's plugins fail in many ways on damaged files
-        raise ImageError(f"{where}: damaged image: {error}; replace the file") from None
+        said = str(error) or type(error).__name__
+        raise ImageError(f"{where}: damaged image: {said}; replace the file") from None
     return LoadedImage(pixels, pixels_sha256(pixels), hashlib.sha256(data).hexdigest(), lossy, tuple(notes))
 
 

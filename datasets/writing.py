@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from isorate.datasets.folder import check_readable
 from isorate.datasets.hashing import checksums
 from isorate.datasets.manifest import DatasetManifest, ManifestFile, plain_text
 from isorate.datasets.names import is_image_name
@@ -45,11 +46,18 @@ def with_checksums(manifest: DatasetManifest) -> DatasetManifest:
 
 
 def _of_folder(path: Path) -> DatasetManifest:
+    def refuse(error: OSError) -> None:
+        raise DatasetError(f"{error.filename}: cannot be read: {error.strerror}; make it readable, or move it away")
+
     files = []
-    for folder, inner, names in os.walk(path):
+    for folder, inner, names in os.walk(path, onerror=refuse):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in inner:
+            if (link := Path(folder) / name).is_symlink():
+                raise DatasetError(f"{link}: is a link to a folder, which is not followed; put the folder there itself")
         relative = PurePosixPath(Path(folder).relative_to(path).as_posix())
         for name in sorted(filter(is_image_name, names)):
+            check_readable(Path(folder) / name)
             try:
                 files.append(ManifestFile.of({"path": str(relative / name)}))
             except ValueError as error:

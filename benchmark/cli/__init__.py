@@ -14,6 +14,7 @@ from isorate.cli.command_help import show_examples
 from isorate.cli.commands import app
 from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, FAULT, INPUT_OUTPUT, INTERRUPTED
 from isorate.errors import IsorateError
+from isorate.files.standard_output import forget_output, own_standard_output
 
 
 def main(words: list[str] | None = None) -> int:
@@ -30,6 +31,11 @@ def main(words: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or a pipe that cannot show a sign gets its number, and the command its result.
             stream.reconfigure(errors="backslashreplace")
+    with own_standard_output():
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     error_code = CHECK_UNUSABLE if words[:1] == ["check"] else ERROR
     try:
         with warnings.catch_warnings():
@@ -50,7 +56,7 @@ def main(words: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _say(f"isorate: {where}{error.strerror or error}")
-        _drop_output()
+        forget_output(sys.stdout)
         return INPUT_OUTPUT
     except Exception:  # not 1, which is a verdict
         _say(traceback.format_exc() + "isorate: this is a fault of isorate; please report it with the lines above")
@@ -66,9 +72,3 @@ def _say(text: str) -> None:
     """Tell the user; where nothing can be told (a full disk under stderr), the exit code still is what it must be."""
     with suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
-
-
-def _drop_output() -> None:
-    """Forget what stdout could not take: Python would fail on it once more when it exits."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -51,11 +51,13 @@ def baseline(
     import json as json_module
 
     from isorate.cli.config import use_codecs
+    from isorate.files.standard_output import others_talk
     from isorate.gate.accept import write_baseline
     from isorate.runs.folder import Run
 
     use_codecs(config)
-    written = write_baseline(Run.open(run), out, probe=probe, workers=workers, allow_programs=allow_programs)
+    with others_talk():
+        written = write_baseline(Run.open(run), out, probe=probe, workers=workers, allow_programs=allow_programs)
     rows, codecs = len(written.rows), len(written.codecs)
     if json:
         print(json_module.dumps({"baseline": str(out), "rows": rows, "codecs": codecs}))

@@ -46,7 +46,7 @@ def decode(
     import json as json_module
 
     from isorate.cli.config import use_codecs
-    from isorate.codecs.base import decoded_by
+    from isorate.codecs.base import backend_of, decoded_by
     from isorate.codecs.registry import at_work, codec_for
     from isorate.files.atomic import write_output
     from isorate.pictures.files import save_picture
@@ -61,11 +61,13 @@ def decode(
     data = read_stream(stream)
     with at_work(adapter):
         pixels = decoded_by(adapter, data)
+        backend = backend_of(adapter)
+        height, width = pixels.shape[:2]
+        if json:
+            said = {"file": str(out), "width": width, "height": height, "bytes": len(data)}
+            said |= {"bpp": 8 * len(data) / (height * width), "backend": backend}
+            text = json_module.dumps(said | {"bits_by_part": adapter.bits_by_part(data)})
+        else:
+            text = f"{out}: {width}×{height} [{backend}]"
     write_output(out, save_picture(pixels, file_format))
-    height, width = pixels.shape[:2]
-    if json:
-        said = {"file": str(out), "width": width, "height": height, "bytes": len(data)}
-        said |= {"bpp": 8 * len(data) / (height * width), "backend": adapter.backend}
-        print(json_module.dumps(said | {"bits_by_part": adapter.bits_by_part(data)}))
-        return
-    print(f"{out}: {width}×{height} [{adapter.backend}]")
+    print(text)

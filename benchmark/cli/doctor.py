@@ -49,9 +49,11 @@ def doctor(
 
     from isorate.cli.config import settings
     from isorate.doctor import examine, stops
+    from isorate.files.standard_output import others_talk
 
     chosen = settings(config, data=data, anchor=anchor, codecs=codec or None, out=out)
-    found = list(examine(chosen.data, [chosen.anchor, *chosen.codecs], chosen.out or Path("runs")))
+    with others_talk():
+        found = list(examine(chosen.data, [chosen.anchor, *chosen.codecs], chosen.out or Path("runs")))
     lacking = stops(found)
     if json:
         items = [{**asdict(item), "stops": item.stops} for item in found]

@@ -58,10 +58,14 @@ def encode(
 
     from isorate.api import match
     from isorate.cli.config import use_codecs
+    from isorate.codecs.base import backend_of, encoded_by, knob_of
     from isorate.codecs.registry import at_work, codec_for
     from isorate.datasets.images import load_image
+    from isorate.engine.points import RATES
     from isorate.files.atomic import write_output
 
+    if bpp is not None and not RATES[0] <= bpp <= RATES[1]:
+        raise UsageError(f"--bpp {bpp:g}: a number from {RATES[0]:g} to {RATES[1]:g} is needed")
     if out.exists() and image.exists() and out.samefile(image):
         raise UsageError(f"{out}: is the source itself; name another file to write")
     use_codecs(config)
@@ -75,22 +79,26 @@ def encode(
     if bpp is not None:
         with at_work(adapter):
             data, found = match(adapter, pixels, bpp, tolerance_pct=tolerance)
-        knobs = found.best.knobs
-        note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
-        if found.passes is not None:
-            note += f" ({found.passes} network passes)"
+            knobs = found.best.knobs
+            note = f", {found.residual_pct:+.2f} % off {bpp:g} bpp after {len(found.trace)} encodes"
+            if found.passes is not None:
+                note += f" ({found.passes} network passes)"
     else:
         assert knob is not None
-        value = math.nan if math.isnan(knob) else adapter.knob.clip(knob)
+        with at_work(adapter):
+            limits = knob_of(adapter)
+            value = math.nan if math.isnan(knob) else limits.clip(knob)
         if value != knob:
-            limits = adapter.knob
             raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
         with at_work(adapter):
-            data, knobs = adapter.encode(pixels, value), (value,)
-    write_output(out, data)
+            data, knobs = encoded_by(adapter, pixels, value), (value,)
+    with at_work(adapter):
+        backend = backend_of(adapter)
     rate = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
     if json:
-        said = {"file": str(out), "bytes": len(data), "bpp": rate, "knobs": knobs, "backend": adapter.backend}
-        print(json_module.dumps(said))
-        return
-    print(f"{out}: {len(data)} bytes, {rate:.4f} bpp{note} [{adapter.backend}]")
+        said = {"file": str(out), "bytes": len(data), "bpp": rate, "knobs": knobs, "backend": backend}
+        text = json_module.dumps(said)
+    else:
+        text = f"{out}: {len(data)} bytes, {rate:.4f} bpp{note} [{backend}]"
+    write_output(out, data)
+    print(text)

@@ -2,6 +2,7 @@
 
 import json as json_module
 
+from isorate.files.standard_output import others_talk
 from isorate.metrics.registry import list_metrics
 
 
@@ -20,7 +21,8 @@ def metrics(*, json: bool = False) -> None:
     json
         Print JSON for scripts.
     """
-    listed = list_metrics()
+    with others_talk():
+        listed = list_metrics()
     if json:
         print(json_module.dumps(listed, indent=1, ensure_ascii=False))
         return

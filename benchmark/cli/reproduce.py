@@ -61,6 +61,7 @@ def reproduce(
     from isorate.cli.config import use_codecs
     from isorate.engine.reproduce import Outcome
     from isorate.engine.reproduce import reproduce as repeat
+    from isorate.files.standard_output import others_talk
     from isorate.runs.folder import Run
 
     use_codecs(config)
@@ -68,6 +69,7 @@ def reproduce(
     with (
         tempfile.TemporaryDirectory(prefix="isorate-reproduce-") as folder,
         tqdm(total=0, unit="cell", file=sys.stderr, disable=quiet or None) as bar,
+        others_talk(),
     ):
 
         def show(_: Counter[str], done: int, total: int) -> None:

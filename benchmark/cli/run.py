@@ -110,6 +110,7 @@ def run(
     from tqdm import tqdm
 
     from isorate.engine.cluster import cluster
+    from isorate.files.standard_output import others_talk
 
     chosen = settings(
         config, data=data, anchor=anchor, codecs=codec or None, points=point or None,
@@ -124,7 +125,7 @@ def run(
     looking = f"{chosen.anchor}'s {'rates' if of_size else chosen.match}"
     going_on = ("", 0)
     bar = tqdm(total=0, unit="cell", desc=looking, file=sys.stderr, disable=quiet or None)
-    with elsewhere as executor, bar:
+    with elsewhere as executor, bar, others_talk():
 
         def turn_to(what: str, unit: str, total: int) -> bool:
             nonlocal going_on

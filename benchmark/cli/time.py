@@ -70,12 +70,13 @@ def time(
     from isorate.cli.config import use_codecs
     from isorate.engine.timing import time_run
     from isorate.files.atomic import write_output
+    from isorate.files.standard_output import others_talk
     from isorate.runs.folder import Run
     from isorate.runs.paths import inside
 
     use_codecs(config)
     opened = Run.open(run)
-    with tqdm(total=0, unit="file", file=sys.stderr, disable=None) as bar:
+    with tqdm(total=0, unit="file", file=sys.stderr, disable=None) as bar, others_talk():
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable
 
-from isorate.codecs.base import Codec
+from isorate.codecs.base import Codec, encoded_by, file_of
 from isorate.datasets.images import LoadedImage
 from isorate.engine.cache import Cache, CachedEncode
-from isorate.errors import CodecError
 from isorate.image import Image
 from isorate.matching.goal import QualityGoal
 from isorate.matching.outcome import Match, Policy, QualityMatch
@@ -42,10 +41,8 @@ class Encodes:
             made = self.cache.encode(key)
             if made is None:
                 start = time.perf_counter()
-                data = self.codec.encode(self.loaded.pixels, *knobs)
+                data = encoded_by(self.codec, self.loaded.pixels, *knobs)
                 made = CachedEncode(data, time.perf_counter() - start)
-                if not data:
-                    raise CodecError(f"{self.codec.name}: wrote an empty file at {self.codec.knob.name} {knobs[0]:g}")
                 self.cache.keep_encode(key, made.data, made.encode_s)
             self._made[knobs] = made
         return self._made[knobs]
@@ -73,8 +70,7 @@ class Encodes:
         made = self._made.get(found.best.knobs)
         if made is not None and made.data == data:
             return made, found
-        if not data:
-            raise CodecError(f"{self.codec.name}: wrote an empty file for a size of {num_bytes:.0f} bytes")
+        data = file_of(self.codec, data, f"for a size of {num_bytes:.0f} bytes")
         fitted = CachedEncode(data, elapsed)
         self.cache.keep_encode(key, data, elapsed)
         self.cache.keep_match(key, found)
@@ -92,7 +88,7 @@ class Encodes:
         data, found = self.codec.encode_to_quality(self.loaded.pixels, goal, measure, encode=self._encode)
         made = self._made.get(found.best.knobs)
         if made is None or made.data != data:
-            made = CachedEncode(data, time.perf_counter() - start)
+            made = CachedEncode(file_of(self.codec, data, "for a quality"), time.perf_counter() - start)
         return made, found
 
     def beyond_quality(self, found: QualityMatch) -> tuple[tuple[float, ...], CachedEncode] | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from isorate.codecs.program import kill_programs
 from isorate.errors import UsageError
+from isorate.files.standard_output import keep_off_standard_output
 from isorate.runs.provenance import usable_cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPJ_NUM_THREADS")
@@ -85,7 +86,8 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin(lifeline: Connection) -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
+    """Leave Ctrl-C and standard output to the parent, and end with it."""
+    keep_off_standard_output()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from isorate.errors import RunError
 from isorate.files.plain import is_handle
+from isorate.files.standard_output import open_output
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -63,7 +64,7 @@ def write_output(path: Path, data: bytes) -> None:
     try:
         replaceable = not path.exists() or path.is_dir() or (path.is_file() and not is_handle(path))
         if not replaceable:
-            with path.open("wb") as out:
+            with open_output(path) as out:
                 out.write(data)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None

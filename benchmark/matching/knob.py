@@ -1,5 +1,6 @@
 """A rate knob and what is known of its curve before anything is encoded."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +37,16 @@ class Knob:
     log: bool = True
     default: float | None = None
     typical: tuple[tuple[float, float], ...] = ()
+
+    def problem(self) -> str:
+        """Return why no search could use the knob, or nothing."""
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            return f"its range {self.low:g}..{self.high:g} is empty or endless"
+        if self.log and self.low <= 0:
+            return f"it has log = True and begins at {self.low:g}, which has no logarithm"
+        if self.default is not None and (math.isnan(self.default) or self.clip(self.default) != self.default):
+            return f"its default {self.default:g} is none of its values"
+        return ""
 
     def clip(self, value: float) -> float:
         """Return the accepted value nearest to `value`."""

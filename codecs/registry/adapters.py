@@ -3,15 +3,15 @@
 import difflib
 import importlib
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 
-from isorate.codecs.base import Codec
+from isorate.codecs.base import TELL, Codec
 from isorate.codecs.command_line import CommandLine
 from isorate.errors import CodecError, CodecUnavailableError, IsorateError, UsageError
+from isorate.files.standard_output import others_talk
 
 ENTRY_POINT_GROUP = "isorate.codecs"
 
@@ -82,8 +82,7 @@ def adapter(name: str) -> type[Codec]:
 
 def _loaded(name: str, target: str) -> type[Codec]:
     module, _, attribute = target.partition(":")
-    # What a package prints when it is imported must not get into a command's output.
-    with others_code(name, "fails when it is imported"), redirect_stdout(sys.stderr):
+    with others_code(name, "fails when it is imported"):
         try:
             found = getattr(importlib.import_module(module), attribute, None)
         except ImportError as error:
@@ -108,7 +107,8 @@ def others_code(name: str, what: str) -> Iterator[None]:
         In place of whatever is not an :class:`~isorate.errors.IsorateError`; it names the codec, `what` and the error.
     """
     try:
-        yield
+        with others_talk():
+            yield
     except IsorateError:
         raise
     except (Exception, SystemExit) as error:
@@ -118,7 +118,7 @@ def others_code(name: str, what: str) -> Iterator[None]:
 
 @contextmanager
 def at_work(codec: Codec) -> Iterator[None]:
-    """Let a codec encode or decode: what another package's raises is the codec's error and no fault of isorate.
+    """Let a codec work or say what it is: what another package's raises is its error and no fault of isorate.
 
     Raises
     ------
@@ -126,14 +126,15 @@ def at_work(codec: Codec) -> Iterator[None]:
         In place of whatever is not an :class:`~isorate.errors.IsorateError`.
     """
     try:
-        yield
+        with others_talk():
+            yield
     except IsorateError:
         raise
     except (Exception, SystemExit) as error:
         if type(codec).__module__.partition(".")[0] == __name__.partition(".")[0]:
             raise
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise CodecError(f"codec {codec.name}: fails: {said}; tell the author of its package") from error
+        raise CodecError(f"codec {codec.name}: fails: {said}; {TELL}") from error
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -43,16 +43,18 @@ class CodecSpec:
         Raises
         ------
         UsageError
-            When the text has another form.
+            When the text has another form, or an option twice.
         """
         name, _, rest = text.partition(":")
-        pairs = []
+        pairs: dict[str, str] = {}
         for part in filter(None, rest.split(",")):
             key, equals, value = part.partition("=")
             if not equals:
                 raise UsageError(f"codec {text!r}: {part!r} is not of the form key=value")
-            pairs.append((key.strip(), _value(value.strip())))
-        return cls(name.strip(), tuple(sorted(pairs)), adapters.configured(name.strip()))
+            if (key := key.strip()) in pairs:
+                raise UsageError(f"codec {text!r}: option {key} is there twice; give it once")
+            pairs[key] = _value(value.strip())
+        return cls(name.strip(), tuple(sorted(pairs.items())), adapters.configured(name.strip()))
 
     @classmethod
     def of(cls, codec: "Codec | str") -> "CodecSpec":

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+import isorate
 from isorate.api import match
+from isorate.cli import main
 from isorate.codecs.base import Knob, TwoKnobCodec
 from isorate.codecs.jpeg import Jpeg
 from isorate.datasets.images import LoadedImage, load_image
@@ -137,3 +139,17 @@ def test_a_codec_that_works_in_place_leaves_the_picture_alone(photo: Image) -> N
     with pytest.raises(ValueError, match="WRITEABLE"):
         match(InPlace(), photo, 0.5)
     assert np.array_equal(photo, before)
+
+
+@pytest.mark.parametrize("bpp", [1e308, 1e-308, 0.0, -1.0, float("nan"), float("inf")])
+def test_a_rate_that_no_file_has_is_refused(photo: Image, bpp: float) -> None:
+    with pytest.raises(MatchError, match=r"target of .* bpp: a number from 1e-06 to 1e\+06 is needed"):
+        isorate.match(Jpeg(), photo, bpp)
+
+
+@pytest.mark.parametrize("bpp", ["1e308", "1e-308"])
+def test_the_command_names_the_option(
+    bpp: str, two_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["encode", str(two_photos / "coffee.png"), str(tmp_path / "o.jpg"), "--bpp", bpp]) == 2
+    assert capsys.readouterr().err == f"isorate: --bpp {float(bpp):g}: a number from 1e-06 to 1e+06 is needed\n"

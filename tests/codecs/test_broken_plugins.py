@@ -14,6 +14,7 @@ import pytest
 
 from isorate import api
 from isorate.cli import main
+from isorate.codecs.base import Knob
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.engine.cache import Cache
@@ -150,6 +151,79 @@ def test_what_is_no_picture_is_never_measured(
     monkeypatch.setattr("isorate.codecs.registry.codec_for", lambda *_: Another(gives=gives))
     assert main(["decode", str(two_photos / "coffee.png"), str(tmp_path / "out.png")]) == 2
     assert "another: decode returned" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Odd(Jpeg2000):
+    """A codec of another package whose files, knob or back end are none."""
+
+    name = "odd"
+    file: object = field(default=None, compare=False)
+    says: tuple[str, object] = field(default=("", None), compare=False)
+
+    def encode(self, image: Image, knob: float) -> bytes:
+        return cast("bytes", self.file)
+
+    def __getattribute__(self, name: str) -> object:
+        said, value = super().__getattribute__("says")
+        if name != said:
+            return super().__getattribute__(name)
+        if isinstance(value, BaseException):
+            raise value
+        return value
+
+
+@pytest.mark.parametrize(("codec", "said"), [
+    (Odd(file=b""), "encode returned an empty file at knob "), (Odd(file="abc"), "encode returned str at knob "),
+    (Odd(file=None), "encode returned NoneType at knob "), (Odd(says=("knob", None)), "its knob is NoneType"),
+    (Odd(says=("knob", ZeroDivisionError("oh"))), "fails: ZeroDivisionError: oh"),
+    (Odd(file=b"abc", says=("backend", 7)), "its backend is int, no text"),
+    (Odd(file=b"abc", says=("backend", ZeroDivisionError("oh"))), "fails: ZeroDivisionError: oh"),
+])  # fmt: skip
+@pytest.mark.parametrize("words", [["--knob", "100"], ["--bpp", "1"]])
+def test_what_is_no_file_replaces_none(
+    codec: Odd, said: str, words: list[str], two_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("isorate.codecs.registry.codec_for", lambda *_: codec)
+    out = tmp_path / "out.odd"
+    out.write_bytes(b"good")
+    assert main(["encode", str(two_photos / "coffee.png"), str(out), *words]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"isorate: codec odd: {said}")
+    assert told.endswith("; tell the author of its package\n")
+    assert out.read_bytes() == b"good"
+
+
+def test_what_decode_says_of_itself_is_checked_before_it_writes(
+    two_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    source, out = tmp_path / "a.j2k", tmp_path / "out.png"
+    assert main(["encode", str(two_photos / "coffee.png"), str(source), "--bpp", "1"]) == 0
+    for said in (("backend", 7), ("bits_by_part", lambda _: {"a": object()})):
+        monkeypatch.setattr("isorate.codecs.registry.codec_for", lambda *_, said=said: Odd(says=said))
+        assert main(["decode", str(source), str(out), "--json"]) == 2
+        assert "tell the author of its package" in capsys.readouterr().err
+        assert not out.exists()
+
+
+def test_a_script_gets_no_match_that_is_no_file(astronaut: Image) -> None:
+    with pytest.raises(CodecError, match="codec odd: encode returned an empty file"):
+        api.match(Odd(file=b""), astronaut, 1)
+    with pytest.raises(CodecError, match="codec odd: its knob is NoneType"):
+        api.match(Odd(says=("knob", None)), astronaut, 1)
+    with pytest.raises(CodecError, match="codec odd: encode returned int for a size"):
+        api.match(Odd(says=("encode_to_size", lambda *_, **__: (7, None))), astronaut, 1)
+
+
+@pytest.mark.parametrize(("low", "high", "default"), [(1, np.inf, None), (np.nan, 9, None), (9, 1, None), (0, 9, None),
+                                                      (1, 9, 200), (1, 9, np.nan)])  # fmt: skip
+def test_a_knob_that_cannot_be_searched_is_the_codecs_error(
+    low: float, high: float, default: float | None, astronaut: Image
+) -> None:
+    knob = Knob("quality", low, high, integer=True, rising=True, default=default)
+    with pytest.raises(CodecError, match=r"codec odd: its knob quality cannot be used: .*; tell the author"):
+        api.match(Odd(says=("knob", knob)), astronaut, 1)
 
 
 def test_a_view_of_other_memory_is_a_picture(astronaut: Image) -> None:

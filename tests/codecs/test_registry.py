@@ -60,3 +60,9 @@ def test_a_codec_whose_dependency_is_missing_is_listed_with_its_hint(monkeypatch
     assert "isorate_absent_package" in listed["absent"].hint
     with pytest.raises(CodecUnavailableError, match="install"):
         CodecSpec("absent").create()
+
+
+@pytest.mark.parametrize("text", ["webp:method=1,method=2", "webp:method=1, method =1"])
+def test_an_option_that_is_given_twice_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match="option method is there twice; give it once"):
+        CodecSpec.parse(text)

@@ -1,4 +1,6 @@
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,11 +9,13 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from isorate.datasets import download
+from isorate.datasets.hashing import file_sha256
 from isorate.datasets.kodak import ENVIRONMENT
 from isorate.datasets.locate import Presence, locate
 from isorate.datasets.manifest import load_manifest
 from isorate.datasets.names import image_names
 from isorate.datasets.registry import open_dataset
+from isorate.datasets.writing import manifest_of
 from isorate.errors import DatasetError, ImageError
 from isorate.runs.paths import safe_name
 
@@ -61,10 +65,39 @@ def test_no_two_pictures_have_one_name_even_where_case_does_not_count(files: set
     assert len({safe_name(name).casefold() for name in names}) == len(files)
 
 
-def test_a_link_to_itself_is_no_image(two_photos: Path, tmp_path: Path) -> None:
-    expected = [source.name for source in open_dataset(str(two_photos), tmp_path).sources]
-    (two_photos / "loop.png").symlink_to("loop.png")
-    assert [source.name for source in open_dataset(str(two_photos), tmp_path).sources] == expected
+@pytest.mark.parametrize(("make", "said"), [
+    (lambda path: path.symlink_to("/nowhere/x.png"), r"is a link that leads to no file; .*git annex get"),
+    (lambda path: path.symlink_to(path.name), "is a link that leads to no file"),
+    (os.mkfifo, "is no plain file; remove it"),
+])  # fmt: skip
+def test_what_is_named_like_a_picture_and_is_none_is_told(
+    two_photos: Path, tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(two_photos / "absent.png")
+    for read in (lambda: open_dataset(str(two_photos), tmp_path), lambda: manifest_of(two_photos)):
+        with pytest.raises(DatasetError, match=f"absent.png: {said}"):
+            read()
+
+
+def test_links_to_pictures_are_pictures_and_folders_are_none(two_photos: Path, tmp_path: Path) -> None:
+    (two_photos / "link.png").symlink_to("coffee.png")
+    (two_photos / "folder.png").mkdir()
+    names = [source.name for source in open_dataset(str(two_photos), tmp_path).sources]
+    assert len(names) == 3
+    assert "link" in names
+
+
+def test_a_folder_behind_a_link_is_not_left_out_in_silence(two_photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (two_photos / "more").symlink_to(tmp_path / "more")
+    with pytest.raises(DatasetError, match="more: is a link to a folder, which is not followed"):
+        manifest_of(two_photos)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(DatasetError, match=r"pipe\.png: cannot be read: is no plain file"):
+        file_sha256(tmp_path / "pipe.png")
 
 
 def test_a_folder_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
