@@ -67,6 +67,8 @@ class Cell:
         Of the rows that are written, see :mod:`isorate.runs.shards`.
     known
         The cell's rows that are there already.
+    digest
+        Of the run that it belongs to, see :meth:`isorate.runs.folder.Run.hold`; empty for whatever is there.
     """
 
     run_path: Path
@@ -80,6 +82,7 @@ class Cell:
     metrics: tuple[str, ...] = ()
     generation: int = 1
     known: tuple[Row, ...] = ()
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +142,11 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
     Raises
     ------
     RunError
-        When the run folder cannot be written; a failing codec is a ``failed: …`` row instead.
+        When the run folder cannot be written, or holds another run by now; a failing codec is a ``failed: …`` row
+        instead.
     """
     run = Run.open(cell.run_path)
+    run.hold(cell.digest)
     run.join_generation(cell.generation)
     known = {row.codec: row for row in cell.known}
     cache_ = Cache(cell.cache_path)

@@ -22,7 +22,7 @@ from isorate.engine.workers import worker_count
 from isorate.errors import RunError, UsageError
 from isorate.metrics.identity import metrics_identity
 from isorate.runs.differences import outdated
-from isorate.runs.folder import Run
+from isorate.runs.folder import ReplacedError, Run
 from isorate.runs.manifest import CodecEntry, Manifest, MetricEntry
 from isorate.runs.provenance import versions
 
@@ -208,9 +208,13 @@ def _as_planned(run_cell: Callable[[Cell], Result], cell: Cell) -> Result:
     """Run the cell, if this process would make the rows that the manifest describes."""
     with _ONE_AT_A_TIME:
         try:
-            if why := _unlike(Run.open(cell.run_path).manifest, cell.codecs):
+            run = Run.open(cell.run_path)
+            run.hold(cell.digest)
+            if why := _unlike(run.manifest, cell.codecs):
                 raise RunError(f"this worker is not the run's tool chain, install the same on every one: {why}")
             return run_cell(cell)
+        except ReplacedError:
+            raise
         except RunError as error:
             raise RefusedError(str(error), _worker()) from error
 

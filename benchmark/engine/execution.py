@@ -14,7 +14,7 @@ from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError, RunError
 from isorate.pictures.names import readable
-from isorate.runs.folder import Run
+from isorate.runs.folder import ReplacedError, Run
 from isorate.runs.row import Key, Row
 from isorate.runs.shards import Stored
 
@@ -43,7 +43,8 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     Raises
     ------
     RunError
-        When the run folder cannot be written, or the executor broke: no codec is at fault, so no row says that one is.
+        When the run folder cannot be written or holds another run by now, or the executor broke: no codec is at fault,
+        so no row says that one is.
     """
     waiting = deque(cells)
     if executor is not None:
@@ -123,6 +124,10 @@ def _through(
         elif isinstance(error, BrokenExecutor | CancelledError):
             lost.append(cell)
             why = error
+        elif isinstance(error, ReplacedError):
+            for other in inside:
+                other.cancel()
+            raise error
         else:
             yield _fail(run, cell, _reason(error))
     return lost, why

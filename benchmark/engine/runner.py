@@ -14,9 +14,10 @@ from isorate.engine.images import Preparing, on_every_core, read_images
 from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
+from isorate.runs.belonging import run_digest
 from isorate.runs.differences import other_run, outdated
 from isorate.runs.equal_rate import lacks_neighbour
-from isorate.runs.folder import FOLDERS, Run
+from isorate.runs.folder import FOLDERS, MANIFEST, Run
 from isorate.runs.manifest import Manifest
 from isorate.runs.paths import inside
 from isorate.runs.row import Key
@@ -68,14 +69,16 @@ def run_plan(
     Raises
     ------
     RunError
-        When the folder holds another run, or cannot be written.
+        When the folder holds another run, also one that another command began meanwhile, or cannot be written.
     UsageError
         When fewer than one worker is asked for.
     """
     processes = worker_count(workers)
     run = _open(plan, path, command or [], preparing, overwrite=overwrite)
+    digest = run_digest(run.manifest)
+    run.hold(digest)  # another command may have begun another run while this one read its images
     generation = run.begin_generation()
-    cells = [replace(cell, generation=generation) for cell in plan.cells(path, cache_path)]
+    cells = [replace(cell, generation=generation, digest=digest) for cell in plan.cells(path, cache_path)]
     cells = _unfinished(run, cells, preparing)
     counts: Counter[str] = Counter()
     total = len(plan.dataset.sources) * len(plan.points)
@@ -99,7 +102,8 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
     for folder in FOLDERS:
         inside(path, folder)
     before, different = None, []
-    if (path / "manifest.json").exists():
+    there = _changed(path)
+    if (path / MANIFEST).exists():
         try:
             before = Run.open(path)
         except RunError:
@@ -110,6 +114,8 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
         raise RunError(f"{path}: not empty and not a run; give another folder (-o)")
     images, stamps = read_images(plan.dataset.sources, before, preparing)
     manifest = describe(plan, images, command)
+    if _changed(path) != there:  # meanwhile another command began a run, or went on with one
+        return _open(plan, path, command, preparing, overwrite=overwrite)
     if before:
         going_on = manifest if plan.keep else replace(manifest, keep=before.manifest.keep)
         different = other_run(before.manifest, going_on)
@@ -125,6 +131,15 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
     run = Run.create(path, manifest, anew=bool(different))
     run.write_stamps(stamps)
     return run
+
+
+def _changed(path: Path) -> tuple[int, ...]:
+    """Return what tells one manifest in a folder from the next one; nothing where there is none."""
+    try:
+        about = (path / MANIFEST).stat()
+    except OSError:
+        return ()
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _continued(run: Run, now: Manifest) -> Run:

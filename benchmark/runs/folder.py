@@ -24,6 +24,7 @@ import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -32,6 +33,7 @@ from isorate.files import typed_json
 from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, read_plain
 from isorate.image import Image, pixels_sha256
+from isorate.runs.belonging import belongs, run_digest
 from isorate.runs.lossless import SUFFIXES, from_lossless, to_lossless
 from isorate.runs.manifest import ImageEntry, Manifest
 from isorate.runs.paths import check_plain, inside, safe_name
@@ -52,7 +54,12 @@ SETTLED_NS = 2_000_000_000
 FOLDERS = ("rows", "streams", "decoded", "originals")
 NEIGHBOUR = "~neighbour"
 """What ends the name of a neighbour's files; a codec's own, as a safe file name, ends in no such thing."""
+MANIFEST = "manifest.json"
 _RESTORE = "run the same isorate run command again to restore it"
+
+
+class ReplacedError(RunError):
+    """The folder holds another run than the one that is written to."""
 
 
 class Run:
@@ -71,6 +78,8 @@ class Run:
         self.manifest = manifest
         self._shard: Shard | None = None
         self._shared = False
+        self._held = ""
+        self._seen: tuple[int, ...] = ()
 
     @classmethod
     def open(cls, path: Path) -> "Run":
@@ -81,7 +90,7 @@ class Run:
         RunError
             When there is none, or its manifest is damaged or of another version.
         """
-        file = inside(path, "manifest.json")
+        file = inside(path, MANIFEST)
         try:
             if not file.exists():
                 raise RunError(f"{path}: no run there (no manifest.json); make one with: isorate run -o {path}")
@@ -114,7 +123,8 @@ class Run:
         path, manifest
             The folder, and what it says.
         anew
-            Whether what another run left there is removed; rows that are there stay otherwise.
+            Whether what another run left there is removed, and what it still writes there counts for nothing; rows that
+            are there stay otherwise.
 
         Raises
         ------
@@ -125,11 +135,13 @@ class Run:
         """
         for folder in FOLDERS:
             inside(path, folder)
-        text = manifest.text()
         if anew:
+            newest = max(generations(path / "rows"), default=0)
+            manifest = replace(manifest, first_generation=max(manifest.first_generation, newest + 1))
+        write_bytes(path / MANIFEST, manifest.text())
+        if anew:  # by now no row that is left, or that comes, is taken for one of this run
             for folder in FOLDERS:
                 shutil.rmtree(path / folder, ignore_errors=True)
-        write_bytes(path / "manifest.json", text)
         return cls(path, manifest)
 
     def rows(self) -> list[Row]:
@@ -148,8 +160,13 @@ class Run:
             return [found[key].row for key in sorted(found, key=place)]
 
     def stored_rows(self) -> dict[Key, Stored]:
-        """Return every row by its key, with when it was written."""
-        return read_rows(self._rows_folder)
+        """Return every row that the manifest describes by its key, with when it was written."""
+        found = read_rows(self._rows_folder, self.manifest.first_generation)
+        described = belongs(self.manifest, self._images)
+        others = [key for key, stored in found.items() if not described(stored.row)]
+        for key in others:
+            del found[key]
+        return found
 
     @property
     def _rows_folder(self) -> Path:
@@ -160,9 +177,49 @@ class Run:
 
         It counts before all that are there. What this run writes from now on belongs to it.
         """
-        generation = 1 + max(generations(self._rows_folder), default=0)
+        generation = 1 + self._newest_generation(generations(self._rows_folder))
         self._shard, self._shared = Shard(self._rows_folder, generation), True
         return generation
+
+    def _newest_generation(self, there: Iterable[int]) -> int:
+        return max([*there, self.manifest.first_generation - 1, 0])
+
+    def hold(self, digest: str) -> None:
+        """Write nothing from now on unless the manifest in the folder is one of this digest.
+
+        See :func:`isorate.runs.belonging.run_digest`: another command may begin another run in the folder meanwhile.
+
+        Raises
+        ------
+        ReplacedError
+            When it is another one already; so do methods that write when it has become one.
+        """
+        self._held, self._seen = digest, ()
+        self._check_held()
+
+    def _check_held(self) -> None:
+        if not self._held:
+            return
+        try:
+            about = (self.path / MANIFEST).stat()
+            now = about.st_ino, about.st_size, about.st_mtime_ns
+            if now == self._seen:
+                return
+            file = inside(self.path, MANIFEST)
+            check_plain(file, LARGEST_TEXT)
+            other = _digest(file, *now) != self._held
+        except (OSError, RunError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ReplacedError(
+                f"{self.path / MANIFEST}: cannot be read any more ({why}), nothing more is written to the run; run the "
+                "same command again, with another folder (-o)"
+            ) from None
+        if other:
+            raise ReplacedError(
+                f"{self.path}: holds another run by now, which another command began there; nothing more is written. "
+                "Give one of the two another folder (-o)"
+            )
+        self._seen = now
 
     def join_generation(self, generation: int) -> None:
         """Write rows to this process's shard of a generation that another process began."""
@@ -179,16 +236,18 @@ class Run:
             When the disk says that they are not.
         """
         assert self._shard is not None
+        self._check_held()
         sync_generation(self._rows_folder, self._shard, self._files_of)
 
     def _newest_shard(self) -> Shard:
         """Return a shard whose next line counts before everything that is there."""
+        self._check_held()
         if self._shared and self._shard is not None:
             return self._shard
         folder = self._rows_folder
         there = generations(folder)
-        newest = max(there, default=0)
-        mine = self._shard is not None and self._shard.generation == newest and there[newest] == [self._shard.name]
+        newest = self._newest_generation(there)
+        mine = self._shard is not None and self._shard.generation == newest and there.get(newest) == [self._shard.name]
         if self._shard is None or not mine:
             self._shard = Shard(folder, newest + 1)
         return self._shard
@@ -417,6 +476,7 @@ class Run:
 
     def _target(self, relative: str) -> Path:
         """Return the path to write to; a link at its end is replaced, one on the way may not lead out of the run."""
+        self._check_held()
         inside(self.path, str(PurePosixPath(relative).parent))
         return self.path / relative
 
@@ -429,6 +489,11 @@ def _manifest(file: Path, _inode: int, _size: int, _changed: int) -> tuple[Manif
     """Return what a manifest says, and its images by name; every cell of a run opens it, and it names every image."""
     manifest = Manifest.parse(file.read_bytes(), str(file))
     return manifest, _by_name(manifest)
+
+
+@lru_cache(maxsize=4)
+def _digest(file: Path, inode: int, size: int, changed: int) -> str:
+    return run_digest(_manifest(file, inode, size, changed)[0])
 
 
 def _by_name(manifest: Manifest) -> dict[str, ImageEntry]:

@@ -303,6 +303,9 @@ class Manifest:
         The metrics beside these two.
     keep
         What the run keeps beside its rows.
+    first_generation
+        The first generation of rows that is of this run: it began anew in the folder of another one, which may still be
+        writing. 0 in the folder's first run, and in older manifests.
     versions, platform, git_commit
         Python's and the packages' versions, the machine, and the commit of the checkout or None.
     """
@@ -325,6 +328,7 @@ class Manifest:
     match: str = SIZE
     tolerance_quality: Positive | None = None
     keep: Keep = Keep.DECODED
+    first_generation: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
     @property
     def aim(self) -> Aim:

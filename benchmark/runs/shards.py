@@ -105,13 +105,15 @@ class Said:
         return self.row is not None, self.row is not None and self.row.ok, self.written
 
 
-def read_rows(folder: Path) -> dict[Key, Stored]:
+def read_rows(folder: Path, first: int = 0) -> dict[Key, Stored]:
     """Return every row by its key.
 
     Parameters
     ----------
     folder
         A run's ``rows``, which may be missing.
+    first
+        The first generation that is read; what comes before it is another run's.
 
     Raises
     ------
@@ -121,8 +123,9 @@ def read_rows(folder: Path) -> dict[Key, Stored]:
     found: dict[Key, Said] = {}
     seen: dict[Key, int] = {}
     with without_collections():
-        for _, files in sorted(_files(folder).items()):
-            found |= merged(_said(file, seen) for file in files)
+        for number, files in sorted(_files(folder).items()):
+            if number >= first:
+                found |= merged(_said(file, seen) for file in files)
         return {
             key: Stored(said.row, max(said.written if said.synced else 0, seen.get(key, 0)))
             for key, said in found.items()
