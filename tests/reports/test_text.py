@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from isorate.reports import latex, tables, text
+from isorate.reports import cells, latex, tables, text
 from isorate.reports.measures import ALWAYS, Measure
 from isorate.runs.row import Row
 
@@ -53,3 +53,7 @@ def test_knob_of_one_and_of_two() -> None:
     assert text.knob(replace(ROW, knob_name="quality", knob=13.0)) == "quality 13"
     assert text.knob(replace(ROW, lmbda=0.01, bin_size=1.5)) == "λ 0.01, Δ 1.5"
     assert text.knob(ROW) == "–"
+
+
+def test_markdown_shows_what_a_terminal_would_obey() -> None:
+    assert cells.markdown_escape("a\x1b[31m\u202eb\nc") == r"a\\x1b\[31m\\u202eb c"
