@@ -5,6 +5,7 @@ from pathlib import Path
 
 from isorate.datasets.images import LoadedImage, Part, load_image
 from isorate.errors import DatasetError, ImageError
+from isorate.pictures.names import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Dataset:
         """
         known = {source.name for source in self.sources}
         if missing := [name for name in names if name not in known]:
-            raise ImageError(f"{self.name} has no image {', '.join(missing)}; it has {', '.join(sorted(known))}")
+            lacks, has = (", ".join(map(printable, some)) for some in (missing, sorted(known)))
+            raise ImageError(f"{self.name} has no image {lacks}; it has {has}")
         wanted = set(names)
         return replace(self, sources=tuple(source for source in self.sources if source.name in wanted))

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from isorate.pictures.names import printable
 from isorate.reports.summary import Interval
 from isorate.reports.text import DASH, number
 
@@ -21,7 +22,7 @@ def csv_value(value: Any) -> str:
 
 def markdown_escape(text: str) -> str:
     """Return `text` so that Markdown shows it as it is inside a table."""
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     for char in "\\`*_{}[]<>()#+!|~":
         text = text.replace(char, "\\" + char)
     return text

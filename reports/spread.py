@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isorate.reports.results import Column, Comparison, Level
-from isorate.reports.summary import compared, differences, pairs, similarity_db, sizes
+from isorate.reports.summary import compared, differences, pairs, similarity_db, sizes, to_percent
 from isorate.runs.row import Row
 
 MANY = 100
@@ -75,7 +75,7 @@ def _spread(comparison: Comparison, level: Level, key: str, title: str, unit: st
 
 def _gaps(both: Sequence[tuple[Row, Row]], key: str, tolerance: float) -> list[float]:
     if key == "bytes":
-        return [100 * math.expm1(gap) for gap in differences(sizes(both, tolerance))]
+        return [to_percent(gap) for gap in differences(sizes(both, tolerance))]
     if key == "ms_ssim_db":
         values = compared(both, "ms_ssim", tolerance)
         return differences([(similarity_db(ours), similarity_db(theirs)) for ours, theirs in values])

@@ -188,8 +188,20 @@ def _percent(gap: Interval | None) -> Interval | None:
     """Return a difference of logarithms in percent."""
     if gap is None:
         return None
-    low, high = (None if end is None else 100 * math.expm1(end) for end in (gap.low, gap.high))
-    return Interval(100 * math.expm1(gap.mean), low, high, gap.count)
+    low, high = (None if end is None else to_percent(end) for end in (gap.low, gap.high))
+    return Interval(to_percent(gap.mean), low, high, gap.count)
+
+
+def to_percent(log_ratio: float) -> float:
+    """Return by how many percent a ratio is above 1, infinite where no number holds it.
+
+    >>> round(to_percent(math.log(1.1)), 6), to_percent(1000)
+    (10.0, inf)
+    """
+    try:
+        return 100 * math.expm1(log_ratio)
+    except OverflowError:
+        return math.inf
 
 
 def _metric(

@@ -13,8 +13,9 @@ from cyclopts import CycloptsError
 from isorate.cli.command_help import show_examples
 from isorate.cli.commands import app
 from isorate.cli.exit_codes import CHECK_UNUSABLE, DONE, ERROR, FAULT, INPUT_OUTPUT, INTERRUPTED
-from isorate.errors import IsorateError
+from isorate.errors import IsorateError, UsageError
 from isorate.files.standard_output import forget_output, own_standard_output
+from isorate.pictures.names import printable
 
 
 def main(words: list[str] | None = None) -> int:
@@ -38,6 +39,8 @@ def main(words: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     error_code = CHECK_UNUSABLE if words[:1] == ["check"] else ERROR
     try:
+        if _left_behind():
+            raise UsageError("the folder that this command was started in no longer exists; go to another: cd FOLDER")
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
             show_examples(app, words)
@@ -64,6 +67,15 @@ def _run(words: list[str]) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _left_behind() -> bool:
+    """Whether the working folder was removed: every path that a user names would be told as something else."""
+    try:
+        os.getcwd()  # noqa: PTH109  (Path.cwd does more)
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
     _say(f"isorate: {message}")
 
@@ -71,4 +83,4 @@ def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
 def _say(text: str) -> None:
     """Tell the user; where nothing can be told (a full disk under stderr), the exit code still is what it must be."""
     with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text, keep="\n\t"), file=sys.stderr, flush=True)

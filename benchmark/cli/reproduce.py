@@ -62,6 +62,7 @@ def reproduce(
     from isorate.engine.reproduce import Outcome
     from isorate.engine.reproduce import reproduce as repeat
     from isorate.files.standard_output import others_talk
+    from isorate.pictures.names import printable
     from isorate.runs.folder import Run
 
     use_codecs(config)
@@ -79,7 +80,8 @@ def reproduce(
         found = repeat(opened, out or Path(folder), workers=workers, allow_programs=allow_programs, progress=show)
     for image in opened.manifest.dataset.images:
         if image.error is not None:
-            print(f"{image.name} is left out, the run could not read it: {image.error}", file=sys.stderr)
+            said = f"{image.name} is left out, the run could not read it: {image.error}"
+            print(printable(said), file=sys.stderr)
     counts = Counter(item.outcome for item in found)
     if json:
         rows = [
@@ -94,7 +96,7 @@ def reproduce(
         for item in found:
             if item.outcome is not Outcome.SAME_FILE:
                 why = f" ({item.explained})" if item.explained else " (no recorded version explains it)"
-                print(f"{item.row.image}, {item.row.codec}, {item.row.point}: {item.outcome}{why}")
+                print(printable(f"{item.row.image}, {item.row.codec}, {item.row.point}: {item.outcome}{why}"))
         if not quiet:
             print(", ".join(f"{counts[outcome]} rows {outcome}" for outcome in Outcome))
     return FAILED_CELLS if counts[Outcome.DIFFERENT] else DONE

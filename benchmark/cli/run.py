@@ -15,7 +15,9 @@ from isorate.cli.exit_codes import FAILED_CELLS
 from isorate.cli.numbers import Count, Positive
 from isorate.errors import UsageError
 from isorate.files.atomic import write_bytes
+from isorate.files.standard_output import others_talk
 from isorate.matching.outcome import Policy
+from isorate.pictures.names import printable
 from isorate.reports.crops import PINS_IN_RUN
 from isorate.runs.aim import SIZE
 from isorate.runs.keep import Keep
@@ -110,7 +112,6 @@ def run(
     from tqdm import tqdm
 
     from isorate.engine.cluster import cluster
-    from isorate.files.standard_output import others_talk
 
     chosen = settings(
         config, data=data, anchor=anchor, codecs=codec or None, points=point or None,
@@ -156,15 +157,14 @@ def run(
             preparing=prepare,
         )  # fmt: skip
     for note, names in ({} if quiet else _notes(done.manifest)).items():
-        print(
-            f"{', '.join(names[:6])}{f' and {len(names) - 6} more' if len(names) > 6 else ''}: {note}", file=sys.stderr
-        )
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        print(printable(f"{', '.join(names[:6])}{more}: {note}"), file=sys.stderr)
     if chosen.crops:
         write_bytes(chosen.out / PINS_IN_RUN, chosen.crops.encode())
     rows = done.rows()
     failed = [row for row in rows if not row.ok]
     for row in failed:
-        print(f"{row.image}, {row.codec} at {row.point}: {row.status}", file=sys.stderr)
+        print(printable(f"{row.image}, {row.codec} at {row.point}: {row.status}"), file=sys.stderr)
     counts = {
         "rows": len(rows) - len(failed), "failed": len(failed), "noted": sum(r.ok and bool(r.note) for r in rows),
         "cached": tally["cached"],

@@ -95,6 +95,7 @@ def time(
 
 def _table(times: "Times") -> str:
     from isorate.engine.timing import spread
+    from isorate.pictures.names import printable
     from isorate.reports.text import seconds
 
     lines = []
@@ -125,4 +126,4 @@ def _table(times: "Times") -> str:
     if other := list(dict.fromkeys(row.codec for row in times.rows if not row.same_file and not row.error)):
         notes.append(f"Made other files than the run's: {', '.join(other)}.")
     notes += [f"{row.image}, {row.codec}, {row.point}: {row.error}" for row in times.rows if row.error]
-    return "\n".join([*text, "", *notes]) + "\n"
+    return printable("\n".join([*text, "", *notes]) + "\n", keep="\n")

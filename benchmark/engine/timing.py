@@ -22,6 +22,7 @@ from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError, RunError, UsageError
 from isorate.image import Image
 from isorate.matching.outcome import Policy
+from isorate.pictures.names import printable
 from isorate.runs.folder import Run
 from isorate.runs.provenance import machine
 from isorate.runs.row import Row
@@ -183,7 +184,8 @@ def time_run(
     manifest = run.manifest
     for what, asked, there in (("codec", codecs, manifest.codec_names), ("image", images, manifest.image_names)):
         if unknown := [name for name in asked if name not in there]:
-            raise UsageError(f"{run.path}: has no {what} {unknown[0]}; it has {', '.join(there)}")
+            has = ", ".join(map(printable, there))
+            raise UsageError(f"{run.path}: has no {what} {printable(unknown[0])}; it has {has}")
     rows = [
         row
         for row in run.rows()

@@ -171,3 +171,10 @@ def test_a_mirror_that_fails_is_tried_last_for_the_next_file(tmp_path: Path, mon
     monkeypatch.setattr(download, "_retrieve", retrieve)
     download.download(manifest, [(file, tmp_path / file.path) for file in manifest.files[:2]], "")
     assert len(asked) == 3
+
+
+def test_names_in_an_error_are_one_line(two_photos: Path, tmp_path: Path) -> None:
+    shutil.copy(two_photos / "coffee.png", two_photos / "new\nline\u202e.png")
+    with pytest.raises(ImageError, match=r"has no image a\\x0ab; it has .*new\\x0aline\\u202e") as error:
+        open_dataset(str(two_photos), tmp_path).only(["a\nb"])
+    assert "\n" not in str(error.value)

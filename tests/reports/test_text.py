@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from isorate.reports import latex, tables, text
+from isorate.reports import cells, latex, summary, tables, text
 from isorate.reports.measures import ALWAYS, Measure, lines
 from isorate.runs.aim import Aim
 from isorate.runs.row import Row
@@ -17,7 +17,7 @@ ROW = Row(
 )
 
 
-@pytest.mark.parametrize("module", [text, latex, tables])
+@pytest.mark.parametrize("module", [text, latex, tables, summary])
 def test_examples_in_docstrings(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
 
@@ -60,3 +60,7 @@ def test_knob_of_one_and_of_two() -> None:
     assert text.knob(replace(ROW, knob_name="quality", knob=13.0)) == "quality 13"
     assert text.knob(replace(ROW, lmbda=0.01, bin_size=1.5)) == "λ 0.01, Δ 1.5"
     assert text.knob(ROW) == "–"
+
+
+def test_markdown_shows_what_a_terminal_would_obey() -> None:
+    assert cells.markdown_escape("a\x1b[31m\u202eb\nc") == r"a\\x1b\[31m\\u202eb c"

@@ -64,7 +64,7 @@ def test_a_full_disk_is_no_verdict(small: tuple[Path, Path]) -> None:
         words = [sys.executable, "-m", "isorate", "check", str(run), "-b", str(baseline)]
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 74
-    assert done.stderr.decode().strip() == "isorate: No space left on device"
+    assert done.stderr.decode().strip() == "isorate: standard output: No space left on device"
 
 
 @pytest.mark.slow
@@ -150,3 +150,21 @@ def test_a_users_mistake_is_one_line(
     assert len(said.strip().splitlines()) == 1
     assert photo.read_bytes() == before
     assert not (tmp_path / "new").exists()
+
+
+def test_a_working_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = f"cd {folder} && rmdir {folder} && {sys.executable} -m isorate metrics"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "isorate: the folder that this command was started in no longer exists; go to another: cd FOLDER\n"
+    )
+
+
+def test_no_error_speaks_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", str(tmp_path / "a\x1b[31m\u202ex\x9b")]) == 2
+    said = capsys.readouterr().err
+    assert "a\\x1b[31m\\u202ex\\x9b" in said
+    assert not set("\x1b\u202e\x9b") & set(said)
