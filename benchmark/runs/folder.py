@@ -187,7 +187,7 @@ class Run:
     def hold(self, digest: str) -> None:
         """Write nothing from now on unless the manifest in the folder is one of this digest.
 
-        See :func:`isorate.runs.belonging.run_digest`: another command may begin another run in the folder meanwhile.
+        See ``isorate.runs.belonging.run_digest``: another command may begin another run in the folder meanwhile.
 
         Raises
         ------

@@ -11,6 +11,7 @@ from isorate.codecs.base import Option
 from isorate.errors import RunError
 from isorate.files import typed_json
 from isorate.files.numbers import LARGEST_NUMBER, Amount, Finite
+from isorate.runs.contradictions import contradiction
 
 Role: TypeAlias = Literal["anchor", "matched"]
 ANCHOR: Role = "anchor"
@@ -257,7 +258,8 @@ class Row:
         Raises
         ------
         RunError
-            When a field is missing, unknown, of another type or out of bounds; `where` names the file.
+            When a field is missing, unknown, of another type, out of bounds or contradicts another; `where` names the
+            file.
         """
         try:
             return _read(data)
@@ -282,7 +284,10 @@ def _read(data: Any) -> Row:
     row = typed_json.fit(plain, Row)
     if row.neighbour is not None and infinite_beside:
         row = replace(row, neighbour=_with_infinite(row.neighbour, infinite_beside))
-    return _with_infinite(row, infinite)
+    row = _with_infinite(row, infinite)
+    if problem := contradiction(row):
+        raise ValueError(f"it contradicts itself: {problem}")
+    return row
 
 
 _Item = TypeVar("_Item", Row, Neighbour)

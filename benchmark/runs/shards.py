@@ -46,6 +46,7 @@ from msgspec import Meta
 from isorate.errors import RunError
 from isorate.files import typed_json
 from isorate.files.plain import LARGEST_TEXT
+from isorate.runs.contradictions import contradiction
 from isorate.runs.paths import check_files, check_plain, inside, names_plain_files, safe_name
 from isorate.runs.row import REMEDY, Key, Row
 
@@ -244,11 +245,13 @@ _decode_row = msgspec.json.Decoder(
 def _plain_row(text: bytes) -> tuple[Row, int] | None:
     """Return the row of a line and when it was written; None for all that :func:`_parsed` and ``Row`` know more of.
 
-    That is what is no row, damaged, or has infinite values. Of the others this takes half of the time.
+    That is what is no row, damaged, contradicts itself, or has infinite values. Of the others this takes half of the
+    time.
     """
     try:
         line: Any = _decode_row(text)
-        return msgspec.convert(line.row, Row, from_attributes=True), line.written
+        row = msgspec.convert(line.row, Row, from_attributes=True)
+        return None if contradiction(row) else (row, line.written)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 

@@ -217,7 +217,8 @@ def test_another_file_size_is_compared_at_one_size_where_a_neighbour_allows_it(a
         same = {name: getattr(beside, name) for name in ("knob", "num_bytes", "psnr", "ms_ssim")}
         bpp = 8 * beside.num_bytes / (row.width * row.height)
         back = replace(beside, knob=row.knob or 1, num_bytes=row.num_bytes or 1, psnr=row.psnr, ms_ssim=row.ms_ssim)
-        other.write_row(replace(row, **same, bpp=bpp, neighbour=back, equal_rate=row.equal_rate))
+        residual = 100 * (bpp / (row.target_bpp or 0) - 1)
+        other.write_row(replace(row, **same, bpp=bpp, residual_pct=residual, neighbour=back, equal_rate=row.equal_rate))
     compared = compare_runs(apart_run, other)
     jpeg = next(change for change in compared.codecs if change.codec == "jpeg")
     between = [pair for pair in jpeg.pairs if pair.between]

@@ -11,6 +11,7 @@ import pytest
 from isorate.errors import ReportError
 from isorate.reports import latex, tables
 from isorate.runs.folder import Run
+from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
 from .conftest import HOSTILE
@@ -68,9 +69,12 @@ def test_markdown_keeps_hostile_names_as_text(hostile_run: Run) -> None:
 
 def test_a_text_in_a_csv_is_no_formula_and_a_number_stays_one(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
-    copy = Run.open(tmp_path / "run")
-    hostile = replace(copy.rows()[0], image='=HYPERLINK("x")', note="@SUM(1)", residual_pct=-0.5)
-    copy.write_row(hostile)
+    said = run.manifest.to_json()
+    said["dataset"]["images"][0]["name"] = '=HYPERLINK("x")'
+    copy = Run.create(tmp_path / "run", Manifest.from_json(said))
+    row = run.rows()[0]
+    target = (row.bpp or 0) / 0.995
+    copy.write_row(replace(row, image='=HYPERLINK("x")', note="@SUM(1)", residual_pct=-0.5, target_bpp=target))
     rows = list(csv.DictReader(io.StringIO(tables.render(copy, "csv"))))
     found = next(row for row in rows if "HYPERLINK" in row["image"])
     assert (found["image"], found["note"], found["residual_pct"]) == ('\'=HYPERLINK("x")', "'@SUM(1)", "-0.5")

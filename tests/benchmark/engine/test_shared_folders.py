@@ -134,7 +134,8 @@ def test_rows_that_come_from_the_run_before_count_for_nothing(
 
 
 @pytest.mark.parametrize("change", [
-    {"options": {"method": 0, "chroma": "420"}}, {"image_sha256": "0" * 64}, {"width": 7, "bpp": None},
+    {"options": {"method": 0, "chroma": "420"}}, {"image_sha256": "0" * 64},
+    {"width": 7, "bpp": None, "num_bytes": None},
     {"role": "anchor"}, {"point": "jpeg-quality30"}, {"codec": "avif"}, {"image": "kodim01"},
     {"status": "failed: x", "codec": "avif"},
 ])  # fmt: skip

@@ -74,7 +74,8 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
                 for point, rate in zip(points, rates, strict=True):
                     made = edit(row(image, codec, point, round(10_000 * rate), 32.0 - rank + 4 * (rate - 1)))
                     if made is not None:
-                        run.write_row(made)
+                        bpp = None if made.num_bytes is None else 8 * made.num_bytes / (WIDTH * HEIGHT)
+                        run.write_row(replace(made, bpp=bpp))
         return run
 
     return make
