@@ -130,10 +130,10 @@ def _at_rate(codec: Codec, image: Image, rate: float) -> tuple[float, float, flo
         return len(codec.encode(image, knob))
 
     search = partial(match_size, size, codec.knob, num_pixels=num_pixels, policy=Policy.AT_MOST, tolerance_pct=2.0)
-    below = search(target).best
-    above = next(
-        probe for factor in (1.03, 1.15, 1.5) for probe in [search(target * factor).best] if probe.num_bytes > target
-    )
+    # A whole-number knob's neighbours are among the probes; a real knob's file 3 % larger is as near as one needs.
+    probes = [probe for factor in (1, 1.03) for probe in search(target * factor).trace]
+    below = max((probe for probe in probes if probe.num_bytes <= target), key=lambda probe: probe.num_bytes)
+    above = min((probe for probe in probes if probe.num_bytes > target), key=lambda probe: probe.num_bytes)
     low, high = _measure(codec, image, below.knob), _measure(codec, image, above.knob)
     share = (math.log(rate) - math.log(low[0])) / (math.log(high[0]) - math.log(low[0]))
     return rate, low[1] + share * (high[1] - low[1]), low[2] + share * (high[2] - low[2])

@@ -53,6 +53,16 @@ def test_every_built_in_codec_is_listed() -> None:
     assert "libjpeg" in listed["jpeg"].backend
 
 
+def test_the_page_on_fairness_has_every_codecs_chroma_and_depth() -> None:
+    text = (Path(__file__).parents[2] / "docs/fairness.md").read_text("utf-8")
+    lines = [line.strip("| \n").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    said = {name.strip("`"): tuple(facts[:2]) for names, *facts in lines for name in names.split(", ")}
+    assert set(said) == set(registry.BUILT_IN)
+    for name in set(said) - {"compressai"}:  # whose options need checkpoints
+        options = CodecSpec.parse(name).create().options
+        assert said[name] == tuple(str(options.get(key, "–")) for key in ("chroma", "bit_depth")), name
+
+
 def test_a_codec_whose_dependency_is_missing_is_listed_with_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BUILT_IN, "absent", "isorate_absent_package:Codec")
     listed = {entry.name: entry for entry in list_codecs()}

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -202,3 +203,19 @@ def test_runs_that_hold_other_things_equal_are_not_compared(run: Run, made: Path
         RunError, match=r"holds the psnr equal, .* holds the size equal; compare runs that hold the same"
     ):
         compare_runs(run, Run.open(made / "size"))
+
+
+def test_the_documents_example_says_what_is_found(tmp_path: Path, coffee: Image) -> None:
+    """Within what another version of OpenJPEG may change."""
+    document = (Path(__file__).parents[2] / "docs/equal-quality.md").read_text("utf-8")
+    told = re.search(r"JPEG2000 needs ([\d.]+) % fewer bytes than JPEG", document)
+    with ThreadPoolExecutor(1) as executor:
+        made = isorate.run(
+            {"coffee": coffee}, tmp_path, anchor="jpeg", codecs=["jpeg2000"], match="psnr", executor=executor
+        )
+    comparison = Comparison(made)
+    (level,) = comparison.levels()
+    _, other = summarize(comparison, level)
+    assert told
+    assert other.difference_rate
+    assert -other.difference_rate.mean == pytest.approx(float(told[1]), abs=1)
