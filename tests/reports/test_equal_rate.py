@@ -73,7 +73,10 @@ def test_files_that_miss_the_rate_to_one_side_win_nothing(apart_run: Run, tmp_pa
     shutil.copytree(apart_run.path, tmp_path / "run")
     made = Run.open(tmp_path / "run")
     for row in jpeg_rows(Comparison(made)):
-        made.write_row(replace(row, residual_pct=164.0, psnr=99.0, neighbour=None, equal_rate={}))
+        assert row.bpp is not None
+        target = row.bpp / 2.64
+        missing = {"target_bpp": target, "residual_pct": 100 * (row.bpp / target - 1)}
+        made.write_row(replace(row, **missing, psnr=99.0, neighbour=None, equal_rate={}))
     missed = Comparison(made)
     level = missed.levels()[0]
     jpeg = summarize(missed, level)[-1]
