@@ -49,7 +49,7 @@ class Spread:
 def spreads(comparison: Comparison, level: Level) -> list[Spread]:
     """Return the distributions of a level over all its images: of quality, at equal quality of the bytes first.
 
-    Values are those that count at equal rate or quality (:func:`isorate.runs.equal_rate.counts`).
+    Values are those that count at equal rate or quality (``isorate.runs.equal_rate.counts``).
     """
     aim = comparison.aim
     found = [] if aim.of_size else [_spread(comparison, level, "bytes", "Bytes", "%", 1)]

@@ -73,7 +73,7 @@ class CodecSummary:
 
     `psnr`, `ms_ssim` and `metrics` are means of what was measured, each over the same images for all codecs, `bpp` over
     those of `psnr`; `left_out` names by metric the images on which only some of the codecs have a finite value.
-    `at_aim` has the means by name of what counts at equal rate or quality (:func:`isorate.runs.equal_rate.counts`), and
+    `at_aim` has the means by name of what counts at equal rate or quality (``isorate.runs.equal_rate.counts``), and
     of the rate as ``bpp``; None where that is not there on all of these images. Differences and wins are of what counts
     as well, over the images on which codec and anchor have it. `interpolated` counts the images whose values are
     interpolated, `unequal` those that miss the rate or quality without any, which do not count. At equal quality

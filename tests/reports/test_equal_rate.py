@@ -75,21 +75,21 @@ def test_files_that_miss_the_rate_to_one_side_win_nothing(apart_run: Run, tmp_pa
     for row in jpeg_rows(Comparison(made)):
         assert row.bpp is not None
         target = row.bpp / 2.64
-        missing = {"target_bpp": target, "residual_pct": 100 * (row.bpp / target - 1)}
-        made.write_row(replace(row, **missing, psnr=99.0, neighbour=None, equal_rate={}))
-    missed = Comparison(made)
-    level = missed.levels()[0]
-    jpeg = summarize(missed, level)[-1]
+        missed = replace(row, target_bpp=target, residual_pct=100 * (row.bpp / target - 1))
+        made.write_row(replace(missed, psnr=99.0, neighbour=None, equal_rate={}))
+    comparison = Comparison(made)
+    level = comparison.levels()[0]
+    jpeg = summarize(comparison, level)[-1]
     assert (jpeg.difference_psnr, jpeg.wins_psnr, jpeg.at_aim["psnr"]) == (None, None, None)
     assert jpeg.unequal == len(level.point_of)
-    said = found(missed, level, summarize(missed, level))
+    said = found(comparison, level, summarize(comparison, level))
     assert said is not None
     assert "JPEG does not come to the rate on any image and cannot be compared" in said.codecs[-1]
     for image, point in level.point_of.items():
-        lines = lines_of(missed.row_line(image, point), ALWAYS, missed.aim)
+        lines = lines_of(comparison.row_line(image, point), ALWAYS, comparison.aim)
         assert all(rank == 0 for text, rank in (line.values[-1] for line in lines))
         assert 1 in [rank for _, rank in lines[1].values]
-    table = latex.render(missed)
+    table = latex.render(comparison)
     assert "99.0000" in table
     assert not re.search(r"(bfseries|underline\{)\s*99\.0000", table)
     assert "JPEG misses the rate on 4 of 4 images" in table
