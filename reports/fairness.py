@@ -209,7 +209,7 @@ def _not_defined(comparison: Comparison) -> Iterator[Finding]:
             for column in comparison.columns
         }
         whose = ", ".join(f"{label} ({_names(names)})" for label, names in images.items() if names)
-        means = "Means leave these out, so they are over different images; differences and wins need the anchor's, too."
+        means = "Means leave these images out, of every codec; a difference needs the anchor's value, too."
         yield Finding("warning", title, f"{said} files of {whose}. {means}")
 
 

@@ -137,7 +137,7 @@ def measured(name: str, label: str) -> dict[str, Any]:
 
 
 def test_where_a_further_metric_is_not_defined_is_told() -> None:
-    """Of all codecs alike, or of one's files alone: then two means are over different images."""
+    """Of all codecs alike, or of some codecs' files alone."""
     further = [measured("psnr_611", "PSNR (6:1:1)")]
     rows = [replace(some, metrics={"psnr_611": None if some.image in "ab" else 31.0}) for some in with_jpeg()]
     (finding,) = check(Comparison(Fake(rows, more_metrics=further)))
@@ -148,5 +148,5 @@ def test_where_a_further_metric_is_not_defined_is_told() -> None:
     (finding,) = check(Comparison(Fake(rows, more_metrics=further)))
     assert finding.severity == "warning"
     assert "not defined for files of BPG (a, b), JPEG (b)" in finding.text
-    assert "different images" in finding.text
+    assert "Means leave these images out, of every codec" in finding.text
     assert titles(*with_jpeg(metrics={}), more_metrics=further) == []
