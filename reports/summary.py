@@ -249,7 +249,9 @@ def exclusions(comparison: Comparison, summaries: Sequence[CodecSummary]) -> lis
     said = []
     for names, some in metrics.items():
         of = "" if len(some) == len(titles) else f" of {', '.join(titles[name] for name in some)}"
-        said.append(f"Means{of} leave out {some_names(names)}: a codec failed there, or its value is infinite.")
+        said.append(
+            f"Means{of} leave out {some_names(names)}: a codec failed there, or its value is infinite or not defined."
+        )
     return said
 
 

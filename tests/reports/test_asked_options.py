@@ -11,7 +11,7 @@ from isorate.reports.class_tables import render
 from isorate.reports.results import Comparison
 from isorate.runs.folder import Run
 
-from .test_fairness import Fake, images, row
+from .conftest import Fake, images, row
 
 JPEG = {"mode": "continuous", "chroma": "444", "optimize": False, "progressive": False}
 

@@ -1,51 +1,13 @@
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from isorate.reports.fairness import check
 from isorate.reports.results import Comparison
-from isorate.runs.folder import Run
-from isorate.runs.manifest import Manifest
 from isorate.runs.row import Row
 
-
-def images(*names: str, lossy: str = "") -> dict[str, Any]:
-    return {
-        "name": "d",
-        "images": [
-            {"name": name, "width": 512, "height": 512, "sha256": "x", "lossy": name == lossy} for name in names
-        ],
-    }
-
-
-class Fake(Run):
-    """A run whose rows are made up."""
-
-    def __init__(self, rows: list[Row], **manifest: Any) -> None:
-        said = {
-            "anchor": "bpg", "tolerance_pct": 0.5, "points": ["p"], "policy": "nearest", "versions": {}, "platform": {},
-            "codecs": [
-                {"name": name, "spec": name, "backend": "", "options": {}, "available": True}
-                for name in ("bpg", "jpeg")
-            ],
-            "dataset": images(*dict.fromkeys(one.image for one in rows)),
-        }  # fmt: skip
-        super().__init__(Path("nowhere"), Manifest.from_json({**said, **manifest}))
-        self.made = rows
-
-    def rows(self) -> list[Row]:
-        return self.made
-
-
-def row(codec: str, image: str = "a", **fields: Any) -> Row:
-    base = Row(
-        image=image, width=512, height=512, image_sha256="", codec=codec, label=codec.upper(), point="p",
-        role="anchor" if codec == "bpg" else "matched", bpp=0.2, target_bpp=0.2, residual_pct=0.0,
-        psnr=30.0, ms_ssim=0.9, num_bytes=10000,
-    )  # fmt: skip
-    return replace(base, **fields)
+from .conftest import Fake, images, row
 
 
 def titles(*rows: Row, **manifest: Any) -> list[str]:
