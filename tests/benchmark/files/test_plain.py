@@ -120,7 +120,6 @@ def test_every_input_of_the_command_line(
 def test_a_giant_among_others_fails_alone(tmp_path: Path, coffee: Image) -> None:
     PillowImage.fromarray(coffee[:32, :48]).save(tmp_path / "a.png")
     giant(tmp_path / "b.png")
-    pipe(tmp_path / "c.png")  # no file, and so no picture of the folder
     with ThreadPoolExecutor(1) as executor:
         found = run(tmp_path, tmp_path / "run", **HOW, executor=executor)
     assert {(row.image, row.ok) for row in found.rows()} == {("a", True), ("b", False)}
