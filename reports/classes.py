@@ -55,7 +55,7 @@ def by_class(comparison: Comparison, most: int | None = None) -> Iterator[ClassR
     """Yield the results of each class in the data set's order; of more than `most` the largest."""
     classes = images_by_class(comparison)
     largest = sorted(classes, key=lambda name: -len(classes[name]))[:most]
-    metrics = "psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics)
+    metrics = tuple(comparison.manifest.metric_labels)
     for name in (name for name in classes if name in largest):
         part = comparison.among(set(classes[name]))
         rates = {

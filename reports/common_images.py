@@ -27,16 +27,11 @@ class Standing:
     infinite: tuple[frozenset[str], ...]
 
 
-def metric_names(comparison: Comparison) -> tuple[str, ...]:
-    """Return the names of all metrics of a run, PSNR and MS-SSIM first."""
-    return ("psnr", "ms_ssim", *(entry.name for entry in comparison.manifest.more_metrics))
-
-
 def standings(comparison: Comparison, column: Column, levels: Sequence[Level]) -> dict[str, Standing]:
     """Return where a codec stands on the images at all of `levels`, by metric."""
     rows = [[row for row in comparison.at(level, column.codec) if row.ok] for level in levels]
     found = {}
-    for metric in metric_names(comparison):
+    for metric in comparison.manifest.metric_labels:
         values = [{row.image: value for row in some if (value := row.value(metric)) is not None} for some in rows]
         there = frozenset(values[0]).intersection(*values[1:]) if values else frozenset()
         infinite = (frozenset(name for name, value in some.items() if math.isinf(value)) for some in values)

@@ -11,6 +11,7 @@ from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.classes import NO_CLASSES, images_by_class
+from isorate.reports.common_images import Standing, common
 from isorate.reports.curves import Curve, mean_points
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, differences, mean, win_rate
@@ -323,23 +324,26 @@ def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], curves: tuple[Curv
     return MetricChange(entry.label, entry.digits, gap, win_rate(better), bd_rate(*curves, entry.name))
 
 
-def _images(sides: tuple[Comparison, Comparison], cells: list[tuple[Row, Row]]) -> dict[str, set[str]]:
+def _images(sides: tuple[Comparison, Comparison], cells: list[tuple[Row, Row]]) -> dict[str, frozenset[str]]:
     """Return for each metric the images of a codec's curves, the same in both runs.
 
     Without those on which it is not defined, or infinite at a point where it is finite on others.
     """
     found = {}
     for metric in ("psnr", "ms_ssim", *(entry.name for entry in _both(sides))):
-        images = {first.image for first, _ in cells}
-        for side in zip(*cells, strict=True):
-            images -= {row.image for row in side if row.ok and row.value(metric) is None}
-        for side in zip(*cells, strict=True):
-            for point in {row.point for row in side}:
-                there = {row.image: row.value(metric) for row in side if row.point == point and row.ok}
-                infinite = {image for image, value in there.items() if value is not None and math.isinf(value)}
-                images -= infinite if infinite & images != there.keys() & images else set()
-        found[metric] = images
+        found[metric] = common([_standing(side, metric) for side in zip(*cells, strict=True)])
     return found
+
+
+def _standing(side: Sequence[Row], metric: str) -> Standing:
+    """Return where one run stands: a failed cell leaves no image out, and a point where all are infinite none."""
+    undefined = {row.image for row in side if row.ok and row.value(metric) is None}
+    infinite = []
+    for point in {row.point for row in side}:
+        values = {row.image: row.value(metric) for row in side if row.point == point and row.ok}
+        names = frozenset(image for image, value in values.items() if value is not None and math.isinf(value))
+        infinite.append(names if names != values.keys() - undefined else frozenset())
+    return Standing(frozenset(row.image for row in side) - undefined, tuple(infinite))
 
 
 def _curve(side: Comparison, column: Column, images: Mapping[str, Collection[str]]) -> Curve:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isorate.reports.common_images import common, metric_names, shared, standings
+from isorate.reports.common_images import common, shared, standings
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import mean
 from isorate.runs.manifest import MetricEntry
@@ -108,7 +108,7 @@ def shared_images(comparison: Comparison) -> dict[str, frozenset[str]]:
     """
     levels = comparison.levels()
     found = [standings(comparison, column, levels) for column in comparison.columns]
-    return {metric: shared([some[metric] for some in found]) for metric in metric_names(comparison)}
+    return {metric: shared([some[metric] for some in found]) for metric in comparison.manifest.metric_labels}
 
 
 def over(comparison: Comparison, images: Collection[str]) -> str:
@@ -123,9 +123,8 @@ def notes(comparison: Comparison, images: Mapping[str, Collection[str]]) -> list
     said = {metric: over(comparison, names) for metric, names in images.items()}
     if len(set(said.values())) == 1:
         return [text[0].upper() + text[1:] + "." for text in {*said.values()} if text]
-    titles = {"psnr": "PSNR", "ms_ssim": "MS-SSIM"}
-    titles |= {entry.name: entry.label for entry in comparison.manifest.more_metrics}
-    return [f"{titles[metric]}: {text}." for metric, text in said.items() if text]
+    labels = comparison.manifest.metric_labels
+    return [f"{labels[metric]}: {text}." for metric, text in said.items() if text]
 
 
 def of_dataset(comparison: Comparison, column: Column, images: Mapping[str, Collection[str]]) -> Curve:

@@ -102,7 +102,9 @@ def _tables(comparison: Comparison, level: Level, residual: bool, columns: int) 
         blocks = [(escape(name), lines[name]) for name in part]
         last = at == len(parts) - 1
         means = [(MEAN, lines[MEAN])] if last and len(names) > 1 else []
-        caption = _caption(comparison, level, residual=residual) if at == 0 else "Continued from the page before."
+        caption = (
+            _caption(comparison, level, summaries, residual=residual) if at == 0 else "Continued from the page before."
+        )
         made.append(
             _float(_rows(blocks, means, formats, wide), _spec(formats, len(across), wide),
                    _head(labels, shown, wide), caption, star=columns == 2, continued=at > 0)
@@ -243,7 +245,7 @@ def _head(names: Sequence[str], shown: Sequence[Measure], wide: bool) -> list[st
     return [rf"& {groups} \\", rules, rf"& {' & '.join(labels * len(shown))} \\"]
 
 
-def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
+def _caption(comparison: Comparison, level: Level, summaries: Sequence[CodecSummary], *, residual: bool) -> str:
     anchor = comparison.anchor
     more = further(comparison.manifest)
     *others, last = [
@@ -255,7 +257,6 @@ def _caption(comparison: Comparison, level: Level, *, residual: bool) -> str:
     aim = comparison.aim
     held = "file size" if aim.of_size else aim.label
     sizes = f", every codec at the {held} of {anchor.label} on the same image" if anchor else ""
-    summaries = summarize(comparison, level)
     parts = [
         f"{comparison.dataset}; {level.words}{sizes}: bits per pixel (BPP), {', '.join(others)} and {last}.",
         f"{', '.join(smaller)}: smaller is better." if smaller else "",

@@ -104,7 +104,7 @@ def _html(
     levels = [replace(level, pictures=index in held) for index, level in enumerate(comparison.levels())]
     others = [column for column in comparison.columns if not column.anchor]
     more = comparison.manifest.more_metrics
-    metrics = ("psnr", "ms_ssim", *(entry.name for entry in more))
+    metrics = comparison.manifest.metric_labels
     rates = [(c, [bdrate.of_codec(comparison, c, metric) for metric in metrics]) for c in others]
     summaries = [(level, summarize(comparison, level)) for level in levels]
     # A page that is moved from its run could not find the streams.
@@ -138,6 +138,7 @@ def _html(
         averaging=AVERAGING,
         at_equal=at_equal(comparison.aim),
         exclusions=exclusions,
+        metric_labels=list(metrics.values()),
         rates=rates if any(rate.percent is not None for _, each in rates for rate in each) else [],
         classes=list(by_class(comparison, CLASSES)),
         more_classes=max(0, len(images_by_class(comparison)) - CLASSES),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from isorate.metrics.base import quality
-from isorate.reports.common_images import metric_names, shared, standings
+from isorate.reports.common_images import shared, standings
 from isorate.reports.results import Column, Comparison, Level
 from isorate.runs.aim import Aim
 from isorate.runs.equal_rate import Basis, basis, counts
@@ -112,7 +112,7 @@ class CodecSummary:
 def summarize(comparison: Comparison, level: Level) -> list[CodecSummary]:
     """Return one summary for each codec, in the columns' order."""
     found = [standings(comparison, column, [level]) for column in comparison.columns]
-    images = {metric: shared([some[metric] for some in found]) for metric in metric_names(comparison)}
+    images = {metric: shared([some[metric] for some in found]) for metric in comparison.manifest.metric_labels}
     somewhere = {metric: frozenset[str]().union(*(some[metric].there for some in found)) for metric in images}
     left_out = {
         metric: tuple(name for name in level.point_of if name in somewhere[metric] and name not in images[metric])
@@ -240,8 +240,7 @@ def _whole_mean(values: Sequence[float | None]) -> float | None:
 
 def exclusions(comparison: Comparison, summaries: Sequence[CodecSummary]) -> list[str]:
     """Return sentences that name the images which a level's means leave out."""
-    titles = {"psnr": "PSNR and rate", "ms_ssim": "MS-SSIM"}
-    titles |= {entry.name: entry.label for entry in comparison.manifest.more_metrics}
+    titles = comparison.manifest.metric_labels | {"psnr": "PSNR and rate"}
     metrics: dict[tuple[str, ...], list[str]] = {}
     for metric, names in (summaries[0].left_out if summaries else {}).items():
         if names:

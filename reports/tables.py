@@ -235,16 +235,14 @@ def _means(summaries: Sequence[CodecSummary], comparison: Comparison) -> list[st
 
 def _rates(comparison: Comparison) -> list[str]:
     found = []
-    more = comparison.manifest.more_metrics
-    names = ["psnr", "ms_ssim", *(entry.name for entry in more)]
+    labels = comparison.manifest.metric_labels
     for column in comparison.columns:
         if not column.anchor:
-            cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in names]
+            cells = [_rate(bdrate.of_codec(comparison, column, name)) for name in labels]
             found.append(markdown_line([markdown_escape(column.label), *cells]))
-    heads = ["PSNR", "MS-SSIM", *(markdown_escape(entry.label) for entry in more)]
     head = [
-        markdown_line(["codec", *(f"BD-rate ({name})" for name in heads)]),
-        markdown_line([":--", *["--:"] * len(heads)]),
+        markdown_line(["codec", *(f"BD-rate ({markdown_escape(label)})" for label in labels.values())]),
+        markdown_line([":--", *["--:"] * len(labels)]),
     ]
     return [*head, *found] if found else []
 

@@ -81,3 +81,15 @@ def from_quality(value: float, scale: Scale) -> float:
         return value
     error = 10 ** (-value / 10)
     return 1 - error if scale == "similarity" else error
+
+
+def on_line(one: float | None, other: float | None, share: float, scale: Scale) -> float | None:
+    """Return the value at a share of the way from one to another, on the scale; None unless both are finite on it.
+
+    >>> on_line(30.0, 32.0, 0.25, "as it is"), on_line(30.0, None, 0.25, "as it is")
+    (30.5, None)
+    """
+    ends = [quality(value, scale) for value in (one, other) if value is not None]
+    if len(ends) < 2 or not all(map(math.isfinite, ends)):
+        return None
+    return from_quality(ends[0] + share * (ends[1] - ends[0]), scale)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from isorate.metrics.base import Scale, from_quality, quality
+from isorate.metrics.base import Scale, on_line, quality
 
 if TYPE_CHECKING:
     from isorate.runs.row import AtQuality, Neighbour, Row
@@ -121,13 +121,10 @@ def _of_line(row: "Row", beside: "Neighbour") -> Iterator[str]:
         if value is None or share is None or ends[0] is None or ends[1] is None:
             continue
         if name == "bpp":
-            expected = math.exp((1 - share) * math.log(ends[0]) + share * math.log(ends[1]))
+            expected: float | None = math.exp((1 - share) * math.log(ends[0]) + share * math.log(ends[1]))
         else:
-            heights = [quality(end, SCALES[name]) for end in ends if end is not None]
-            if not all(map(math.isfinite, heights)):
-                continue
-            expected = from_quality(heights[0] + share * (heights[1] - heights[0]), SCALES[name])
-        if abs(value - expected) > NEAR * abs(expected) + STEEP * abs(ends[1] - ends[0]):
+            expected = on_line(*ends, share, SCALES[name])
+        if expected is not None and abs(value - expected) > NEAR * abs(expected) + STEEP * abs(ends[1] - ends[0]):
             yield f"{name} is {value!r}, and {expected:.9g} on the line between its files' {ends[0]!r} and {ends[1]!r}"
 
 

@@ -8,7 +8,7 @@ metrics follow along the same line. Nothing is extrapolated: without a file on t
 import math
 from collections.abc import Mapping
 
-from isorate.metrics.base import Scale, from_quality, quality
+from isorate.metrics.base import Scale, on_line, quality
 from isorate.runs.row import Neighbour, Row
 
 NO_SIZE = "no size at equal quality"
@@ -40,9 +40,7 @@ def at_quality(
     log_bytes = (1 - share) * math.log(row.num_bytes) + share * math.log(neighbour.num_bytes)
     found: dict[str, float | None] = {"bpp": 8 * math.exp(log_bytes) / (row.width * row.height)}
     for name, scale in scales.items():
-        ends = [quality(value, scale) for value in (row.value(name), neighbour.value(name)) if value is not None]
-        there = len(ends) == 2 and all(map(math.isfinite, ends))
-        found[name] = from_quality(ends[0] + share * (ends[1] - ends[0]), scale) if there else None
+        found[name] = on_line(row.value(name), neighbour.value(name), share, scale)
     return found
 
 

@@ -8,8 +8,9 @@ lies on the straight line between them, of quality over the logarithm of the rat
 import math
 from enum import StrEnum
 
-from isorate.metrics.base import Scale, from_quality, quality
+from isorate.metrics.base import Scale, on_line
 from isorate.metrics.registry import metric as metric_named
+from isorate.runs.contradictions import SCALES
 from isorate.runs.row import MATCHED, Neighbour, Row
 
 UNREACHABLE = "unreachable"
@@ -73,8 +74,7 @@ def lacks_neighbour(row: Row, tolerance: float) -> bool:
 
 def at_target(row: Row, neighbour: Neighbour) -> dict[str, float | None]:
     """Return a row's metrics at its target rate, by name; None where one is not defined or infinite in either file."""
-    scales: dict[str, Scale] = {"psnr": "as it is", "ms_ssim": "similarity"}
-    scales |= {name: metric_named(name).scale for name in row.metrics}
+    scales = SCALES | {name: metric_named(name).scale for name in row.metrics}
     return {name: between(row, neighbour, name, _target(row), scale) for name, scale in scales.items()}
 
 
@@ -97,10 +97,7 @@ def between(row: Row, neighbour: Neighbour, metric: str, num_bytes: float, scale
     The value, or None where the size is not between the two, or one of them has no finite value on this scale.
     """
     share = log_share(row, neighbour, num_bytes)
-    ends = [quality(value, scale) for value in (row.value(metric), neighbour.value(metric)) if value is not None]
-    if share is None or len(ends) < 2 or not all(map(math.isfinite, ends)):
-        return None
-    return from_quality(ends[0] + share * (ends[1] - ends[0]), scale)
+    return None if share is None else on_line(row.value(metric), neighbour.value(metric), share, scale)
 
 
 def encloses(row: Row, num_bytes: float) -> bool:

@@ -331,6 +331,12 @@ class Manifest:
     first_generation: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
     @property
+    def metric_labels(self) -> dict[str, str]:
+        """Every metric's label by its name, PSNR and MS-SSIM first."""
+        always = {name: label for name, (label, _) in BUILT_IN_AIMS.items()}
+        return always | {entry.name: entry.label for entry in self.more_metrics}
+
+    @property
     def aim(self) -> Aim:
         """What the codecs were driven to."""
         return aim_of(self.match, self.tolerance_pct, self.tolerance_quality, self.more_metrics)
