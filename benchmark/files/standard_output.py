@@ -42,8 +42,11 @@ def own_standard_output() -> Iterator[None]:
     before.flush()
     kept = os.dup(STDOUT)  # no program that is started inherits it
     _point_at_stderr()
+    file = _Named(kept, "w")
+    # Where PYTHONUNBUFFERED is set, each word goes out at once.
+    buffer = io.BufferedWriter(file) if isinstance(before.buffer, io.BufferedWriter) else file
     ours = io.TextIOWrapper(
-        io.BufferedWriter(_Named(kept, "w")), before.encoding, before.errors, line_buffering=before.line_buffering,
+        buffer, before.encoding, before.errors, line_buffering=before.line_buffering,
         write_through=before.write_through,
     )  # fmt: skip
     sys.stdout = ours

@@ -100,3 +100,16 @@ def test_an_output_that_is_full_or_gone_is_told_as_such(tmp_path: Path) -> None:
     piped = f"{command} --json | head -c 1; exit ${{PIPESTATUS[0]}}"
     gone = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=False)
     assert (gone.returncode, gone.stdout, gone.stderr) == (0, "[", "")
+
+
+def test_an_unbuffered_standard_output_stays_so() -> None:
+    script = (
+        "import sys\n"
+        "from isorate.files.standard_output import own_standard_output\n"
+        "with own_standard_output():\n"
+        "    print('first')\n"
+        "    print('second', file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-u", "-c", script]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    assert done.stdout.split() == ["first", "second"]
