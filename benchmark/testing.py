@@ -134,7 +134,7 @@ class _Kit:
         return self.codec.encode(self.image.copy(), *self.middle())
 
     def at(self, value: float) -> tuple[float, ...]:
-        return (value, self.codec.fine_default) if isinstance(self.codec, TwoKnobCodec) else (value,)
+        return (value, self.codec.fine_default_at(value)) if isinstance(self.codec, TwoKnobCodec) else (value,)
 
     def names(self) -> None:
         codec = self.codec

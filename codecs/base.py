@@ -304,7 +304,7 @@ class TwoKnobCodec(Codec):
     @property
     @abstractmethod
     def fine_default(self) -> float:
-        """The fine knob's value when only the coarse knob is given."""
+        """The fine knob's value when neither is given."""
 
     def knob_for(self, image: Image) -> Knob:
         """Return the coarse knob, with the rate curve expected of `image` if the codec can tell before encoding it."""
@@ -314,9 +314,13 @@ class TwoKnobCodec(Codec):
         """Return the fine knob, with its rate curve where the coarse knob is at `knob`."""
         return self.fine_knob
 
+    def fine_default_at(self, knob: float) -> float:
+        """Return the fine knob's value when the coarse one is given alone, at `knob`."""
+        return self.fine_default
+
     def knobs_for(self, image: Image) -> TwoKnobs:
         """Return both knobs as a search on `image` takes them."""
-        return TwoKnobs(self.knob_for(image), self.fine_knob_at, self.fine_default)
+        return TwoKnobs(self.knob_for(image), self.fine_knob_at, self.fine_default_at)
 
     def encode_to_size(
         self,
@@ -354,4 +358,4 @@ class TwoKnobCodec(Codec):
 
     @abstractmethod
     def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
-        """Return the whole file for `image` at both knobs; `fine` defaults to :attr:`fine_default`."""
+        """Return the whole file for `image` at both knobs; `fine` defaults to :meth:`fine_default_at`."""

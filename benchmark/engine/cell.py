@@ -186,8 +186,9 @@ def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: Target, cache_
         beyond = other and (other[0], other[1].data)
         return Encoded(reached.best.knobs, made.data, made.encode_s, _trace(reached.trace), said, beyond, quality)
     if target.num_bytes is None:
-        fine = (codec.fine_default,) if isinstance(codec, TwoKnobCodec) else ()
-        knobs: tuple[float, ...] = (cell.point.value, *fine)
+        value = cell.point.value
+        fine = (codec.fine_default_at(value),) if isinstance(codec, TwoKnobCodec) else ()
+        knobs: tuple[float, ...] = (value, *fine)
         made = encodes.at(*knobs)
         return Encoded(knobs, made.data, made.encode_s, [[*knobs, float(len(made.data))]])
     made, found = encodes.to_size(target.num_bytes, cell.tolerance_pct, cell.policy)

@@ -16,16 +16,16 @@ class TwoKnobs:
     Attributes
     ----------
     coarse
-        The first knob; its typical curve is the one at `fine_start`.
+        The first knob; its typical curve is the one at `fine_start_at`.
     fine_at
         Returns the fine knob, with its typical curve where the coarse one is at a value.
-    fine_start
-        The fine knob's value while the coarse one is searched.
+    fine_start_at
+        Returns the fine knob's value that goes with a value of the coarse one while that is searched.
     """
 
     coarse: Knob
     fine_at: Callable[[float], Knob]
-    fine_start: float
+    fine_start_at: Callable[[float], float]
 
 
 def match_two_knobs(
@@ -90,9 +90,12 @@ def match_two_knobs_to_quality(
 
 
 def _search(probe: Callable[[float, float], Probe], knobs: TwoKnobs, goal: Goal, num_pixels: int) -> Found:
-    start = knobs.fine_start
+    start_at = knobs.fine_start_at
     coarse = search(
-        lambda value: replace(probe(value, start), fine=None), knobs.coarse, goal.coarse(), num_pixels=num_pixels
+        lambda value: replace(probe(value, start_at(value)), fine=None),
+        knobs.coarse,
+        goal.coarse(),
+        num_pixels=num_pixels,
     )
     knob = coarse.best.knob
     fine = search(
@@ -101,10 +104,10 @@ def _search(probe: Callable[[float, float], Probe], knobs: TwoKnobs, goal: Goal,
         goal,
         num_pixels=num_pixels,
         max_probes=MAX_PROBES - len(coarse.trace),
-        known=[replace(coarse.best, knob=start)],
+        known=[replace(coarse.best, knob=start_at(knob))],
     )
     trace = (
-        *(replace(probe, fine=start) for probe in coarse.trace),
+        *(replace(probe, fine=start_at(probe.knob)) for probe in coarse.trace),
         *(replace(probe, knob=knob, fine=probe.knob) for probe in fine.trace),
     )
     best = replace(fine.best, knob=knob, fine=fine.best.knob)

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from isorate.codecs.device import check_presence
 from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.weights import BEST, known_models, path_by_id, read_metadata, weights_path
-from isorate.codecs.learned.coding.rate_prediction import RateLine, RatePredictor
+from isorate.codecs.learned.coding.rate_prediction import RateLine, expected_curve
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 LOWEST_LMBDA, HIGHEST_LMBDA = 1e-4, 10**-1.5
 DEFAULT_RATE = 0.18
 """bpp of an ordinary photograph at the default λ: the middle of the paper's pictures."""
+DEFAULT_BIN_OCTAVES = ((-3.0, 0.0), (-2.0, 0.75))
+"""(log10 λ, log2 Δ): a straight line between these, level beyond, is the Δ where none is given.
+
+Of files of one size, low rates, those with a larger Δ and a smaller λ are the better ones: see docs/training.md."""
 TYPICAL_BIN_SLOPE = -0.8
 """d ln bpp / d log2 Δ for weights that do not say."""
 
@@ -100,7 +105,7 @@ class LearnedCodec(TwoKnobCodec):
     def knob(self) -> Knob:
         """λ, from 10^-1.5 (small files) to 10^-4."""
         lines = _rate_lines(self.path)
-        typical = tuple((10.0 ** float(line[0]), float(line[4])) for line in reversed(lines))
+        typical = tuple((10.0**line.log10_lmbda, line.mean_bpp) for line in reversed(lines))
         return Knob(
             "lmbda",
             LOWEST_LMBDA,
@@ -113,11 +118,8 @@ class LearnedCodec(TwoKnobCodec):
 
     def knob_for(self, image: Image) -> Knob:
         """λ, with the rate curve that `image` is expected to have."""
-        lines = RateLine.read(_rate_lines(self.path))
-        if not lines:
-            return self.knob
-        typical = RatePredictor(lines, image).curve()
-        return replace(self.knob, typical=typical)
+        lines = _rate_lines(self.path)
+        return replace(self.knob, typical=expected_curve(lines, image)) if lines else self.knob
 
     @property
     def fine_knob(self) -> Knob:
@@ -131,15 +133,21 @@ class LearnedCodec(TwoKnobCodec):
         lines = _rate_lines(self.path)
         slope = TYPICAL_BIN_SLOPE
         if lines:
-            places, slopes = ([float(line[column]) for line in reversed(lines)] for column in (0, 3))
+            places, slopes = zip(*((line.log10_lmbda, line.bin_slope) for line in reversed(lines)), strict=True)
             slope = float(np.interp(np.log10(knob), places, slopes))
         typical = tuple((2.0**octave, float(np.exp(slope * octave))) for octave in (-1, 0, 1))
         return Knob("bin_size", 0.5, 2.0, integer=False, rising=False, typical=typical)
 
     @property
     def fine_default(self) -> float:
-        """Δ = 1."""
-        return 1.0
+        """Δ at the default λ."""
+        default = self.knob.default
+        assert default is not None
+        return self.fine_default_at(default)
+
+    def fine_default_at(self, knob: float) -> float:
+        """Δ = 1 where λ = `knob` asks for high rates, and up to 1.7 for low ones."""
+        return math.exp2(_default_octaves(math.log10(knob)))
 
     @property
     def backend(self) -> str:
@@ -167,7 +175,7 @@ class LearnedCodec(TwoKnobCodec):
         image
             (height, width, 3), uint8, sRGB; any size from 1×1.
         knob, fine
-            λ and Δ; Δ defaults to 1. They are put on the stream's grid of 0.05 % and more.
+            λ and Δ; Δ defaults to :meth:`fine_default_at`. They are put on the stream's grid of 0.05 % and more.
         bpp
             Instead of `knob`: target in bits per pixel, every byte counted, matched as :meth:`encode_to_size` does.
 
@@ -186,7 +194,7 @@ class LearnedCodec(TwoKnobCodec):
             _check_picture(image)
             return self.encode_to_size(image, bpp * image.shape[0] * image.shape[1] / 8)[0]
         assert knob is not None
-        fine = self.fine_default if fine is None else fine
+        fine = self.fine_default_at(knob) if fine is None else fine
         if self.effort < 2:
             return self._encode_plain(image, knob, fine)
         from isorate.codecs.learned.coding.refinement import STEPS, refine
@@ -382,14 +390,19 @@ def _dissimilarity(one: Image, other: Image) -> float:
 
 
 @functools.cache
-def _rate_lines(path: Path) -> list[list[float]]:
-    """Return the rate lines in the weights file at `path`, λ descending; none without the file."""
+def _rate_lines(path: Path) -> list[RateLine]:
+    """Return the rate lines in the weights file at `path`, at the default Δ, λ descending; none without the file."""
     try:
         metadata = read_metadata(path)
     except CodecUnavailableError:
         return []
-    lines: list[list[float]] = json.loads(metadata["rates"])["lines"]
-    return lines
+    lines = RateLine.read(json.loads(metadata["rates"])["lines"])
+    return [line.moved(_default_octaves(line.log10_lmbda)) for line in lines]
+
+
+def _default_octaves(log10_lmbda: float) -> float:
+    places, octaves = zip(*DEFAULT_BIN_OCTAVES, strict=True)
+    return float(np.interp(log10_lmbda, places, octaves))
 
 
 def _lmbda_at(bpp: float, typical: tuple[tuple[float, float], ...]) -> float:

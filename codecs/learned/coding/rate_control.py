@@ -82,7 +82,7 @@ def _shifted(knobs: TwoKnobs, at: Probe, shift: float, num_pixels: int) -> TwoKn
     if not fine.low <= start <= fine.high:
         return None
     expected = at.num_bytes * 8 / num_pixels * fine.typical_bpp(start) / fine.typical_bpp(at.fine)
-    return replace(knobs, coarse=knobs.coarse.through(at.knob, expected), fine_start=start)
+    return replace(knobs, coarse=knobs.coarse.through(at.knob, expected), fine_start_at=lambda _: start)
 
 
 def refined_to_size(

@@ -8,7 +8,7 @@ in the weights file. Prediction only saves probes: what is matched is the size o
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,11 @@ class RateLine:
     log10_lmbda
         Where.
     intercept, gain
-        ln bpp = intercept + gain · ln statistic, at Δ = 1.
+        ln bpp = intercept + gain · ln statistic, in a weights file at Δ = 1.
     bin_slope
         d ln bpp / d log2 Δ, negative.
     mean_bpp
-        Geometric mean over the validation photographs.
+        Geometric mean over the validation photographs, at the same Δ.
     """
 
     log10_lmbda: float
@@ -55,46 +55,18 @@ class RateLine:
         """Return what :meth:`read` reads."""
         return [self.log10_lmbda, self.intercept, self.gain, self.bin_slope, self.mean_bpp]
 
+    def moved(self, octaves: float) -> "RateLine":
+        """Return the line where Δ is 2^`octaves` times as large."""
+        rise = self.bin_slope * octaves
+        return replace(self, intercept=self.intercept + rise, mean_bpp=self.mean_bpp * math.exp(rise))
 
-class RatePredictor:
-    """The rate curve expected of one picture.
 
-    Parameters
-    ----------
-    lines
-        The weights' lines, λ descending.
-    image
-        The picture.
-    """
-
-    def __init__(self, lines: Sequence[RateLine], image: Image) -> None:
-        places = np.array([line.log10_lmbda for line in lines])
-        activity = Activity(image)
-        log_bpp: list[float] = [line.intercept + line.gain * activity.log_statistic(line.log10_lmbda) for line in lines]
-        self.log_lmbda_range = (float(places[-1]), float(places[0]))
-        self._lmbdas = places
-        self._log_bytes = np.maximum.accumulate(log_bpp) + math.log(image.shape[0] * image.shape[1] / 8)
-        self._log_bytes += 1e-6 * np.arange(len(places))  # strictly rising
-        self._num_pixels = image.shape[0] * image.shape[1]
-        self._slopes = np.array([line.bin_slope for line in lines])
-
-    def curve(self) -> tuple[tuple[float, float], ...]:
-        """Return the expected ``(λ, bpp)`` at Δ = 1, λ ascending."""
-        bpps = np.exp(self._log_bytes) * 8 / self._num_pixels
-        return tuple((10.0 ** float(at), float(bpp)) for at, bpp in zip(self._lmbdas[::-1], bpps[::-1], strict=True))
-
-    def log_lmbda(self, num_bytes: float) -> float:
-        """Return log10 λ at which Δ = 1 is expected to give `num_bytes`."""
-        return float(np.interp(math.log(num_bytes), self._log_bytes, self._lmbdas))
-
-    def moved(self, log_lmbda: float, gap: float) -> float:
-        """Return log10 λ at which the size is expected to be e^`gap` times what it is at `log_lmbda`."""
-        here = float(np.interp(-log_lmbda, -self._lmbdas, self._log_bytes))
-        return float(np.interp(here + gap, self._log_bytes, self._lmbdas))
-
-    def bin_slope(self, log_lmbda: float) -> float:
-        """Return d ln size / d log2 Δ at `log_lmbda`."""
-        return float(np.interp(-log_lmbda, -self._lmbdas, self._slopes))
+def expected_curve(lines: Sequence[RateLine], image: Image) -> tuple[tuple[float, float], ...]:
+    """Return the ``(λ, bpp)`` expected of `image` at the Δ of the weights' `lines`, which descend in λ; it ascends."""
+    activity = Activity(image)
+    log_bpps = [line.intercept + line.gain * activity.log_statistic(line.log10_lmbda) for line in lines]
+    rising = np.maximum.accumulate(log_bpps) + 1e-6 * np.arange(len(lines))
+    return tuple((10.0**line.log10_lmbda, math.exp(at)) for line, at in zip(lines[::-1], rising[::-1], strict=True))
 
 
 class Activity:

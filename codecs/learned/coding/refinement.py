@@ -27,7 +27,7 @@ STEPS = {2: 200, 3: 1000}
 """Of the descent, by effort."""
 LEARNING_RATE = 0.01
 """Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
-HOTTEST, COLDEST = 0.3, 0.05
+HOTTEST, COLDEST = 0.3, 0.12
 LOOKS = 40
 """How often a descent looks at the size of the file."""
 MOST_PIXELS = 4_000_000

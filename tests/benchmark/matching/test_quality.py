@@ -112,7 +112,7 @@ def test_two_knobs_coarse_then_fine(target: float) -> None:
     coarse = Knob("lmbda", 1e-5, 0.1, integer=False, rising=False)
     fine = Knob("bin_size", 0.5, 2.0, integer=False, rising=False, typical=((0.5, 2.0), (2.0, 0.5)))
     found = match_two_knobs_to_quality(
-        quality, TwoKnobs(coarse, lambda _: fine, 1.0), QualityGoal(target, 0.02), num_pixels=PIXELS
+        quality, TwoKnobs(coarse, lambda _: fine, lambda _: 1.0), QualityGoal(target, 0.02), num_pixels=PIXELS
     )
     assert abs(found.gap) <= 0.02
     assert quality(*found.best.knobs) == (found.best.num_bytes, found.best.quality)

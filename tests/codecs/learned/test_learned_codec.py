@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isorate.api import match
 from isorate.codecs.base import TwoKnobCodec
 from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.learned.bitstream.header import Header, pack, unpack
@@ -17,6 +18,7 @@ from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_picture
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
 from isorate.image import Image
+from isorate.matching.search import match_size
 from isorate.metrics import ms_ssim
 
 TINY = Path(__file__).parents[2] / "data" / "learned" / "tiny.safetensors"
@@ -65,7 +67,8 @@ def test_the_same_call_gives_the_same_bytes_whatever_came_before(codec: LearnedC
     codec.encode(photo, 0.002, 0.7)
     codec.encode(photo[:50], 0.01, 1.1)
     assert codec.encode(photo, 0.01, 1.1) == first
-    assert codec.encode(photo, 0.01) == codec.encode(photo, 0.01, 1.0)
+    assert codec.encode(photo, 0.01) == codec.encode(photo, 0.01, codec.fine_default_at(0.01))
+    assert codec.encode(photo, 0.001) == codec.encode(photo, 0.001, 1.0)
 
 
 def test_changed_pixels_of_the_same_array_are_seen(codec: LearnedCodec, photo: Image) -> None:
@@ -208,7 +211,11 @@ def test_what_the_suite_asks_of_an_adapter(codec: LearnedCodec) -> None:
     assert [at for at, _ in knob.typical] == sorted(at for at, _ in knob.typical)
     assert rates == sorted(rates, reverse=True)
     fine = codec.fine_knob
-    assert (fine.low, fine.high, codec.fine_default) == (0.5, 2.0, 1.0)
+    assert (fine.low, fine.high) == (0.5, 2.0)
+    assert codec.fine_default == codec.fine_default_at(knob.default)
+    assert [codec.fine_default_at(10**at) for at in (-4, -3, -2.5, -2, -1.5)] == pytest.approx(
+        [1, 1, 2**0.375, 2**0.75, 2**0.75]
+    )
 
 
 def test_the_import_is_cheap() -> None:
@@ -271,3 +278,16 @@ def test_weights_for_ms_ssim_are_better_in_it_at_the_same_rate(coffee: Image) ->
         found[codec.objective] = ms_ssim(image, decoded), psnr(image, decoded)
     assert (found["ms-ssim"][0] or 0) > (found["mse"][0] or 0) + 0.005
     assert found["ms-ssim"][1] < found["mse"][1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["base", "small"])
+def test_at_low_rates_the_default_bin_size_gives_a_better_picture_than_1(coffee: Image, model: str) -> None:
+    image = np.ascontiguousarray(coffee[60:316, 100:420])
+    codec = LearnedCodec(model, threads=1)
+    data, found = match(codec, image, 0.1)
+    assert abs(found.residual_pct) <= 0.5
+    at_1 = match_size(lambda lmbda: len(codec.encode(image, lmbda, 1.0)), codec.knob, len(data), num_pixels=256 * 320)
+    assert abs(at_1.residual_pct) <= 0.5
+    plain = codec.encode(image, at_1.best.knob, 1.0)
+    assert psnr(image, codec.decode(data)) > psnr(image, codec.decode(plain)) + 0.05

@@ -95,7 +95,7 @@ def test_effort_1_keeps_what_has_the_smallest_error(policy: Policy, tolerance_pc
     coarse = Knob("lmbda", 1e-4, 10**-1.5, integer=False, rising=False)
     found = best_trade_off(
         lambda lmbda, bin_size: round(300_000 * (lmbda / 1e-3) ** -0.45 * bin_size**-0.8),
-        TwoKnobs(coarse, lambda _: fine, 1.0), 250_000,
+        TwoKnobs(coarse, lambda _: fine, lambda _: 1.0), 250_000,
         num_pixels=768 * 512, tolerance_pct=tolerance_pct, policy=policy, error=lambda probe: sign * (probe.fine or 0),
     )  # fmt: skip
     assert found.within(tolerance_pct, policy)
@@ -143,7 +143,7 @@ def test_effort_2_descends_again_where_the_first_size_does_not_do() -> None:
     for policy, high in ((Policy.NEAREST, 0.1), (Policy.AT_MOST, 0.0), (Policy.STRICT, 0.1)):
         descents: list[tuple[float, float]] = []
         found = refined_to_size(
-            refined_size, plain_size, TwoKnobs(coarse, lambda _: fine, 1.0), 250_000,
+            refined_size, plain_size, TwoKnobs(coarse, lambda _: fine, lambda _: 1.0), 250_000,
             num_pixels=768 * 512, tolerance_pct=0.1, policy=policy,
         )  # fmt: skip
         assert -0.1 <= found.residual_pct <= high
