@@ -264,18 +264,29 @@ def file_of(codec: Codec, made: object, where: str) -> bytes:
 
 
 def knob_of(codec: Codec) -> Knob:
-    """Return the rate knob of a codec of anyone's package.
+    """Return the rate knob of a codec of anyone's package, the coarse one of two.
 
     Raises
     ------
     CodecError
-        When it is none. And what asking for it raises.
+        When it, or the fine one, is none. And what asking for it raises.
     """
-    knob: object = codec.knob
+    if isinstance(codec, TwoKnobCodec):
+        fine = _usable(codec, "fine knob", codec.fine_knob)
+        default: object = codec.fine_default
+        if not isinstance(default, int | float) or not fine.low <= default <= fine.high:
+            raise CodecError(
+                f"codec {codec.name}: its fine_default is {default!r}; a number from {fine.low:g} to {fine.high:g} is "
+                f"needed; {TELL}"
+            )
+    return _usable(codec, "knob", codec.knob)
+
+
+def _usable(codec: Codec, what: str, knob: object) -> Knob:
     if not isinstance(knob, Knob):
-        raise CodecError(f"codec {codec.name}: its knob is {type(knob).__name__}, no Knob; {TELL}")
+        raise CodecError(f"codec {codec.name}: its {what} is {type(knob).__name__}, no Knob; {TELL}")
     if problem := knob.problem():
-        raise CodecError(f"codec {codec.name}: its knob {knob.name} cannot be used: {problem}; {TELL}")
+        raise CodecError(f"codec {codec.name}: its {what} {knob.name} cannot be used: {problem}; {TELL}")
     return knob
 
 
