@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
-from contextlib import suppress
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from isorate.runs.folder import Run
 
 from .test_execution import rows_written, run_words, small_photos
 
-distributed = pytest.importorskip("distributed", reason="distributed is not installed: pip install 'isorate[dask]'")
+# every test process collects this file, and loading distributed takes one a second
+if find_spec("distributed") is None:
+    pytest.skip("distributed is not installed: pip install 'isorate[dask]'", allow_module_level=True)
 COUNT = 24
 
 
@@ -75,7 +78,9 @@ class Machines:
         return found
 
     def wait_for(self, workers: int) -> None:
-        with distributed.Client(self.address, set_as_default=False) as client:
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=60)
 
     def kill(self, name: str) -> None:
@@ -83,15 +88,30 @@ class Machines:
         self.processes[name].wait()
 
 
-@pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
-    folder = tmp_path / "machines"
+@contextmanager
+def _machines(folder: Path) -> Iterator[Machines]:
     folder.mkdir()
     found = Machines(folder)
-    yield found
-    for process in found.processes.values():
-        process.kill()
-        process.wait()
+    try:
+        yield found
+    finally:
+        for process in found.processes.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    with _machines(tmp_path / "machines") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A scheduler and a worker ``one`` that outlive the test."""
+    with _machines(tmp_path_factory.mktemp("lasting") / "machines") as found:
+        found.worker("one")
+        yield found
 
 
 def figures(run: Run) -> list[tuple[Any, ...]]:
@@ -106,10 +126,12 @@ def started(out: Path, rows: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_and_the_scheduler_that_die_lose_nothing(machines: Machines, tmp_path: Path, astronaut: Image) -> None:
+def test_a_worker_and_the_scheduler_that_die_lose_nothing(
+    machines: Machines, tmp_path: Path, astronaut: Image, in_process: Executor
+) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, COUNT)
     expected = api.run(photos, tmp_path / "here", anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"],
-                       use_cache=False, workers=1)  # fmt: skip
+                       use_cache=False, executor=in_process)  # fmt: skip
     for name in ("first", "second"):
         machines.worker(name)
     machines.wait_for(2)
@@ -138,16 +160,37 @@ def test_a_worker_and_the_scheduler_that_die_lose_nothing(machines: Machines, tm
     left = Run.open(out).rows()
     assert all(row.ok for row in left)
     assert len(left) < 2 * COUNT
-    again = api.run(photos, out, anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"], use_cache=False, workers=1)
+    again = api.run(photos, out, anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"], use_cache=False,
+                    executor=in_process)  # fmt: skip
     assert figures(again) == figures(expected)
 
 
 @pytest.mark.slow
-def test_a_cluster_of_this_machine(two_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_of_this_machine_takes_silence_for_work(
+    two_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    def there() -> list[Any]:
+        return [dask.config.get(name) for name in clusters.PATIENT]
+
+    workers: list[list[Any]] = []
+
+    @contextmanager
+    def observed(*given: Any) -> Iterator[Executor]:
+        with cluster(*given) as executor:
+            assert isinstance(executor, clusters._Cluster)
+            workers.append(executor._client.submit(there).result())
+            yield executor
+
+    monkeypatch.setattr(clusters, "cluster", observed)
+    before = there()
     words = ["run", "--data", two_photos, "--anchor", "jpeg", "--codec", "jpeg2000", "--no-cache",
              "--scheduler", "local", "--workers", 1, "-o", tmp_path / "run"]  # fmt: skip
     assert main([str(word) for word in words]) == 0
     assert "4 rows, 0 failed" in capsys.readouterr().out
+    assert workers == [list(clusters.PATIENT.values())]
+    assert there() == before
 
 
 @pytest.mark.parametrize(
@@ -185,23 +228,25 @@ def test_a_worker_that_lives_on_is_held_against_the_manifest_of_now(
 
 
 @pytest.mark.slow
-def test_a_worker_that_cannot_write_costs_no_row(machines: Machines, tmp_path: Path, astronaut: Image) -> None:
+def test_a_worker_that_cannot_write_costs_no_row(lasting: Machines, tmp_path: Path, astronaut: Image) -> None:
     """As where one machine's disk is full, or the run's folder is read-only there: it would take cell after cell."""
     if not sys.platform.startswith("linux"):
         pytest.skip("limits of another process are Linux's")
     import resource
 
     photos = small_photos(tmp_path / "photos", astronaut, COUNT)
-    machines.worker("full")
-    resource.prlimit(machines.processes["full"].pid, resource.RLIMIT_FSIZE, (2048, 2048))
-    machines.worker("one")
-    machines.wait_for(2)
-    with (
-        pytest.warns(UserWarning, match=r"the worker at tcp://.* gets no more cells: .*cannot be written"),
-        cluster(machines.address) as executor,
-    ):
-        run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"],
-                      use_cache=False, executor=executor)  # fmt: skip
+    lasting.worker("full")
+    resource.prlimit(lasting.processes["full"].pid, resource.RLIMIT_FSIZE, (2048, 2048))
+    lasting.wait_for(2)
+    try:
+        with (
+            pytest.warns(UserWarning, match=r"the worker at tcp://.* gets no more cells: .*cannot be written"),
+            cluster(lasting.address) as executor,
+        ):
+            run = api.run(photos, tmp_path / "run", anchor="jpeg", codecs=["jpeg2000"], points=["quality=30"],
+                          use_cache=False, executor=executor)  # fmt: skip
+    finally:
+        lasting.kill("full")
     assert [row.ok for row in run.rows()] == [True] * 2 * COUNT
 
 
@@ -242,11 +287,10 @@ class Relay:
 
 
 @pytest.mark.slow
-def test_a_connection_that_breaks_off_loses_no_cell(machines: Machines, tmp_path: Path, astronaut: Image) -> None:
+def test_a_connection_that_breaks_off_loses_no_cell(lasting: Machines, tmp_path: Path, astronaut: Image) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, COUNT)
-    machines.worker("one")
-    machines.wait_for(1)
-    relay = Relay(machines.address)
+    lasting.wait_for(1)
+    relay = Relay(lasting.address)
     cut: list[int] = []
 
     def cut_once(counts: Mapping[str, int], done: int, total: int) -> None:
@@ -353,21 +397,6 @@ def test_a_cell_that_no_worker_makes_sets_none_aside(refusing: int, workers: int
 def test_a_refusal_travels() -> None:
     there = pickle.loads(pickle.dumps(clusters.RefusedError("full", "tcp://a:1")))
     assert (str(there), there.worker) == ("full", "tcp://a:1")
-
-
-@pytest.mark.slow
-def test_a_cluster_of_this_machine_takes_silence_for_work() -> None:
-    import dask
-
-    def there() -> list[Any]:
-        return [dask.config.get(name) for name in clusters.PATIENT]
-
-    before = there()
-    with cluster("local", 1) as executor:
-        assert isinstance(executor, clusters._Cluster)
-        worker = executor._client.submit(there).result()
-        assert worker == list(clusters.PATIENT.values())
-    assert there() == before
 
 
 def test_what_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
