@@ -4,15 +4,18 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from cyclopts import App
 from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
+from isorate.cli.commands import app
 from isorate.gate.accept import write_baseline
 from isorate.image import Image
 from isorate.runs.folder import Run
@@ -142,6 +145,10 @@ def test_every_key_of_a_run_gone_or_wrong(
     """Every value at every place for the table; the first that it accepts at each place for all commands."""
     monkeypatch.setattr("isorate.engine.reproduce.run_plan", lambda *args, **more: Run.open(folder / "same"))
     monkeypatch.setattr("os.fsync", lambda handle: None)
+    # the same few lines hundreds of times, and to understand one takes longer than to read the run
+    parse = app.parse_args
+    understood = cache(lambda *line: parse(line))
+    monkeypatch.setattr(App, "parse_args", lambda _, line, **__: understood(*line))
     file = folder / "run" / what if what != "rows" else as_older_versions_wrote(folder / "run")["a--jpeg:mode=integer"]
     hostile = Hostile(folder, file, capsys)
     accepted: list[Change] = []
