@@ -203,7 +203,7 @@ def test_the_page_and_the_figures_show_both(apart: Comparison, tmp_path: Path) -
     beside = [cell["neighbour"] for cell in cells if cell["neighbour"]]
     assert len(beside) == sum(bool(row.equal_rate) for row in apart.rows)
     assert all(0 < some["share"] < 1 and (tmp_path / "page" / f"{some['frame']}.js").is_file() for some in beside)
-    figures.render(apart.run, tmp_path / "figures", images=["astronaut"], formats=["png"])
+    figures.render(apart.run, tmp_path / "figures", images=["astronaut"], formats=["png"], dpi=50)
     tex = supplement.write(apart.run, tmp_path / "tex", images=["astronaut"], dpi=50).read_text()
     assert r"$\approx$: at equal rate" in tex
 

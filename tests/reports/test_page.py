@@ -47,6 +47,16 @@ def rendered(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page.render(run.path, tmp_path_factory.mktemp("page"))
 
 
+@pytest.fixture(scope="module")
+def single(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return page.render(run.path, tmp_path_factory.mktemp("single"), single_file=True)
+
+
+@pytest.fixture(scope="module")
+def hostile_html(hostile_run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page.render(hostile_run.path, tmp_path_factory.mktemp("hostile")).read_text("utf-8")
+
+
 def tree(folder: Path) -> dict[str, str]:
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
@@ -96,10 +106,9 @@ def test_default_folder_same_bytes_and_no_change_to_the_run(run: Run, rendered: 
     assert again == tmp_path / "index.html"
 
 
-def test_single_file_is_a_single_file(run: Run, tmp_path: Path) -> None:
-    index = page.render(run.path, tmp_path, single_file=True)
-    assert list(tree(tmp_path)) == ["index.html"]
-    html = index.read_text("utf-8")
+def test_single_file_is_a_single_file(single: Path) -> None:
+    assert list(tree(single.parent)) == ["index.html"]
+    html = single.read_text("utf-8")
     data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html, re.DOTALL)[0])
     keys = {image["original"] for image in data["images"]}
     keys |= {cell["frame"] for image in data["images"] for point in image["points"] for cell in point["cells"]}
@@ -107,11 +116,11 @@ def test_single_file_is_a_single_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_single_file_holds_the_pictures_of_as_many_points_as_fit(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = len({row.point for row in run.rows()})
     images = len(run.manifest.image_names)
-    all_of_them = page.render(run.path, tmp_path / "all", single_file=True).read_text("utf-8")
+    all_of_them = single.read_text("utf-8")
     assert page.IN_FOLDER not in all_of_them
     comparison = Comparison(run)
     figures = [figure for image in comparison.images for figure in page._figures(comparison, image, [])]
@@ -129,8 +138,10 @@ def test_a_single_file_holds_the_pictures_of_as_many_points_as_fit(
     assert page.IN_FOLDER not in folder
 
 
-def test_a_large_single_file_holds_previews(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = page.render(run.path, tmp_path / "whole", single_file=True).stat().st_size
+def test_a_large_single_file_holds_previews(
+    run: Run, single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = single.stat().st_size
     monkeypatch.setattr(frames, "LOSSLESS_BUDGET", 10_000)
     index = page.render(run.path, tmp_path / "small", single_file=True)
     html = index.read_text("utf-8")
@@ -143,22 +154,20 @@ def test_a_large_single_file_holds_previews(run: Run, tmp_path: Path, monkeypatc
     assert set(re.findall(r'data-frame="([^"]*)"', html)) <= set(data["embedded"])
 
 
-def test_hostile_names_stay_text(hostile_run: Run, tmp_path: Path) -> None:
-    html = page.render(hostile_run.path, tmp_path).read_text("utf-8")
-    parsed = Text(html)
-    assert "alert('x')" not in "".join(re.findall(r"<script[^>]*>", html))
+def test_hostile_names_stay_text(hostile_html: str) -> None:
+    parsed = Text(hostile_html)
+    assert "alert('x')" not in "".join(re.findall(r"<script[^>]*>", hostile_html))
     assert parsed.tags.count("script") == 3
     assert HOSTILE in "".join(parsed.text)
     assert "<b>bold & 'quoted'</b>" in "".join(parsed.text)
     assert "failed: </script><img src=x>" in "".join(parsed.text)
 
 
-def test_infinity_failure_and_undefined_are_said(hostile_run: Run, run: Run, tmp_path: Path) -> None:
-    html = page.render(hostile_run.path, tmp_path).read_text("utf-8")
-    assert "<strong>∞</strong>" in html
-    assert "<td>failed</td>" in html
-    assert "– %" not in html
-    assert "<td>n/d</td>" in (page.render(run.path, tmp_path)).read_text("utf-8")
+def test_infinity_failure_and_undefined_are_said(hostile_html: str, rendered: Path) -> None:
+    assert "<strong>∞</strong>" in hostile_html
+    assert "<td>failed</td>" in hostile_html
+    assert "– %" not in hostile_html
+    assert "<td>n/d</td>" in rendered.read_text("utf-8")
 
 
 def test_size_before_images(rendered: Path) -> None:
@@ -234,9 +243,9 @@ def test_points_without_pictures_have_their_figures_and_nothing_lost(curve_run: 
     assert names[:3] == ["crops-chelsea-webp-quality30.png", "whole-chelsea-webp-quality30.png", "full.png"]
 
 
-def test_every_row_can_be_had_as_csv(run: Run, rendered: Path, tmp_path: Path) -> None:
+def test_every_row_can_be_had_as_csv(run: Run, rendered: Path, single: Path) -> None:
     assert (rendered.parent / "rows.csv").read_text("utf-8") == tables.render(run, "csv")
-    html = page.render(run.path, tmp_path, single_file=True).read_text("utf-8")
+    html = single.read_text("utf-8")
     inside = re.findall(r'href="data:text/csv;base64,([A-Za-z0-9+/=]+)" download="rows.csv"', html)
     assert [base64.b64decode(data).decode() for data in inside] == [tables.render(run, "csv")]
 

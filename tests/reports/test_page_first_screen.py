@@ -1,7 +1,5 @@
 """What a reader sees before scrolling, and points that have no pictures, in a real browser."""
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,17 +9,13 @@ from isorate.runs.folder import Run
 
 pytestmark = pytest.mark.browser
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no Chromium", allow_module_level=True)
-
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        yield (browser := playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]))
-        browser.close()
+def expect(browser: Any) -> Any:
+    """Playwright's, which every test process would load if it stood at the top of this file."""
+    from playwright.sync_api import expect
+
+    return expect
 
 
 @pytest.fixture(scope="module")
@@ -39,29 +33,29 @@ def opened(browser: Any, address: str, width: int, height: int) -> Any:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
-def test_the_first_screen_says_what_was_found(browser: Any, address: str, width: int, height: int) -> None:
+def test_the_first_screen_says_what_was_found(browser: Any, expect: Any, address: str, width: int, height: int) -> None:
     page = opened(browser, address, width, height)
     sentence = page.locator(".found li:visible").first
-    sync_api.expect(sentence).to_contain_text("WebP in PSNR")
-    sync_api.expect(sentence).to_be_in_viewport(ratio=1)
+    expect(sentence).to_contain_text("WebP in PSNR")
+    expect(sentence).to_be_in_viewport(ratio=1)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if width > 1000:
-        sync_api.expect(page.locator(".example img:visible").first).to_be_in_viewport(ratio=0.9)
+        expect(page.locator(".example img:visible").first).to_be_in_viewport(ratio=0.9)
     assert page.errors == []
     page.close()
 
 
-def test_a_point_without_pictures_shows_its_figures_and_opens_none(browser: Any, address: str) -> None:
+def test_a_point_without_pictures_shows_its_figures_and_opens_none(browser: Any, expect: Any, address: str) -> None:
     page = opened(browser, address, 1440, 900)
-    sync_api.expect(page.locator("#level")).to_have_value("1")
+    expect(page.locator("#level")).to_have_value("1")
     page.select_option("#level", "0")
     shown = page.locator("#image-0 .crops:visible")
-    sync_api.expect(shown).to_have_count(1)
-    sync_api.expect(shown).to_contain_text("whose pictures the run does not keep")
-    sync_api.expect(shown.locator("img")).to_have_count(0)
+    expect(shown).to_have_count(1)
+    expect(shown).to_contain_text("whose pictures the run does not keep")
+    expect(shown.locator("img")).to_have_count(0)
     page.locator("#image-0 [data-open]:visible").first.click()
     page.wait_for_function("() => document.getElementById('viewer').open")
-    sync_api.expect(page.locator("#viewer-status")).to_contain_text("WebP")
+    expect(page.locator("#viewer-status")).to_contain_text("WebP")
     assert page.evaluate("new URLSearchParams(location.hash.slice(1)).get('point')") == "webp-quality30"
     assert page.errors == []
     page.close()
