@@ -29,7 +29,7 @@ print(image.shape, psnr(image, decoded) > 25, resource.getrusage(resource.RUSAGE
 @pytest.mark.slow
 def test_24_megapixels_take_less_than_2_gigabytes(tmp_path: Path, astronaut: Image, alone: tuple[str, ...]) -> None:
     path = tmp_path / "large.png"
-    PillowImage.fromarray(np.tile(astronaut, (8, 12, 1))[:4000, :6000]).save(path, compress_level=1)
+    PillowImage.fromarray(np.tile(astronaut, (8, 12, 1))[:4000, :6000]).save(path, compress_level=0)
     command = [*alone, sys.executable, "-c", CODE, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -44,6 +44,22 @@ def a_fit(photo: Image, goal: Goal, steps: int = 1000, start: int = 3) -> Fit:
     return Fit(image_tensor(photo, CPU), Settings(steps=steps, start=start), goal)
 
 
+@pytest.fixture(scope="module")
+def _trained(photo: Image) -> tuple[Fit, list[torch.Tensor]]:
+    fit = a_fit(photo, Goal(0.002), steps=200)
+    fit.train()
+    return fit, fit.state.copy()
+
+
+@pytest.fixture
+def trained(_trained: tuple[Fit, list[torch.Tensor]]) -> Fit:
+    """A fit at λ = 0.002 after phases 1 to 3."""
+    fit, state = _trained
+    fit.state.restore(state)
+    fit.goal = Goal(0.002)
+    return fit
+
+
 def test_every_part_of_the_nets_learns(photo: Image) -> None:
     fit = a_fit(photo, Goal(0.001), steps=40, start=PLAIN)
     before = {name: value.detach().clone() for name, value in fit.state.params.items()}
@@ -153,10 +169,8 @@ def test_trained_nets_leave_fixed_numbers_alone(photo: Image) -> None:
     assert all(moved[name].any() for name in moved if name.startswith("synthesis") and not fixed[name].all())
 
 
-def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(photo: Image) -> None:
-    fit = a_fit(photo, Goal(0.002), steps=200)
-    fit.train()
-    state, reading = fit.state, fit.reading
+def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(trained: Fit) -> None:
+    state, reading = trained.state, trained.reading
 
     def cost(levels: Levels, codings: tuple[Coding, ...]) -> float:
         params = {
@@ -179,9 +193,9 @@ def test_nets_quantized_in_turns_and_polished_are_whole_levels_and_cost_less(pho
         np.testing.assert_allclose(value.detach().numpy(), restored[name], atol=1e-5)
 
 
-def test_settling_meets_the_size_without_losing_what_was_fitted(photo: Image) -> None:
-    fit = a_fit(photo, Goal(0.002), steps=300)
-    file = fit.run().data
+def test_settling_meets_the_size_without_losing_what_was_fitted(photo: Image, trained: Fit) -> None:
+    fit = trained
+    file = fit.finish().data
     error = np.square(photo / 255.0 - picture_of(stream.read(file), CPU) / 255.0).mean()
     for share in (0.97, 1.03):
         state = [value.clone() for value in fit.state.copy()]
@@ -196,7 +210,7 @@ def test_settling_meets_the_size_without_losing_what_was_fitted(photo: Image) ->
 
 def test_a_fit_gives_about_the_size_that_was_asked_for(photo: Image) -> None:
     wanted = 1100.0
-    fitted = a_fit(photo, Goal.of_size(wanted, photo), steps=200).run()
+    fitted = a_fit(photo, Goal.of_size(wanted, photo), steps=120).run()
     assert len(fitted.data) == pytest.approx(wanted, rel=0.03)
     assert stream.read(fitted.data).start == 3
 

@@ -63,7 +63,8 @@ def test_threads_change_no_latent(threads: int) -> None:
 
 @pytest.mark.slow
 def test_more_steps_give_a_better_picture(photo: Image) -> None:
-    values = [psnr(photo, codec.decode(codec.encode(photo, 1.0))) for codec in map(of_steps, (30, 100))]
+    small = np.ascontiguousarray(photo[:96, :96])
+    values = [psnr(small, codec.decode(codec.encode(small, 1.0))) for codec in map(of_steps, (30, 100))]
     assert values[1] > values[0] + 0.5
 
 
