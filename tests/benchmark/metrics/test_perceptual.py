@@ -149,7 +149,7 @@ def reference(metrics: list[Lpips | Dists], pictures: list[Image], folder: Path)
 @pytest.mark.slow
 @pytest.mark.usefixtures("weights")
 def test_the_values_are_those_of_the_authors_packages(photo: Image, decoded: Image, tmp_path: Path) -> None:
-    metrics = [Lpips(), Dists()]
+    metrics: list[Lpips | Dists] = [Lpips(), Dists()]
     for metric in metrics:
         installed(metric.name)
     first, second = photo[:200, :303], decoded[:200, :303]
