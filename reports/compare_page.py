@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from isorate.pictures.names import readable
+from isorate.pictures.names import printable
 from isorate.reports.bdrate import BDRate
 from isorate.reports.cells import gap_text
 from isorate.reports.compare_runs import ClassChange, CodecChange, Pair, RunsCompared
@@ -132,11 +132,11 @@ def text(compared: RunsCompared) -> str:
     lines = _aligned(_head(compared), compared.codecs)
     for some in compared.classes:
         lines += ["", _class_title(some), *_aligned(_head(compared), some.codecs)]
-    return "\n".join([*lines, "", *notes(compared)]) + "\n"
+    return "\n".join(map(printable, [*lines, "", *notes(compared)])) + "\n"
 
 
 def _class_title(some: ClassChange) -> str:
-    return f"{readable(some.name)}: {some.images} image{'' if some.images == 1 else 's'}"
+    return f"{printable(some.name)}: {some.images} image{'' if some.images == 1 else 's'}"
 
 
 def _aligned(head: list[str], codecs: Sequence[CodecChange]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Literal
 from isorate.gate.check import DEFAULT_SLOPE
 from isorate.gate.findings import ALWAYS, FAILING, Checked, CheckedRow, Finding, Kind, Measure, Verdict
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, NEIGHBOUR
+from isorate.pictures.names import printable
 
 Format = Literal["table", "markdown", "junit", "github", "json"]
 BY_SUFFIX: dict[str, Format] = {".txt": "table", ".md": "markdown", ".xml": "junit", ".json": "json"}
@@ -95,7 +96,7 @@ def table(checked: Checked) -> str:
     lines += [head, *(_codec_line(name, rows, shown) for name, rows in _by_codec(checked).items())]
     if text := correction(checked):
         lines += ["", text]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _kind(finding: Finding) -> str:
@@ -165,7 +166,7 @@ def markdown(checked: Checked) -> str:
 
 
 def _md(text: str) -> str:
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     for char in "\\`*_<>|":
         text = text.replace(char, "\\" + char)
     return text

@@ -111,6 +111,14 @@ def test_text_and_page_say_the_same_and_escape(tmp_path: Path) -> None:
     assert "<c>" not in page
 
 
+def test_what_a_terminal_would_obey_is_shown(tmp_path: Path) -> None:
+    odd = "JPEG\x1b[2J\u202e\nwon"
+    first, second = (make_run(tmp_path / name, lambda row: replace(row, label=odd)) for name in "ab")
+    printed = text(compare_runs(first, second))
+    assert "JPEG\\x1b[2J\\u202e\\x0awon" in printed
+    assert not {"\x1b", "\u202e"} & set(printed)
+
+
 def test_a_change_is_marked_by_its_sign(tmp_path: Path) -> None:
     first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b", better)
     gained, lost = html(compare_runs(first, second)), html(compare_runs(second, first))

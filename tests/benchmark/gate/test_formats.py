@@ -3,7 +3,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -36,6 +36,16 @@ def test_markdown_escapes_what_it_quotes(
     for line in text.splitlines():
         if line.startswith("| kodim"):
             assert line.replace("\\|", "").count("|") == 3
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_what_a_terminal_would_obey_is_shown(
+    form: Literal["table", "markdown"], against: Callable[..., Checked], only: Callable[..., Callable[[Row], Row]]
+) -> None:
+    text = render(against(only(status="failed: \x1b[2J\u202ewon", num_bytes=None, psnr=None)), form)
+    assert "x1b[2J" in text
+    assert "u202ewon" in text
+    assert not {"\x1b", "\u202e"} & set(text)
 
 
 def test_junit_is_xml_with_a_case_for_each_row(
