@@ -31,6 +31,17 @@ def test_encode(printed: Callable[..., Any], tmp_path: Path, photo: Image) -> No
     assert said["bytes"] == out.stat().st_size
     assert said["bpp"] == pytest.approx(0.8, rel=0.005)
     assert printed("encode", str(source), str(out), "--knob", "30", "--json")["knobs"] == [30]
+    words = [
+        "encode",
+        str(source),
+        str(tmp_path / "a.iso"),
+        "--codec",
+        "learned:model=small",
+        "--knob",
+        "0.01",
+        "--json",
+    ]
+    assert printed(*words)["knobs"] == pytest.approx([0.01, 2**0.75])
 
 
 def test_decode(printed: Callable[..., Any], tmp_path: Path) -> None:
