@@ -126,15 +126,12 @@ class _Kit:
 
     def middle(self) -> tuple[float, ...]:
         knob = self.codec.knob
-        return self.at(_steps(knob)[KNOB_STEPS // 2] if knob.default is None else knob.default)
+        return self.codec.knobs_at(_steps(knob)[KNOB_STEPS // 2] if knob.default is None else knob.default)
 
     @cached_property
     def file(self) -> bytes:
         """The picture's file in the middle of the range; `determinism` holds it against another."""
         return self.codec.encode(self.image.copy(), *self.middle())
-
-    def at(self, value: float) -> tuple[float, ...]:
-        return (value, self.codec.fine_default_at(value)) if isinstance(self.codec, TwoKnobCodec) else (value,)
 
     def names(self) -> None:
         codec = self.codec
@@ -169,7 +166,7 @@ class _Kit:
 
     def round_trip(self) -> None:
         knob = self.codec.knob
-        best = self.codec.encode(self.image, *self.at(knob.high if knob.rising else knob.low))
+        best = self.codec.encode(self.image, *self.codec.knobs_at(knob.high if knob.rising else knob.low))
         decoded = self._decoded(best, self.image.shape)
         error = float(np.mean((decoded.astype(float) - self.image) ** 2))
         spread = float(np.var(self.image.astype(float)))
@@ -190,7 +187,7 @@ class _Kit:
 
     def knob_direction(self) -> None:
         knob = self.codec.knob
-        files = [self.codec.encode(self.image, *self.at(value)) for value in _steps(knob)]
+        files = [self.codec.encode(self.image, *self.codec.knobs_at(value)) for value in _steps(knob)]
         ordered = files if knob.rising else files[::-1]
         sizes = [len(file) for file in ordered]
         way = "rises" if knob.rising else "falls"

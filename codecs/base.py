@@ -194,6 +194,10 @@ class Codec(ABC):
         )
         return files[found.best.knobs], found
 
+    def knobs_at(self, knob: float) -> tuple[float, ...]:
+        """Return the values of all knobs, as `encode` takes them, where the rate knob alone is given, as `knob`."""
+        return (knob,)
+
     def header_bytes(self, data: bytes) -> int | None:
         """Return how many bytes of `data` carry no picture data, or None when the format gives no clear answer."""
         return None
@@ -328,6 +332,10 @@ class TwoKnobCodec(Codec):
     def fine_default_at(self, knob: float) -> float:
         """Return the fine knob's value when the coarse one is given alone, at `knob`."""
         return self.fine_default
+
+    def knobs_at(self, knob: float) -> tuple[float, ...]:
+        """See :meth:`Codec.knobs_at`: `knob` is the coarse one's value."""
+        return (knob, self.fine_default_at(knob))
 
     def knobs_for(self, image: Image) -> TwoKnobs:
         """Return both knobs as a search on `image` takes them."""

@@ -1,16 +1,12 @@
 """``isorate encode``."""
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from isorate.cli.numbers import Positive
 from isorate.errors import UsageError
-
-if TYPE_CHECKING:
-    from isorate.codecs.base import Codec
 
 
 def encode(
@@ -57,11 +53,12 @@ def encode(
     if (bpp is None) == (knob is None):
         raise UsageError("give --bpp or --knob, one of them")
     import json as json_module
+    import math
     import sys
 
     from isorate.api import match
     from isorate.cli.config import use_codecs
-    from isorate.codecs.base import backend_of, encoded_by
+    from isorate.codecs.base import backend_of, encoded_by, knob_of
     from isorate.codecs.registry import at_work, codec_for
     from isorate.datasets.images import load_image
     from isorate.engine.points import RATES
@@ -89,7 +86,10 @@ def encode(
     else:
         assert knob is not None
         with at_work(adapter):
-            knobs = _knobs(adapter, knob)
+            limits = knob_of(adapter)
+            if math.isnan(knob) or limits.clip(knob) != knob:
+                raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
+            knobs = adapter.knobs_at(knob)
             data = encoded_by(adapter, pixels, *knobs)
     with at_work(adapter):
         backend = backend_of(adapter)
@@ -101,13 +101,3 @@ def encode(
         text = f"{out}: {len(data)} bytes, {rate:.4f} bpp{note} [{backend}]"
     write_output(out, data)
     print(text)
-
-
-def _knobs(codec: "Codec", knob: float) -> tuple[float, ...]:
-    """Return the value of every knob of `codec`, of which the user gave the first."""
-    from isorate.codecs.base import TwoKnobCodec, knob_of
-
-    limits = knob_of(codec)
-    if math.isnan(knob) or limits.clip(knob) != knob:
-        raise UsageError(f"{codec.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
-    return (knob, codec.fine_default_at(knob)) if isinstance(codec, TwoKnobCodec) else (knob,)

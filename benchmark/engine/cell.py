@@ -186,9 +186,7 @@ def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: Target, cache_
         beyond = other and (other[0], other[1].data)
         return Encoded(reached.best.knobs, made.data, made.encode_s, _trace(reached.trace), said, beyond, quality)
     if target.num_bytes is None:
-        value = cell.point.value
-        fine = (codec.fine_default_at(value),) if isinstance(codec, TwoKnobCodec) else ()
-        knobs: tuple[float, ...] = (value, *fine)
+        knobs = codec.knobs_at(cell.point.value)
         made = encodes.at(*knobs)
         return Encoded(knobs, made.data, made.encode_s, [[*knobs, float(len(made.data))]])
     made, found = encodes.to_size(target.num_bytes, cell.tolerance_pct, cell.policy)

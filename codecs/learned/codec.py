@@ -116,6 +116,12 @@ class LearnedCodec(TwoKnobCodec):
             typical=typical,
         )
 
+    @property
+    def _default_lmbda(self) -> float:
+        default = self.knob.default
+        assert default is not None
+        return default
+
     def knob_for(self, image: Image) -> Knob:
         """λ, with the rate curve that `image` is expected to have."""
         lines = _rate_lines(self.path)
@@ -124,9 +130,7 @@ class LearnedCodec(TwoKnobCodec):
     @property
     def fine_knob(self) -> Knob:
         """Δ, the bin size of the latents, 0.5..2."""
-        default = self.knob.default
-        assert default is not None
-        return self.fine_knob_at(default)
+        return self.fine_knob_at(self._default_lmbda)
 
     def fine_knob_at(self, knob: float) -> Knob:
         """Δ, with its rate curve where λ is `knob`."""
@@ -141,9 +145,7 @@ class LearnedCodec(TwoKnobCodec):
     @property
     def fine_default(self) -> float:
         """Δ at the default λ."""
-        default = self.knob.default
-        assert default is not None
-        return self.fine_default_at(default)
+        return self.fine_default_at(self._default_lmbda)
 
     def fine_default_at(self, knob: float) -> float:
         """Δ = 1 where λ = `knob` asks for high rates, and up to 1.7 for low ones."""

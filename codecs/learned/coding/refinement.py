@@ -28,6 +28,7 @@ STEPS = {2: 200, 3: 1000}
 LEARNING_RATE = 0.01
 """Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
 HOTTEST, COLDEST = 0.3, 0.12
+"""Temperatures at the first step and at the last; measured, see docs/training.md."""
 LOOKS = 40
 """How often a descent looks at the size of the file."""
 MOST_PIXELS = 4_000_000
