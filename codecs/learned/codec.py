@@ -199,11 +199,11 @@ class LearnedCodec(TwoKnobCodec):
         fine = self.fine_default_at(knob) if fine is None else fine
         if self.effort < 2:
             return self._encode_plain(image, knob, fine)
-        from isorate.codecs.learned.coding.refinement import STEPS, refine
+        from isorate.codecs.learned.coding.refinement import SCHEDULES, refine
 
         with self._ready():
             encoder = self._encoder(image)
-            return refine(encoder, _codes(encoder, knob, fine), STEPS[self.effort]).data
+            return refine(encoder, _codes(encoder, knob, fine), SCHEDULES[self.effort]).data
 
     def encode_to_size(
         self,

@@ -2,13 +2,15 @@
 
 Stochastic Gumbel annealing (Yang, Bamler & Mandt 2020): each latent is a random choice between its two neighbouring
 whole numbers, the choice hardens as the temperature falls, and at the end every latent is rounded. The decoder does not
-know of it.
+know of it. Theirs is one temperature for the choice and for the mixture that stands for it; here the mixture stays
+softer than the choice.
 
 The weight of the rate is led so that every file keeps the plain one's size, near which the descent stays by itself: a
 search for a size then needs one descent, not one a probe. What is left at the end the last rounding makes up for.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,12 +25,8 @@ from isorate.codecs.learned.model.quantization import RDOQ_WEIGHT
 from isorate.errors import CodecError
 from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
-STEPS = {2: 200, 3: 1000}
-"""Of the descent, by effort."""
-LEARNING_RATE = 0.01
-"""Of Adam, in units of Δ. At twice as much the many latents near zero wander off and cost more than is won."""
 HOTTEST, COLDEST = 0.3, 0.12
-"""Temperatures at the first step and at the last; measured, see docs/training.md."""
+"""Temperatures of the choice at the first step and at the last; measured, see docs/training.md."""
 LOOKS = 40
 """How often a descent looks at the size of the file."""
 MOST_PIXELS = 4_000_000
@@ -41,7 +39,32 @@ MOST_ROUNDINGS = 10
 SEED = 0
 
 
-def refine(encoder: PictureEncoder, codes: KnobCodes, steps: int) -> CodedPicture:
+@dataclass(frozen=True)
+class Schedule:
+    """How a descent goes; what is best for few steps is not for many (docs/training.md).
+
+    Attributes
+    ----------
+    steps
+        Of the descent, two at least.
+    learning_rate
+        Of Adam, in units of Δ. At more the many latents near zero wander off and cost more than is won.
+    softest, hardest
+        Temperature, at the first step and at the last, of the mixture of both neighbours that stands for a choice: how
+        far a gradient sees beyond the chosen one.
+    """
+
+    steps: int
+    learning_rate: float
+    softest: float
+    hardest: float
+
+
+SCHEDULES = {2: Schedule(200, 0.015, 0.4, 0.4), 3: Schedule(1000, 0.01, 0.3, 0.12)}
+"""By effort."""
+
+
+def refine(encoder: PictureEncoder, codes: KnobCodes, schedule: Schedule) -> CodedPicture:
     """Return a better file of `encoder`'s picture at `codes`, of the plain file's size.
 
     It is the plain file where none of that size is better.
@@ -52,8 +75,8 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, steps: int) -> CodedPictur
         Of the picture.
     codes
         λ and Δ.
-    steps
-        Of the descent, two at least.
+    schedule
+        Of the descent.
 
     Raises
     ------
@@ -63,10 +86,14 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, steps: int) -> CodedPictur
     if encoder.image.shape[0] * encoder.image.shape[1] > MOST_PIXELS:
         raise CodecError(f"learned: efforts 2 and 3 take pictures of up to {MOST_PIXELS} pixels; use effort 1")
     plain = encoder.code(codes)
-    descent = _Descent(encoder, plain)
-    look_every = max(1, steps // LOOKS)
-    for step in range(steps):
-        descent.step(HOTTEST * (COLDEST / HOTTEST) ** (step / (steps - 1)))
+    descent = _Descent(encoder, plain, schedule.learning_rate)
+    look_every = max(1, schedule.steps // LOOKS)
+    for step in range(schedule.steps):
+        progress = step / (schedule.steps - 1)
+        descent.step(
+            HOTTEST * (COLDEST / HOTTEST) ** progress,
+            schedule.softest * (schedule.hardest / schedule.softest) ** progress,
+        )
         if step % look_every == look_every - 1:
             descent.rate_weight *= len(descent.coded(RDOQ_WEIGHT).data) / len(plain.data)
     found = descent.of_size(len(plain.data))
@@ -77,7 +104,7 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, steps: int) -> CodedPictur
 class _Descent:
     """The latents in units of Δ, as variables."""
 
-    def __init__(self, encoder: PictureEncoder, start: CodedPicture) -> None:
+    def __init__(self, encoder: PictureEncoder, start: CodedPicture, learning_rate: float) -> None:
         network, image = encoder.network, encoder.image
         self.encoder, self.network, self.model, self.image = encoder, network, network.model, image
         self.codes = start.codes
@@ -92,13 +119,15 @@ class _Descent:
         y = encoder.latent(start.codes) / self.bin_size
         w = network.hyper_analysis(start.latents.z, image, start.codes) / self.bin_size
         with torch.enable_grad():
-            self.variables = [value[None].clone().requires_grad_(True) for value in (w, y)]
-        self.optimizer = torch.optim.Adam(self.variables, LEARNING_RATE)
+            # in the layout of the priors' parameters: two layouts in one operation are several times slower
+            copies = (value[None].clone(memory_format=torch.contiguous_format) for value in (w, y))
+            self.variables = [copy.requires_grad_(True) for copy in copies]
+        self.optimizer = torch.optim.Adam(self.variables, learning_rate)
 
-    def step(self, temperature: float) -> None:
-        """Take one step of Adam at this temperature."""
+    def step(self, temperature: float, softness: float) -> None:
+        """Take one step of Adam at these temperatures of the choice and of the mixture."""
         with torch.enable_grad():
-            w, z = (annealed(value, temperature, self.generator) for value in self.variables)
+            w, z = (annealed(value, temperature, softness, self.generator) for value in self.variables)
             loss = self.loss(w, z)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -149,11 +178,14 @@ class _Descent:
         return float(distortion(picture, self.x, self.ms_ssim_share))
 
 
-def annealed(value: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Return a random mixture of floor and ceiling of `value` that hardens as `temperature` falls."""
+def annealed(value: Tensor, temperature: float, softness: float, generator: torch.Generator) -> Tensor:
+    """Return a random mixture of floor and ceiling of `value`.
+
+    As `temperature` falls it is the nearer one's more surely, and as `softness` falls one of them more wholly.
+    """
     floor = torch.floor(value.detach())
     share = (value - floor).clamp(1e-4, 1 - 1e-4)
     logit = (torch.atanh(1 - share) - torch.atanh(share)) / temperature
     uniform = torch.rand(value.shape, generator=generator, device=value.device).clamp(1e-6, 1 - 1e-6)
     noise = torch.log(uniform) - torch.log1p(-uniform)
-    return floor + torch.sigmoid((noise - logit) / temperature)
+    return floor + torch.sigmoid((noise - logit) / softness)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,7 @@ from isorate.api import match
 from isorate.codecs.base import Knob
 from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.learned.coding.rate_control import best_trade_off, refined_to_size
+from isorate.codecs.learned.coding.refinement import SCHEDULES
 from isorate.image import Image
 from isorate.matching.outcome import Policy
 from isorate.matching.two_knobs import TwoKnobs
@@ -54,7 +56,8 @@ def test_a_rate_out_of_reach_gives_the_nearest_and_says_so(codec: LearnedCodec, 
 def test_tiny_pictures_have_a_nearest_too(
     crops: list[Image], tiny_path: Path, effort: Literal[0, 1, 2, 3], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.STEPS", {2: 2, 3: 2})
+    two_steps = replace(SCHEDULES[2], steps=2)
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.SCHEDULES", {2: two_steps, 3: two_steps})
     codec = LearnedCodec(str(tiny_path), effort=effort, threads=1)
     data, _ = match(codec, crops[0][:1, :1], 300)
     assert codec.decode(data).shape == (1, 1, 3)
@@ -118,7 +121,7 @@ def test_at_most_holds_at_every_effort(crops: list[Image], tiny_path: Path, effo
 def test_effort_2_takes_one_descent_for_a_rate(
     crops: list[Image], tiny_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.STEPS", {2: 24})
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.SCHEDULES", {2: replace(SCHEDULES[2], steps=24)})
     image = crops[2][:128, :128].copy()
     careful = LearnedCodec(str(tiny_path), effort=2, threads=1)
     data, found = match(careful, image, 0.6)
@@ -165,7 +168,7 @@ def test_effort_2_is_better(
     codec: LearnedCodec, crops: list[Image], tiny_path: Path, monkeypatch: pytest.MonkeyPatch, target: float | None
 ) -> None:
     """Fewer steps than usual: the picture is better, the size the same."""
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.STEPS", {2: 24})
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.SCHEDULES", {2: replace(SCHEDULES[2], steps=60)})
     image = crops[2][:128, :128].copy()
     refined = LearnedCodec(str(tiny_path), effort=2, threads=1)
     if target is None:

@@ -12,7 +12,7 @@ from isorate.codecs.learned.bitstream.weights import load_weights
 from isorate.codecs.learned.codec import LearnedCodec
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import CodedPicture, PictureEncoder, read_picture
-from isorate.codecs.learned.coding.refinement import _Descent, refine
+from isorate.codecs.learned.coding.refinement import SCHEDULES, _Descent, refine
 from isorate.metrics import ms_ssim, psnr
 
 
@@ -26,7 +26,7 @@ def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path) -> None:
         network = Network(replace(weights, training={"train": {"ms_ssim_share": share}}))
         encoder = PictureEncoder(network, image)
         codes = KnobCodes.nearest(0.01, 1.0, network.config.knots)
-        plain, refined = encoder.code(codes), refine(encoder, codes, 30)
+        plain, refined = encoder.code(codes), refine(encoder, codes, replace(SCHEDULES[2], steps=30))
         assert abs(len(refined.data) - len(plain.data)) <= max(4, 0.002 * len(plain.data))
         before, found[share] = (read_picture(network, coded.data) for coded in (plain, refined))
     untouched, mse, mixed = (ms_ssim(image, picture) or 0.0 for picture in (before, found[0.0], found[1.0]))
@@ -39,9 +39,9 @@ def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path) -> None:
 def test_effort_decides_how_long_a_descent_is(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch, effort: Literal[2, 3]
 ) -> None:
-    """From the first temperature to the last in as many steps as the effort has, the size looked at 40 times."""
+    """From the first temperatures to the last in as many steps as the effort has, the size looked at 40 times."""
     steps, looks = [], []
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.step", lambda _, hot: steps.append(hot))
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.step", lambda _, *hot: steps.append(hot))
     coded = _Descent.coded
 
     def look(descent: _Descent, weight: float) -> CodedPicture:
@@ -51,5 +51,6 @@ def test_effort_decides_how_long_a_descent_is(
     monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.coded", look)
     LearnedCodec(str(tiny_path), effort=effort, threads=1).encode(np.ascontiguousarray(chelsea()[:64, :64]), 0.01)
     assert len(steps) == {2: 200, 3: 1000}[effort]
-    assert (steps[0], steps[-1]) == pytest.approx((0.3, 0.12))
+    assert steps[0] == pytest.approx((0.3, {2: 0.4, 3: 0.3}[effort]))
+    assert steps[-1] == pytest.approx((0.12, {2: 0.4, 3: 0.12}[effort]))
     assert 40 <= len(looks) <= 40 + 11
