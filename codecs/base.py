@@ -276,14 +276,15 @@ def knob_of(codec: Codec) -> Knob:
         When it, or the fine one, is none. And what asking for it raises.
     """
     if isinstance(codec, TwoKnobCodec):
-        fine = _usable(codec, "fine knob", codec.fine_knob)
-        default: object = codec.fine_default
-        if not isinstance(default, int | float) or not fine.low <= default <= fine.high:
-            raise CodecError(
-                f"codec {codec.name}: its fine_default is {default!r}; a number from {fine.low:g} to {fine.high:g} is "
-                f"needed; {TELL}"
-            )
+        _value_of(codec, "fine_default", codec.fine_default, _usable(codec, "fine knob", codec.fine_knob))
     return _usable(codec, "knob", codec.knob)
+
+
+def _value_of(codec: Codec, what: str, value: object, knob: Knob) -> float:
+    if not isinstance(value, int | float) or not knob.low <= value <= knob.high:
+        needed = f"a number from {knob.low:g} to {knob.high:g} is needed"
+        raise CodecError(f"codec {codec.name}: its {what} is {value!r}; {needed}; {TELL}")
+    return value
 
 
 def _usable(codec: Codec, what: str, knob: object) -> Knob:
@@ -335,11 +336,18 @@ class TwoKnobCodec(Codec):
 
     def knobs_at(self, knob: float) -> tuple[float, ...]:
         """See :meth:`Codec.knobs_at`: `knob` is the coarse one's value."""
-        return (knob, self.fine_default_at(knob))
+        return (knob, self._checked_default_at(knob))
 
     def knobs_for(self, image: Image) -> TwoKnobs:
         """Return both knobs as a search on `image` takes them."""
-        return TwoKnobs(self.knob_for(image), self.fine_knob_at, self.fine_default_at)
+        return TwoKnobs(self.knob_for(image), self._checked_knob_at, self._checked_default_at)
+
+    def _checked_knob_at(self, knob: float) -> Knob:
+        return _usable(self, f"fine_knob_at({knob:g})", self.fine_knob_at(knob))
+
+    def _checked_default_at(self, knob: float) -> float:
+        value = self.fine_default_at(knob)
+        return _value_of(self, f"fine_default_at({knob:g})", value, self._checked_knob_at(knob))
 
     def encode_to_size(
         self,

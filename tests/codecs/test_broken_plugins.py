@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import Executor
@@ -243,6 +244,32 @@ def test_a_fine_knob_that_cannot_be_searched_is_the_codecs_error(
 
     with pytest.raises(CodecError, match=rf"codec jpeg2000: {said}.*; tell the author"):
         api.match(Two(), astronaut, 1)
+
+
+@pytest.mark.parametrize(("method", "gives", "said"), [
+    ("fine_default_at", 3.0, "its fine_default_at(9) is 3.0; a number from 0.5 to 2 is needed"),
+    ("fine_default_at", np.nan, "its fine_default_at(9) is nan"),
+    ("fine_default_at", None, "its fine_default_at(9) is None"),
+    ("fine_knob_at", 1.0, "its fine_knob_at(9) is float, no Knob"),
+    ("fine_knob_at", Knob("step", 2, 0.5, integer=False, rising=False), "its fine_knob_at(9) step cannot be used"),
+])  # fmt: skip
+def test_a_fine_knob_is_checked_where_the_search_comes(method: str, gives: object, said: str, astronaut: Image) -> None:
+    """At the coarse knob's own default nothing may be wrong."""
+
+    class Two(Jpeg2000, TwoKnobCodec):
+        knob = Knob("cratio", 8, 9, integer=True, rising=False)
+        fine_knob = Knob("bin_size", 0.5, 2, integer=False, rising=False)
+        fine_default = 1.0
+
+        def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
+            return super().encode(image, knob)
+
+    def of(codec: TwoKnobCodec, knob: float) -> object:
+        return gives if knob == 9 else getattr(super(Two, codec), method)(knob)
+
+    setattr(Two, method, of)
+    with pytest.raises(CodecError, match=rf"codec jpeg2000: {re.escape(said)}.*; tell the author"):
+        api.match(Two(), astronaut, 0.01)
 
 
 def test_a_view_of_other_memory_is_a_picture(astronaut: Image) -> None:
