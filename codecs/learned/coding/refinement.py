@@ -86,7 +86,7 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, schedule: Schedule) -> Cod
     if encoder.image.shape[0] * encoder.image.shape[1] > MOST_PIXELS:
         raise CodecError(f"learned: efforts 2 and 3 take pictures of up to {MOST_PIXELS} pixels; use effort 1")
     plain = encoder.code(codes)
-    descent = _Descent(encoder, plain, schedule.learning_rate)
+    descent = Descent(encoder, plain, schedule.learning_rate)
     look_every = max(1, schedule.steps // LOOKS)
     for step in range(schedule.steps):
         progress = step / (schedule.steps - 1)
@@ -101,8 +101,18 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, schedule: Schedule) -> Cod
     return found if near and descent.distortion(found) < descent.distortion(plain) else plain
 
 
-class _Descent:
-    """The latents in units of Δ, as variables."""
+class Descent:
+    """The latents of one picture as variables, in units of Δ.
+
+    Parameters
+    ----------
+    encoder
+        Of the picture.
+    start
+        The picture's plain file, whose λ and Δ hold.
+    learning_rate
+        Of Adam, in units of Δ.
+    """
 
     def __init__(self, encoder: PictureEncoder, start: CodedPicture, learning_rate: float) -> None:
         network, image = encoder.network, encoder.image

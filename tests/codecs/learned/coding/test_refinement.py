@@ -12,7 +12,7 @@ from isorate.codecs.learned.bitstream.weights import load_weights
 from isorate.codecs.learned.codec import LearnedCodec
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import CodedPicture, PictureEncoder, read_picture
-from isorate.codecs.learned.coding.refinement import SCHEDULES, _Descent, refine
+from isorate.codecs.learned.coding.refinement import SCHEDULES, Descent, refine
 from isorate.metrics import ms_ssim, psnr
 
 
@@ -41,14 +41,14 @@ def test_effort_decides_how_long_a_descent_is(
 ) -> None:
     """From the first temperatures to the last in as many steps as the effort has, the size looked at 40 times."""
     steps, looks = [], []
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.step", lambda _, *hot: steps.append(hot))
-    coded = _Descent.coded
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.Descent.step", lambda _, *hot: steps.append(hot))
+    coded = Descent.coded
 
-    def look(descent: _Descent, weight: float) -> CodedPicture:
+    def look(descent: Descent, weight: float) -> CodedPicture:
         looks.append(weight)
         return coded(descent, weight)
 
-    monkeypatch.setattr("isorate.codecs.learned.coding.refinement._Descent.coded", look)
+    monkeypatch.setattr("isorate.codecs.learned.coding.refinement.Descent.coded", look)
     LearnedCodec(str(tiny_path), effort=effort, threads=1).encode(np.ascontiguousarray(chelsea()[:64, :64]), 0.01)
     assert len(steps) == {2: 200, 3: 1000}[effort]
     assert steps[0] == pytest.approx((0.3, {2: 0.4, 3: 0.3}[effort]))
