@@ -7,6 +7,7 @@ It knows nothing of data sets and anchors.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from numbers import Real
 from pathlib import Path
 from typing import ClassVar
 
@@ -281,10 +282,10 @@ def knob_of(codec: Codec) -> Knob:
 
 
 def _value_of(codec: Codec, what: str, value: object, knob: Knob) -> float:
-    if not isinstance(value, int | float) or not knob.low <= value <= knob.high:
+    if not isinstance(value, Real) or not knob.low <= value <= knob.high:
         needed = f"a number from {knob.low:g} to {knob.high:g} is needed"
         raise CodecError(f"codec {codec.name}: its {what} is {value!r}; {needed}; {TELL}")
-    return value
+    return float(value)
 
 
 def _usable(codec: Codec, what: str, knob: object) -> Knob:

@@ -246,6 +246,17 @@ def test_a_fine_knob_that_cannot_be_searched_is_the_codecs_error(
         api.match(Two(), astronaut, 1)
 
 
+class TwoKnobs(Jpeg2000, TwoKnobCodec):
+    """The fine knob changes nothing."""
+
+    knob = Knob("cratio", 8, 9, integer=True, rising=False)
+    fine_knob = Knob("bin_size", 0.5, 2, integer=False, rising=False)
+    fine_default = 1.0
+
+    def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
+        return super().encode(image, knob)
+
+
 @pytest.mark.parametrize(("method", "gives", "said"), [
     ("fine_default_at", 3.0, "its fine_default_at(9) is 3.0; a number from 0.5 to 2 is needed"),
     ("fine_default_at", np.nan, "its fine_default_at(9) is nan"),
@@ -256,20 +267,25 @@ def test_a_fine_knob_that_cannot_be_searched_is_the_codecs_error(
 def test_a_fine_knob_is_checked_where_the_search_comes(method: str, gives: object, said: str, astronaut: Image) -> None:
     """At the coarse knob's own default nothing may be wrong."""
 
-    class Two(Jpeg2000, TwoKnobCodec):
-        knob = Knob("cratio", 8, 9, integer=True, rising=False)
-        fine_knob = Knob("bin_size", 0.5, 2, integer=False, rising=False)
-        fine_default = 1.0
-
-        def encode(self, image: Image, knob: float, fine: float | None = None) -> bytes:
-            return super().encode(image, knob)
+    class Odd(TwoKnobs):
+        pass
 
     def of(codec: TwoKnobCodec, knob: float) -> object:
-        return gives if knob == 9 else getattr(super(Two, codec), method)(knob)
+        return gives if knob == 9 else getattr(super(Odd, codec), method)(knob)
 
-    setattr(Two, method, of)
+    setattr(Odd, method, of)
     with pytest.raises(CodecError, match=rf"codec jpeg2000: {re.escape(said)}.*; tell the author"):
-        api.match(Two(), astronaut, 0.01)
+        api.match(Odd(), astronaut, 0.01)
+
+
+def test_a_fine_default_of_numpys_is_a_number() -> None:
+    """Rows are JSON, which knows no float32."""
+
+    class Single(TwoKnobs):
+        def fine_default_at(self, knob: float) -> float:
+            return cast("float", np.float32(1.25))
+
+    assert json.dumps(Single().knobs_at(9)) == "[9, 1.25]"
 
 
 def test_a_view_of_other_memory_is_a_picture(astronaut: Image) -> None:

@@ -2,7 +2,7 @@
 
 Stochastic Gumbel annealing (Yang, Bamler & Mandt 2020): each latent is a random choice between its two neighbouring
 whole numbers, the choice hardens as the temperature falls, and at the end every latent is rounded. The decoder does not
-know of it. Theirs is one temperature for the choice and for the mixture that stands for it; here the mixture stays
+know of it. Theirs is one temperature for the choice and for the mixture that stands for it; effort 2's mixture stays
 softer than the choice.
 
 The weight of the rate is led so that every file keeps the plain one's size, near which the descent stays by itself: a
