@@ -282,7 +282,7 @@ def knob_of(codec: Codec) -> Knob:
 
 
 def _value_of(codec: Codec, what: str, value: object, knob: Knob) -> float:
-    if not isinstance(value, Real) or not knob.low <= value <= knob.high:
+    if not isinstance(value, Real) or not knob.low <= float(value) <= knob.high:
         needed = f"a number from {knob.low:g} to {knob.high:g} is needed"
         raise CodecError(f"codec {codec.name}: its {what} is {value!r}; {needed}; {TELL}")
     return float(value)
