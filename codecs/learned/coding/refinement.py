@@ -60,7 +60,7 @@ class Schedule:
     hardest: float
 
 
-SCHEDULES = {2: Schedule(200, 0.015, 0.4, 0.4), 3: Schedule(1000, 0.01, 0.3, 0.12)}
+SCHEDULES = {2: Schedule(200, 0.015, 0.4, 0.4), 3: Schedule(1000, 0.01, HOTTEST, COLDEST)}
 """By effort."""
 
 
@@ -90,15 +90,18 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, schedule: Schedule) -> Cod
     look_every = max(1, schedule.steps // LOOKS)
     for step in range(schedule.steps):
         progress = step / (schedule.steps - 1)
-        descent.step(
-            HOTTEST * (COLDEST / HOTTEST) ** progress,
-            schedule.softest * (schedule.hardest / schedule.softest) ** progress,
-        )
+        softness = falling(schedule.softest, schedule.hardest, progress)
+        descent.step(falling(HOTTEST, COLDEST, progress), softness)
         if step % look_every == look_every - 1:
             descent.rate_weight *= len(descent.coded(RDOQ_WEIGHT).data) / len(plain.data)
     found = descent.of_size(len(plain.data))
     near = abs(len(found.data) - len(plain.data)) <= max(CODER_WORD, TOLERANCE * len(plain.data))
     return found if near and descent.distortion(found) < descent.distortion(plain) else plain
+
+
+def falling(first: float, last: float, progress: float) -> float:
+    """Return the temperature at `progress`, 0..1, on the geometric way from the first step's to the last's."""
+    return first * math.pow(last / first, progress)
 
 
 class Descent:
