@@ -9,7 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder
-from isorate.codecs.learned.coding.refinement import COLDEST, SCHEDULES, Descent
+from isorate.codecs.learned.coding.refinement import SCHEDULES, Descent
 from isorate.codecs.learned.tools import bench
 from isorate.image import Image
 
@@ -39,8 +39,8 @@ def test_descent_step(benchmark: BenchmarkFixture, network: Network, picture: Im
     """Of which effort 2 takes 200 and effort 3 1000."""
     encoder, schedule = PictureEncoder(network, picture), SCHEDULES[2]
     plain = encoder.code(KnobCodes.nearest(bench.LMBDA, 1.0, network.config.knots))
-    descent = Descent(encoder, plain, schedule.learning_rate)
-    benchmark.pedantic(descent.step, (COLDEST, schedule.hardest), rounds=5, warmup_rounds=1)
+    descent = Descent(encoder, plain)
+    benchmark.pedantic(descent.step, schedule.at(0.5), rounds=5, warmup_rounds=1)
 
 
 @pytest.mark.parametrize("part", bench.PARTS)

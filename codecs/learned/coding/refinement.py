@@ -2,7 +2,7 @@
 
 Stochastic Gumbel annealing (Yang, Bamler & Mandt 2020): each latent is a random choice between its two neighbouring
 whole numbers, the choice hardens as the temperature falls, and at the end every latent is rounded. The decoder does not
-know of it. Theirs is one temperature for the choice and for the mixture that stands for it; effort 2's mixture stays
+know of it. Theirs is one temperature for the choice and for the mixture that stands for it; here the mixture stays
 softer than the choice.
 
 The weight of the rate is led so that every file keeps the plain one's size, near which the descent stays by itself: a
@@ -27,6 +27,8 @@ from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
 HOTTEST, COLDEST = 0.3, 0.12
 """Temperatures of the choice at the first step and at the last; measured, see docs/training.md."""
+COOLING_FROM = 0.6
+"""The progress from which on Adam's rate falls: earlier it costs more than the latents gain by settling."""
 LOOKS = 40
 """How often a descent looks at the size of the file."""
 MOST_PIXELS = 4_000_000
@@ -47,8 +49,9 @@ class Schedule:
     ----------
     steps
         Of the descent, two at least.
-    learning_rate
-        Of Adam, in units of Δ. At more the many latents near zero wander off and cost more than is won.
+    learning_rate, last_rate
+        Of Adam, in units of Δ, until it falls, and at the last step. At more the many latents near zero wander off and
+        cost more than is won.
     softest, hardest
         Temperature, at the first step and at the last, of the mixture of both neighbours that stands for a choice: how
         far a gradient sees beyond the chosen one.
@@ -56,11 +59,21 @@ class Schedule:
 
     steps: int
     learning_rate: float
+    last_rate: float
     softest: float
     hardest: float
 
+    def at(self, progress: float) -> tuple[float, float, float]:
+        """Return Adam's rate and the temperatures of the choice and of the mixture at `progress`, 0..1."""
+        cooling = max(0.0, (progress - COOLING_FROM) / (1 - COOLING_FROM))
+        return (
+            falling(self.learning_rate, self.last_rate, cooling),
+            falling(HOTTEST, COLDEST, progress),
+            falling(self.softest, self.hardest, progress),
+        )
 
-SCHEDULES = {2: Schedule(200, 0.015, 0.4, 0.4), 3: Schedule(1000, 0.01, HOTTEST, COLDEST)}
+
+SCHEDULES = {2: Schedule(200, 0.015, 0.0045, 0.4, 0.4), 3: Schedule(1000, 0.01, 0.001, 0.4, 0.2)}
 """By effort."""
 
 
@@ -86,12 +99,10 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, schedule: Schedule) -> Cod
     if encoder.image.shape[0] * encoder.image.shape[1] > MOST_PIXELS:
         raise CodecError(f"learned: efforts 2 and 3 take pictures of up to {MOST_PIXELS} pixels; use effort 1")
     plain = encoder.code(codes)
-    descent = Descent(encoder, plain, schedule.learning_rate)
+    descent = Descent(encoder, plain)
     look_every = max(1, schedule.steps // LOOKS)
     for step in range(schedule.steps):
-        progress = step / (schedule.steps - 1)
-        softness = falling(schedule.softest, schedule.hardest, progress)
-        descent.step(falling(HOTTEST, COLDEST, progress), softness)
+        descent.step(*schedule.at(step / (schedule.steps - 1)))
         if step % look_every == look_every - 1:
             descent.rate_weight *= len(descent.coded(RDOQ_WEIGHT).data) / len(plain.data)
     found = descent.of_size(len(plain.data))
@@ -100,7 +111,7 @@ def refine(encoder: PictureEncoder, codes: KnobCodes, schedule: Schedule) -> Cod
 
 
 def falling(first: float, last: float, progress: float) -> float:
-    """Return the temperature at `progress`, 0..1, on the geometric way from the first step's to the last's."""
+    """Return the value at `progress`, 0..1, on the geometric way from the first to the last."""
     return first * math.pow(last / first, progress)
 
 
@@ -113,11 +124,9 @@ class Descent:
         Of the picture.
     start
         The picture's plain file, whose λ and Δ hold.
-    learning_rate
-        Of Adam, in units of Δ.
     """
 
-    def __init__(self, encoder: PictureEncoder, start: CodedPicture, learning_rate: float) -> None:
+    def __init__(self, encoder: PictureEncoder, start: CodedPicture) -> None:
         network, image = encoder.network, encoder.image
         self.encoder, self.network, self.model, self.image = encoder, network, network.model, image
         self.codes = start.codes
@@ -135,10 +144,11 @@ class Descent:
             # in the layout of the priors' parameters: two layouts in one operation are several times slower
             copies = (value[None].clone(memory_format=torch.contiguous_format) for value in (w, y))
             self.variables = [copy.requires_grad_(True) for copy in copies]
-        self.optimizer = torch.optim.Adam(self.variables, learning_rate)
+        self.optimizer = torch.optim.Adam(self.variables)
 
-    def step(self, temperature: float, softness: float) -> None:
-        """Take one step of Adam at these temperatures of the choice and of the mixture."""
+    def step(self, learning_rate: float, temperature: float, softness: float) -> None:
+        """Take one step of Adam at this rate, in units of Δ, and these temperatures of choice and mixture."""
+        self.optimizer.param_groups[0]["lr"] = learning_rate
         with torch.enable_grad():
             w, z = (annealed(value, temperature, softness, self.generator) for value in self.variables)
             loss = self.loss(w, z)

@@ -39,7 +39,7 @@ def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path) -> None:
 def test_effort_decides_how_long_a_descent_is(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch, effort: Literal[2, 3]
 ) -> None:
-    """From the first temperatures to the last in as many steps as the effort has, the size looked at 40 times."""
+    """From the first rate and temperatures to the last in the effort's number of steps, the size looked at 40 times."""
     steps, looks = [], []
     monkeypatch.setattr("isorate.codecs.learned.coding.refinement.Descent.step", lambda _, *hot: steps.append(hot))
     coded = Descent.coded
@@ -51,6 +51,8 @@ def test_effort_decides_how_long_a_descent_is(
     monkeypatch.setattr("isorate.codecs.learned.coding.refinement.Descent.coded", look)
     LearnedCodec(str(tiny_path), effort=effort, threads=1).encode(np.ascontiguousarray(chelsea()[:64, :64]), 0.01)
     assert len(steps) == {2: 200, 3: 1000}[effort]
-    assert steps[0] == pytest.approx((0.3, {2: 0.4, 3: 0.3}[effort]))
-    assert steps[-1] == pytest.approx((0.12, {2: 0.4, 3: 0.12}[effort]))
+    rate, last_rate, softness = {2: (0.015, 0.0045, 0.4), 3: (0.01, 0.001, 0.2)}[effort]
+    assert steps[0] == pytest.approx((rate, 0.3, 0.4))
+    assert steps[len(steps) // 2][0] == rate
+    assert steps[-1] == pytest.approx((last_rate, 0.12, softness))
     assert 40 <= len(looks) <= 40 + 11
