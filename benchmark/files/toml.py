@@ -11,10 +11,10 @@ from typing import Any
 from isorate.errors import UsageError
 from isorate.files.plain import LARGEST_SETTINGS, read_plain
 
-_TABLE = re.compile(r"\s*\[(\[)?\s*([^\]]+?)\s*\]")
-_KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_PART = re.compile(r"[A-Za-z0-9_-]++|\"[^\"]*+\"|'[^']*+'")
+_TABLE = re.compile(r"\s*+\[(\[)?([^\]]++)\]")
+_KEY = re.compile(rf"\s*+((?:{_PART.pattern})(?:\s*+\.\s*+(?:{_PART.pattern}))*+)\s*+=")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_PART = re.compile(r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'")
 
 Place = tuple[str | int, ...]
 """Where a value stands: keys, and the index of a table in an array of tables."""

@@ -15,7 +15,8 @@ from isorate.errors import BitstreamError
 from isorate.pictures.boxes import find
 from isorate.pictures.jpeg2000 import JP2_SIGNATURE, SOC_SIZ, codestream, read_siz
 
-PPM_HEADER = re.compile(rb"P[2356](?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(\d+)")
+_BETWEEN = rb"(?:\s++|#[^\n]*+\n)++"
+PPM_HEADER = re.compile(rb"P[2356]" + rb"\d++".join([_BETWEEN] * 3) + rb"(\d++)")
 START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339
 SIGNED = 2

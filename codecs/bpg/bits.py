@@ -81,7 +81,7 @@ class BitWriter:
 
 def split_nal_units(stream: bytes) -> list[bytes]:
     """Return the NAL units of an Annex B byte stream, start codes and trailing zeros removed."""
-    return [unit for unit in re.split(rb"\x00*\x00\x00\x01", stream.rstrip(b"\x00")) if unit]
+    return list(filter(None, (unit.rstrip(b"\x00") for unit in stream.split(START_CODE))))
 
 
 def unit_type(unit: bytes) -> int:

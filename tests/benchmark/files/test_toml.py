@@ -38,3 +38,10 @@ def test_another_encoding_is_named(tmp_path: Path, data: bytes, said: str) -> No
 def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Is a directory"):
         TomlFile.read(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["[" + " " * 100_000, "a" + " " * 100_000 + "b", "a . " * 30_000])
+def test_a_long_line_is_read_once(line: str) -> None:
+    """Tried in every way to divide its blanks, one of 2000 took seconds."""
+    file = TomlFile(f"text = '''{line}'''\nrows = [\n{'[' + ' ' * 100_000}\n1]]\n[ table ]\n\"a b\" = 1\n", "f")
+    assert str(file.error(("table", "a b"), "said")).startswith("f:6: ")

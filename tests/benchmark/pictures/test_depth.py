@@ -49,6 +49,12 @@ def test_the_value_of_white_is_the_depth_of_a_ppm(header: bytes, bits: int, whit
     assert largest_value(header + bytes(6)) == white
 
 
+@pytest.mark.parametrize("between", [b" ", b" #\n", b" #"])
+def test_a_header_that_never_ends_is_read_once(between: bytes) -> None:
+    """Tried in every way to divide the blanks, 40 of them took minutes."""
+    assert largest_value(b"P6" + between * 300_000 + b"x") is None
+
+
 def test_pfm_is_floating_point() -> None:
     assert sample_bits(b"PF\n1 1\n-1.0\n" + bytes(12)) == 32
 

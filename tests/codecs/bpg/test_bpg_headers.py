@@ -59,6 +59,12 @@ def test_nal_units_survive_emulation_and_concatenation(contents: list[bytes]) ->
     assert [payload(unit) for unit in units] == [content + b"\x80" for content in contents]
 
 
+def test_zeros_that_no_start_code_ends_are_read_once() -> None:
+    """Looked through from each of them on, a megabyte took hours."""
+    stream = bytes(10**6) + b"\x02" + bytes(10**6)
+    assert split_nal_units(stream) == [stream[: 10**6 + 1]]
+
+
 @given(
     st.builds(
         Header,
