@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, reduce
 from operator import or_
@@ -28,6 +29,37 @@ def parse(text: bytes) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(_not_finite(text) or str(error)) from None
+
+
+def parse_unique(text: bytes) -> Any:
+    """Return the value of a JSON text that people merge: :func:`parse` takes the last of a key's values, this none.
+
+    Raises
+    ------
+    ValueError
+        When it is no strict JSON, or an object has a key twice.
+    """
+    value = parse(text)
+    try:
+        json.loads(text, object_pairs_hook=unique)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's pairs as a dictionary, as the `object_pairs_hook` of :func:`json.loads`.
+
+    Raises
+    ------
+    ValueError
+        When a key is there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"{twice!r} is there twice in one object")
+    return found
 
 
 def fit(value: Any, kind: type[T]) -> T:

@@ -4,6 +4,7 @@ Strict JSON with one row, one codec and one image a line, so that a pull request
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -177,7 +178,7 @@ class Baseline:
             When the file is missing, damaged or of another version.
         """
         try:
-            data = typed_json.parse(read_plain(path, LARGEST_TEXT))
+            data = typed_json.parse_unique(read_plain(path, LARGEST_TEXT))
         except FileNotFoundError:
             raise RunError(f"{path}: no baseline there; write one with: isorate baseline RUN -o {path}") from None
         except (OSError, ValueError) as error:
@@ -188,11 +189,27 @@ class Baseline:
             raise RunError(f"{path}: {said}, {BASELINE_SCHEMA} is needed; write it anew with: isorate baseline RUN")
         try:
             baseline = typed_json.fit(data, cls)
-            if strange := {row.image for row in baseline.rows} - set(baseline.images):
-                raise ValueError(f"rows of images that are not listed: {', '.join(sorted(strange))}")
+            baseline._check_rows()
         except ValueError as error:
             raise RunError(f"{path}: damaged baseline ({error}); restore it, or write it anew") from None
         return baseline
+
+    def _check_rows(self) -> None:
+        """Raise ValueError where a row is there twice, or has more or less than the file's head lists."""
+        [(twice, count)] = Counter(row.key for row in self.rows).most_common(1)
+        if count > 1:
+            raise ValueError(f"the row of {', '.join(twice)} is there {count} times")
+        of_rows = {"images": {row.image for row in self.rows}, "codecs": {row.codec for row in self.rows}}
+        for what, listed in (("images", self.images), ("codecs", self.codecs)):
+            if strange := of_rows[what] - set(listed):
+                raise ValueError(f"rows of {what} that are not listed: {', '.join(sorted(strange))}")
+        for row in self.rows:
+            if lacking := set(self.metrics) - set(row.metrics):
+                raise ValueError(f"the row of {', '.join(row.key)} has no {', '.join(sorted(lacking))}")
+            if strange := {*row.metrics, *row.slopes} - set(self.metrics):
+                raise ValueError(
+                    f"the row of {', '.join(row.key)} has {', '.join(sorted(strange))}, which metrics does not list"
+                )
 
 
 def lines_of_rows(path: Path) -> dict[Key, int]:

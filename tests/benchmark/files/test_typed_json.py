@@ -4,7 +4,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta
 
-from isorate.files.typed_json import fit, parse
+from isorate.files.typed_json import fit, parse, parse_unique
 
 
 @dataclass(frozen=True)
@@ -59,3 +59,14 @@ def test_what_is_no_strict_json_is_told(text: bytes, said: str) -> None:
     with pytest.raises(ValueError) as error:
         parse(text)
     assert said in str(error.value)
+
+
+def test_a_key_that_is_there_twice_is_told_where_that_matters() -> None:
+    text = b'{"a": [{"b": 1, "c": 2, "b": 3}]}'
+    assert parse(text) == {"a": [{"b": 3, "c": 2}]}
+    with pytest.raises(ValueError, match="'b' is there twice in one object"):
+        parse_unique(text)
+    assert parse_unique(b'{"a": [{"b": 1}, {"b": 2}]}') == {"a": [{"b": 1}, {"b": 2}]}
+    for strange in (b"[" * 100_000, b'{"a": NaN}', b"{"):
+        with pytest.raises(ValueError):
+            parse_unique(strange)

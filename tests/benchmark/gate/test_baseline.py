@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,50 @@ def test_a_baseline_without_rows_switches_no_gate_off(make_run: Callable[..., Ru
     data = json.loads(file.read_text())
     file.write_text(json.dumps({**data, "rows": []}))
     assert main(["check", str(run.path), "--baseline", str(file)]) == 3
+
+
+def twice(data: dict[str, Any]) -> None:
+    data["rows"].append({**data["rows"][1], "psnr": 1.0})
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    (twice, "the row of kodim01, bpg-qp37, jpeg2000 is there 2 times"),
+    (lambda data: data["images"].pop("kodim01"), "rows of images that are not listed: kodim01"),
+    (lambda data: data["codecs"].pop("jpeg"), "rows of codecs that are not listed: jpeg"),
+    (lambda data: data["rows"][0].update(metrics={"vmaf": 1.0}), "has vmaf, which metrics does not list"),
+    (lambda data: data["rows"][0].update(slopes={"vmaf": 1.0}), "has vmaf, which metrics does not list"),
+])  # fmt: skip
+def test_rows_that_contradict_the_head_or_each_other_switch_no_gate_off(
+    make_run: Callable[..., Run],
+    tmp_path: Path,
+    damage: Callable[[dict[str, Any]], object],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, file = make_run(images=1), tmp_path / "b.json"
+    write_baseline(run, file, probe=False)
+    data = json.loads(file.read_text())
+    damage(data)
+    file.write_text(json.dumps(data))
+    assert main(["check", str(run.path), "--baseline", str(file)]) == 3
+    told = capsys.readouterr().err
+    assert f"{file}: damaged baseline (" in told
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("line", [' "kodim01": {', ' "jpeg": {', '"rows": ['])
+def test_a_key_that_a_merge_left_twice_switches_no_gate_off(
+    make_run: Callable[..., Run], tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "b.json"
+    write_baseline(make_run(images=1), file, probe=False)
+    lines = file.read_text().splitlines()
+    at = next(number for number, some in enumerate(lines) if some.startswith(line))
+    again = [lines[at].rstrip(",") + ","] if line[0] == " " else ['"rows": [],']
+    file.write_text("\n".join([*lines[:at], *again, *lines[at:]]))
+    with pytest.raises(RunError, match=r"b\.json.* is there twice"):
+        Baseline.read(file)
 
 
 @pytest.mark.parametrize("value", ["1", True, 0, -5, None])

@@ -130,6 +130,29 @@ def test_what_was_not_measured_is_no_pass(held: Callable[..., Checked]) -> None:
     assert undefined.findings[0].text == "vmaf is defined on one side only"
 
 
+@pytest.mark.parametrize("lacking", [["vmaf"], ["ciede2000", "vmaf"]])
+def test_a_row_that_lost_its_metrics_is_no_pass(
+    make_run: Callable[..., Run], tmp_path: Path, lacking: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "baseline.json"
+    make_baseline(make_run("before", measured(), both, images=1)).write(file)
+    data = json.loads(file.read_text())
+    for name in lacking:
+        del data["rows"][2]["metrics"][name]
+    file.write_text(json.dumps(data))
+    worse = make_run("after", measured(vmaf=1), both, images=1)
+    assert main(["check", str(worse.path), "--baseline", str(file)]) == 3
+    said = f"damaged baseline (the row of kodim01, {FIRST}, jpeg has no {', '.join(lacking)}); restore it"
+    assert said in capsys.readouterr().err
+
+
+def test_a_metric_that_is_not_defined_for_an_image_stays_a_value(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    file = tmp_path / "baseline.json"
+    make_baseline(make_run("before", measured(vmaf=None), both, images=1)).write(file)
+    same = check(make_run("same", measured(vmaf=None), both, images=1), Baseline.read(file), Tolerances())
+    assert same.verdict is Verdict.PASS
+
+
 def test_the_command_ends_with_unusable_input(
     make_run: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
