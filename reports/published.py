@@ -5,9 +5,11 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 from isorate.errors import ReportError
+from isorate.files import typed_json
 from isorate.files.plain import LARGEST_SETTINGS, read_plain
 from isorate.metrics.base import from_quality
 from isorate.reports import published_kodak
@@ -69,25 +71,31 @@ def read(path: Path) -> list[Curve]:
 def _from_csv(text: str, path: Path) -> list[Curve]:
     reader = csv.DictReader(text.splitlines())
     have = reader.fieldnames or ()
+    if len(set(have)) < len(have):
+        raise ReportError(f"{path}: two columns of its first line have one name; keep one of them")
     psnr = "psnr_rgb" if "psnr_rgb" in have else "psnr"
     if missing := [name for name in ("codec", "bpp", psnr) if name not in have]:
         raise ReportError(f"{path}: not a table of published curves: no column {', '.join(missing)} in its first line")
     curves: dict[str, list[CurvePoint]] = {}
     sources: dict[str, str] = {}
+    lines: dict[tuple[str, float], int] = {}
     for line in reader:
         where = f"{path}, line {reader.line_num}"
         if not (name := line["codec"]):
             raise ReportError(f"{where}: no codec is named")
         values = (line["bpp"], line[psnr], line.get("ms_ssim"), line.get("ms_ssim_db"))
-        curves.setdefault(name, []).append(_point(where, *(value or None for value in values)))
+        point = _point(where, *(value or None for value in values))
+        if (first := lines.setdefault((name, point.bpp), reader.line_num)) != reader.line_num:
+            raise ReportError(f"{where}: bpp {line['bpp']} of {name} is in line {first} already; keep one of them")
+        curves.setdefault(name, []).append(point)
         sources.setdefault(name, line.get("source") or "published")
     return [_curve(name, points, sources[name]) for name, points in curves.items()]
 
 
 def _from_json(text: str, path: Path) -> list[Curve]:
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, object_pairs_hook=typed_json.unique, parse_int=float)  # no float is too long to be told
+    except (ValueError, RecursionError) as error:
         raise ReportError(f"{path}: not JSON: {error}") from None
     return [_from_compressai(one, path) for one in (data if isinstance(data, list) else [data])]
 
@@ -99,7 +107,7 @@ def _from_compressai(data: Any, path: Path) -> Curve:
         psnr = results.get("psnr-rgb") or results.get("psnr") or [None] * len(rates)
         ms_ssim = results.get("ms-ssim-rgb") or results.get("ms-ssim") or [None] * len(rates)
         lines = list(zip(rates, psnr, ms_ssim, strict=True))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ReportError(f"{path}: not a CompressAI result file: {error!r}") from None
     points = [_point(f"{path}, {name}, entry {number}", *line) for number, line in enumerate(lines, 1)]
     return _curve(name, points, str(data.get("description") or path.name))
@@ -108,16 +116,16 @@ def _from_compressai(data: Any, path: Path) -> Curve:
 def _point(where: str, bpp: Any, psnr: Any, ms_ssim: Any, ms_ssim_db: Any = None) -> CurvePoint:
     rate = _number(where, "bpp", bpp)
     if rate is None or rate <= 0:
-        raise ReportError(f"{where}: bpp is {bpp!r}; a positive number is needed")
+        raise ReportError(f"{where}: bpp is {shortened(bpp)}; a positive number is needed")
     similarity = _number(where, "ms_ssim", ms_ssim)
     if similarity is not None and not 0 <= similarity <= 1:
         raise ReportError(
-            f"{where}: ms_ssim is {ms_ssim!r}, outside 0..1; in decibels it belongs in a column ms_ssim_db"
+            f"{where}: ms_ssim is {shortened(ms_ssim)}, outside 0..1; in decibels it belongs in a column ms_ssim_db"
         )
     decibels = _number(where, "ms_ssim_db", ms_ssim_db)
     if similarity is None and decibels is not None:
         if decibels < 0:
-            raise ReportError(f"{where}: ms_ssim_db is {ms_ssim_db!r}; -10 log10(1 - MS-SSIM) is 0 or more")
+            raise ReportError(f"{where}: ms_ssim_db is {shortened(ms_ssim_db)}; -10 log10(1 - MS-SSIM) is 0 or more")
         similarity = from_quality(decibels, "similarity")
     return CurvePoint(rate, _number(where, "psnr", psnr), similarity)
 
@@ -130,7 +138,7 @@ def _number(where: str, name: str, value: Any) -> float | None:
     except (TypeError, ValueError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number):
-        raise ReportError(f"{where}: {name} is {value!r}; a finite number is needed")
+        raise ReportError(f"{where}: {name} is {shortened(value)}; a finite number is needed")
     return number
 
 

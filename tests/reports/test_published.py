@@ -67,6 +67,8 @@ def test_ms_ssim_in_decibels_has_a_column_of_its_own(tmp_path: Path) -> None:
         ("L,much,30,0.9", "line 3: bpp is 'much'"),
         ("L,,30,0.9", "line 3: bpp is None"),
         (",0.1,30,0.9", "line 3: no codec"),
+        ("L,0.20,31,0.9", "line 3: bpp 0.20 of L is in line 2 already"),
+        (f"L,0.1,{'9' * 401},0.9", r"line 3: psnr is '9+\.\.\.9+'; a finite"),
     ],
 )
 def test_a_number_that_cannot_be_is_refused_with_file_and_line(tmp_path: Path, line: str, message: str) -> None:
@@ -84,12 +86,29 @@ def test_a_number_that_cannot_be_in_json_is_refused(tmp_path: Path, value: str) 
         read(file)
 
 
+@pytest.mark.parametrize("value", ["1" * 401, "1" * 5000, "1e999", "[" * 300 + "]" * 300, f'"{"x" * 5000}"'])
+@pytest.mark.parametrize("name", ["bpp", "psnr", "ms_ssim"])
+def test_what_no_number_can_be_made_of_is_refused_with_its_entry_in_one_line(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    file = tmp_path / "bad.json"
+    said = {key: value if key == name else "0.5" for key in ("bpp", "psnr", "ms_ssim")}
+    results = f'"bpp": [0.1, {said["bpp"]}], "psnr": [30, {said["psnr"]}], "ms-ssim": [0.5, {said["ms_ssim"]}]'
+    file.write_text(f'{{"name": "a", "results": {{{results}}}}}')
+    with pytest.raises(ReportError, match=rf"bad\.json, a, entry 2: {name} is .*; a finite number is needed") as error:
+        read(file)
+    assert len(str(error.value)) < len(str(file)) + 150
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("a.json", "{}", "not a CompressAI"),
         ("a.json", "3", "not a CompressAI"),
         ("a.json", "no json", "not JSON"),
+        ("a.json", "[" * 100_000, "not JSON: .*recursion"),
+        ("a.json", '{"name": "a", "results": {"bpp": [1], "psnr": [30], "bpp": [2]}}', "'bpp' is there twice"),
+        ("a.csv", "codec,bpp,psnr,bpp\nL,1,30,2\n", "two columns of its first line have one name"),
         ("a.csv", "codec,bpp\nx,1\n", "no column psnr"),
         ("a.csv", "", "no column codec, bpp, psnr"),
         ("a.csv", "codec,bpp,psnr\n\x00", "line 2|not a table"),
