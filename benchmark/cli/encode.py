@@ -53,7 +53,6 @@ def encode(
     if (bpp is None) == (knob is None):
         raise UsageError("give --bpp or --knob, one of them")
     import json as json_module
-    import math
     import sys
 
     from isorate.api import match
@@ -61,7 +60,7 @@ def encode(
     from isorate.codecs.base import backend_of, encoded_by, knob_of
     from isorate.codecs.registry import at_work, codec_for
     from isorate.datasets.images import load_image
-    from isorate.engine.points import RATES
+    from isorate.engine.points import RATES, check_value
     from isorate.files.atomic import write_output
 
     if bpp is not None and not RATES[0] <= bpp <= RATES[1]:
@@ -86,9 +85,7 @@ def encode(
     else:
         assert knob is not None
         with at_work(adapter):
-            limits = knob_of(adapter)
-            if math.isnan(knob) or limits.clip(knob) != knob:
-                raise UsageError(f"{adapter.name}: {limits.name} takes values from {limits.low:g} to {limits.high:g}")
+            check_value(adapter.name, knob, knob_of(adapter))
             knobs = adapter.knobs_at(knob)
             data = encoded_by(adapter, pixels, *knobs)
     with at_work(adapter):

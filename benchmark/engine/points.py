@@ -1,5 +1,7 @@
 """Operating points: where the anchor codec sets the rate."""
 
+import math
+
 from isorate.codecs.base import Knob
 from isorate.engine.objective import LARGEST_QUALITY
 from isorate.errors import UsageError
@@ -39,9 +41,9 @@ def parse_point(text: str, anchor: str, knob: Knob, *, pictures: bool = True, ma
         value = float(number)
     except ValueError:
         value = float("nan")
-    if not equals or not value > 0:
+    if not equals or math.isnan(value):
         more = "" if match == SIZE else f" or {match}=VALUE"
-        raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE{more}, with VALUE above 0")
+        raise UsageError(f"point {text!r}: give {knob.name}=VALUE or bpp=VALUE{more}, with a number for VALUE")
     if key == "bpp":
         _check_rate(text, value)
         return AnchorPoint(name=f"{anchor}-bpp{_written(value)}", kind="bpp", value=value, pictures=pictures)
@@ -91,9 +93,21 @@ def _check_rate(point: str, value: float) -> None:
 def _check_knob(point: str, name: str, value: float, anchor: str, knob: Knob) -> None:
     if name != knob.name:
         raise UsageError(f"point {point!r}: {anchor}'s knob is {knob.name!r}, not {name!r}")
-    if knob.clip(value) != value:
+    check_value(f"point {point!r}", value, knob)
+
+
+def check_value(where: str, value: float, knob: Knob) -> None:
+    """Raise unless the knob takes the value; `where` begins the message.
+
+    Raises
+    ------
+    UsageError
+        When it is out of the knob's range, no whole number where one is needed, or NaN.
+    """
+    if math.isnan(value) or knob.clip(value) != value:
         kind = "a whole number" if knob.integer else "a number"
-        raise UsageError(f"point {point!r}: {knob.name} takes {kind} from {knob.low:g} to {knob.high:g}")
+        limits = f"from {_written(knob.low)} to {_written(knob.high)}"
+        raise UsageError(f"{where}: {knob.name} takes {kind} {limits}, not {_written(value)}")
 
 
 def rate_at(point: AnchorPoint, anchor: str, image: str) -> float | None:
@@ -123,4 +137,4 @@ def default_points(anchor: str, knob: Knob, dataset: str) -> list[str]:
         raise UsageError(
             f"{anchor} as anchor has no default operating point; give --point {knob.name}=VALUE or bpp=VALUE"
         )
-    return [f"{knob.name}={knob.default:g}"]
+    return [f"{knob.name}={_written(knob.default)}"]

@@ -432,6 +432,9 @@ class Manifest:
             raise ValueError(f"anchor: {manifest.anchor!r} is none of the codecs")
         if manifest.match != SIZE and (manifest.match not in manifest.scales or manifest.tolerance_quality is None):
             raise ValueError(f"match: {manifest.match!r} is no metric of the run, or has no tolerance_quality")
+        for point in manifest.points:
+            if isinstance(point, AnchorPoint) and point.kind in ("bpp", "quality") and point.value <= 0:
+                raise ValueError(f"points: {point.name!r} has the value {point.value}; a number above 0 is needed")
         for image in manifest.dataset.images:
             if image.error is None and not (image.width and image.height and image.sha256):
                 raise ValueError(f"dataset.images: {image.name!r} has no size or checksum")

@@ -2,9 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
-
-from msgspec import Meta
+from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["knob", "bpp", "paper", "quality"]
 
@@ -24,7 +22,7 @@ class AnchorPoint:
     knob
         The name of the anchor's knob that `value` is of, or of the metric; empty for ``bpp``.
     value
-        See `kind`.
+        See `kind`; above 0 where it is a rate or a quality, of a knob whatever that takes.
     pictures
         Whether the run keeps the decoded pictures; a point without them gives curves their marks.
     """
@@ -32,7 +30,7 @@ class AnchorPoint:
     name: str
     kind: Kind
     knob: str = ""
-    value: Annotated[float, Meta(gt=0)]
+    value: float
     pictures: bool = True
 
 

@@ -97,6 +97,8 @@ def test_points_are_data(tmp_path: Path) -> None:
     (lambda m: m.update(tolerance_pct=float("nan")), "tolerance_pct is nan, not a finite number"),
     (lambda m: m.update(tolerance_pct=-1), "tolerance_pct: expected `float` > 0"),
     (lambda m: m.update(points=[{"name": "p", "kind": "colour", "value": 1}]), "points[0].kind: invalid enum value"),
+    (lambda m: m.update(points=[{"name": "p", "kind": "bpp", "value": 0}]), "points: 'p' has the value 0.0; a number"),
+    (lambda m: m.update(points=[{"name": "p", "kind": "quality", "value": -1}]), "points: 'p' has the value -1.0; a"),
 ])  # fmt: skip
 def test_a_strangers_manifest_is_one_error_that_names_file_field_and_remedy(
     tmp_path: Path, change: Change, said: str
