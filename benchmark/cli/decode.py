@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isorate.cli.streams import read_stream
+from isorate.cli.streams import stream_of
 from isorate.errors import UsageError
 
 LOSSLESS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -58,8 +58,7 @@ def decode(
         raise UsageError(f"{out}: is the file to decode itself; name another file to write")
     use_codecs(config)
     adapter = codec_for(stream, codec)
-    data = read_stream(stream)
-    with at_work(adapter):
+    with stream_of(stream) as data, at_work(adapter):
         pixels = decoded_by(adapter, data)
         backend = backend_of(adapter)
         height, width = pixels.shape[:2]

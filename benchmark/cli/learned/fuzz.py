@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from isorate.cli.numbers import Count, Whole
-from isorate.cli.streams import read_stream
+from isorate.cli.streams import stream_of
 from isorate.cli.verdicts import damage_verdict
 
 
@@ -32,4 +32,5 @@ def fuzz(stream: Path, /, *, count: Count = 10_000, seed: Whole = 0, weights: st
     from isorate.codecs.learned import LearnedCodec
     from isorate.codecs.learned.tools.fuzz import fuzz as decode_damaged
 
-    return damage_verdict(decode_damaged(LearnedCodec(weights, threads=1), read_stream(stream), count, seed), json)
+    with stream_of(stream) as data:
+        return damage_verdict(decode_damaged(LearnedCodec(weights, threads=1), data, count, seed), json)

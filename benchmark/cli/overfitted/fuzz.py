@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from isorate.cli.numbers import Count, Whole
-from isorate.cli.streams import read_stream
+from isorate.cli.streams import stream_of
 from isorate.cli.verdicts import damage_verdict
 
 
@@ -30,4 +30,5 @@ def fuzz(stream: Path, /, *, count: Count = 1000, seed: Whole = 0, json: bool = 
     from isorate.codecs.overfitted import OverfittedCodec
     from isorate.codecs.overfitted.tools.fuzz import fuzz as decode_damaged
 
-    return damage_verdict(decode_damaged(OverfittedCodec(threads=1), read_stream(stream), count, seed), json)
+    with stream_of(stream) as data:
+        return damage_verdict(decode_damaged(OverfittedCodec(threads=1), data, count, seed), json)

@@ -14,6 +14,8 @@ from PIL import Image as PillowImage
 from isorate.cli import learned, main, overfitted
 from isorate.cli.commands import COMMANDS
 from isorate.codecs.jpeg import Jpeg
+from isorate.codecs.registry import BUILT_IN, CodecSpec
+from isorate.errors import CodecUnavailableError
 from isorate.image import Image
 
 
@@ -117,6 +119,30 @@ def test_encode_at_a_knob_value(tmp_path: Path, photo: Image, said: Callable[[],
     assert stream.read_bytes() == Jpeg("integer", "444").encode(photo, 40)
     assert main([*words, "400"]) == 2
     assert "from 1 to 100" in said().err
+
+
+@pytest.mark.parametrize("codec", [*BUILT_IN])
+def test_a_damaged_file_is_named_once(codec: str, tmp_path: Path, said: Callable[[], Any]) -> None:
+    try:
+        _ = CodecSpec.parse(codec).create().backend
+    except CodecUnavailableError as error:
+        pytest.skip(str(error))
+    stream = tmp_path / "t.bin"
+    stream.write_bytes(b"\xff\xd8" + b"x" * 498)
+    assert main(["decode", str(stream), str(tmp_path / "o.png"), "--codec", codec]) == 2
+    err = said().err
+    assert err.startswith(f"isorate: {stream}: ")
+    assert err.count(str(stream)) == 1
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "o.png").exists()
+
+
+@pytest.mark.parametrize("group", ["learned", "overfitted"])
+def test_a_file_that_is_none_is_named_by_fuzz(group: str, tmp_path: Path, said: Callable[[], Any]) -> None:
+    stream = tmp_path / "t.bin"
+    stream.write_bytes(b"x" * 500)
+    assert main([group, "fuzz", str(stream), "--count", "1"]) == 2
+    assert said().err.startswith(f"isorate: {stream}: {group}: not a stream of this codec")
 
 
 def test_codecs_as_text_and_json(said: Callable[[], Any]) -> None:
