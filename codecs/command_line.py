@@ -23,6 +23,7 @@ from isorate.files.plain import LARGEST_PICTURE
 from isorate.image import MAX_PIXELS, Image, size_problem
 from isorate.pictures.files import save_picture
 
+PICTURE = "png"
 PICTURE_FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF"}
 TIME_LIMIT = 120.0
 LONGEST_LIMIT = 1e6
@@ -62,7 +63,7 @@ class CommandLine:
     encode: str
     decode: str = ""
     version: str = ""
-    picture: str = "png"
+    picture: str = PICTURE
     timeout: float = TIME_LIMIT
     chroma: str = ""
 
@@ -141,8 +142,10 @@ class CommandLineCodec(Codec):
 
     @property
     def options(self) -> dict[str, Option]:
-        """Both command lines: they are all that is known of what changes the bits."""
+        """Both command lines, and the format of the pictures where it is not PNG: programs go by endings."""
         found: dict[str, Option] = {"encode": self.definition.encode, "decode": self.definition.decode or "Pillow"}
+        if self.definition.picture != PICTURE:
+            found["picture"] = self.definition.picture
         if self.definition.chroma:
             found["chroma"] = self.definition.chroma
         return found

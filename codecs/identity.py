@@ -52,7 +52,8 @@ def identity(codec: Codec) -> Identity:
     CodecUnavailableError
         When its back end is missing.
     """
-    common = [codec.name, adapter_digest(type(codec)), codec.backend, sorted(codec.options.items()), _libraries()]
+    options = sorted(codec.options.items())
+    common = [codec.name, codec.suffix, adapter_digest(type(codec)), codec.backend, options, _libraries()]
     encoder, decoder = _digests(codec.encoder_files), _digests(codec.decoder_files)
     return Identity(
         encode=_digest([*common, encoder]),
@@ -151,14 +152,27 @@ def code_at(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     seen = set(waiting)
     while waiting:
         place = waiting.pop()
+        # any folder may be a namespace package: where an import led to one, its code alone
+        namespace = place not in places and place.is_dir() and not (place / "__init__.py").is_file()
         for path in _files(place):
+            if namespace and path.suffix not in CODE:
+                continue
             yield path.relative_to(place.parent).as_posix(), path
             if _is_python(path) and not INSTALLED & set(place.parent.parts):
                 origin = place.resolve().parent  # where Python looks, not beside a link
-                beside = {origin / form for name in _imported(path) for form in (name, f"{name}.py")} - seen
-                found = [other for other in beside if other.is_file() or (other / "__init__.py").is_file()]
+                found = _beside(origin, _imported(path)) - seen
                 waiting += found
-                seen.update(found)
+                seen |= found
+
+
+def _beside(folder: Path, names: set[str]) -> set[Path]:
+    """Return what Python may find in `folder` for top names: modules, compiled or not, and packages."""
+    return {
+        path
+        for path in folder.iterdir()
+        if (path.name in names and path.is_dir())
+        or (path.suffix in CODE and path.name.partition(".")[0] in names and path.is_file())
+    }
 
 
 def _places(root: str) -> list[Path]:

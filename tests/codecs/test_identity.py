@@ -167,6 +167,39 @@ def test_scripts_by_a_link_without_an_ending_or_as_a_module_bring_their_imports(
     assert files("-m nowhere.at.all") == []
 
 
+def test_what_python_finds_beside_a_script_without_asking_for_an_init_file(tmp_path: Path) -> None:
+    """Folders that are namespace packages, by their code, and compiled modules."""
+    files = {
+        "enc.py": "from parts.core import F\nimport _fast, pictures\n",
+        "parts/core.py": "import other\n",
+        "parts/deep/more.py": "",
+        "other.py": "",
+        "_fast.cpython-311-x86_64-linux-gnu.so": "",
+        "_fast.txt": "",
+        "pictures/kodim01.png": "",
+        "unused/core.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    line = CommandLine("cl", "Cl", ".x", Knob("q", 0, 10, integer=True, rising=True), f"sh {tmp_path / 'enc.py'}")
+    found = {file for file in make(line).encoder_files if file.is_relative_to(tmp_path)}
+    expected = ("enc.py", "parts/core.py", "parts/deep/more.py", "other.py", "_fast.cpython-311-x86_64-linux-gnu.so")
+    assert found == {tmp_path / name for name in expected}
+
+
+def test_endings_of_a_command_lines_files_are_in_its_identity() -> None:
+    """A program that goes by endings writes another format for another one."""
+    knob = Knob("q", 0, 10, integer=True, rising=True)
+    lines = [
+        CommandLine("cl", "Cl", suffix, knob, "sh {q} {input} {output}", picture=picture)
+        for suffix in (".webp", ".jpg")
+        for picture in ("png", "ppm")
+    ]
+    assert len({identity(make(line)).encode for line in lines}) == 4
+    assert make(lines[0]).options == {"encode": "sh {q} {input} {output}", "decode": "Pillow"}
+
+
 def test_a_program_that_changes_while_we_run_says_its_new_version(tmp_path: Path) -> None:
     program = tmp_path / "coder"
     knob = Knob("q", 0, 10, integer=True, rising=True)
