@@ -78,16 +78,12 @@ def _from_csv(text: str, path: Path) -> list[Curve]:
         raise ReportError(f"{path}: not a table of published curves: no column {', '.join(missing)} in its first line")
     curves: dict[str, list[CurvePoint]] = {}
     sources: dict[str, str] = {}
-    lines: dict[tuple[str, float], int] = {}
     for line in reader:
         where = f"{path}, line {reader.line_num}"
         if not (name := line["codec"]):
             raise ReportError(f"{where}: no codec is named")
         values = (line["bpp"], line[psnr], line.get("ms_ssim"), line.get("ms_ssim_db"))
-        point = _point(where, *(value or None for value in values))
-        if (first := lines.setdefault((name, point.bpp), reader.line_num)) != reader.line_num:
-            raise ReportError(f"{where}: bpp {line['bpp']} of {name} is in line {first} already; keep one of them")
-        curves.setdefault(name, []).append(point)
+        curves.setdefault(name, []).append(_point(where, *(value or None for value in values)))
         sources.setdefault(name, line.get("source") or "published")
     return [_curve(name, points, sources[name]) for name, points in curves.items()]
 
