@@ -3,15 +3,18 @@
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -600,6 +603,154 @@ def test_a_checkpoint_is_cut_into_small_files_and_joined_again(tmp_path: Path) -
     assert max(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) <= 2**20
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def steps_in(folder: Path) -> list[int]:
+    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-0*"))
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_the_checkpoint_just_written_stays_whatever_others_are_there(tmp_path: Path, kept: int) -> None:
+    def write(step: int) -> Path:
+        return write_checkpoint(tmp_path, step, {"one": torch.ones(1)}, {"step": step}, max_bytes=0, kept=kept)
+
+    (tmp_path / "step-by-step notes").mkdir()
+    for step in (100, 120):
+        write(step)
+    newer = steps_in(tmp_path)
+    for step in (50, 60, 70):
+        assert read_checkpoint(write(step))[1]["step"] == step
+        assert set(newer) <= set(steps_in(tmp_path))
+    assert steps_in(tmp_path) == [50, 60, 70][-kept:] + newer
+    write(130)
+    assert steps_in(tmp_path) == [120, 130][-kept:]
+    assert (tmp_path / "step-by-step notes").is_dir()
+
+
+def test_the_newest_checkpoint_is_told_by_its_number(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000):
+        path = write_checkpoint(tmp_path, step, {}, {"step": step}, max_bytes=0, kept=1)
+    assert newest_checkpoint(tmp_path) == path
+    assert [found.name for found in tmp_path.iterdir()] == ["step-100000000"]
+
+
+def test_a_checkpoint_in_very_many_pieces_is_joined_in_order(tmp_path: Path) -> None:
+    tensors = {"long": torch.arange(1100 * 10.0).view(1100, 10), "longer": torch.arange(1200 * 10.0).view(1200, 10)}
+    path = write_checkpoint(tmp_path, 1, tensors, {}, max_bytes=50, kept=1)
+    found, _ = read_checkpoint(path)
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_no_limit_is_one_file(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path, 1, {"long": torch.randn(3000, 700)}, {}, max_bytes=0, kept=1)
+    assert sorted(file.name for file in path.iterdir()) == ["part-00.safetensors", "state.json"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one checkpoint in several files."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    trainer = Trainer(read_settings(config), folder, max_file_bytes=100_000)
+    trainer.run(steps=1)
+    assert len(list(folder.glob("step-*/part-*"))) > 3
+    return folder
+
+
+def without_the_number_of_files(path: Path) -> None:
+    """Make the checkpoint one of before."""
+    state = json.loads((path / "state.json").read_text())
+    del state["parts"]
+    (path / "state.json").write_text(json.dumps(state))
+
+
+def test_checkpoints_of_before_are_read(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "run")
+    expected, state = read_checkpoint(tmp_path / "run")
+    (path,) = (tmp_path / "run").glob("step-*")
+    without_the_number_of_files(path)
+    found, again = read_checkpoint(tmp_path / "run")
+    assert again == state
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def lose_key(path: Path, key: str) -> None:
+    state = json.loads((path / "state.json").read_text())
+    del state[key]
+    (path / "state.json").write_text(json.dumps(state))
+
+
+def put(path: Path, **changes: object) -> None:
+    state = json.loads((path / "state.json").read_text())
+    (path / "state.json").write_text(json.dumps(state | changes))
+
+
+def lose_averages(path: Path) -> None:
+    """Leave out the files with averaged weights of a checkpoint of before, the last ones."""
+    without_the_number_of_files(path)
+    shards = sorted(path.glob("part-*"))
+    for shard in reversed(shards[1:]):
+        shard.unlink()
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut file": (
+        lambda path: (path / "part-01.safetensors").write_bytes((path / "part-01.safetensors").read_bytes()[:-9]),
+        "part-01.safetensors cannot be read",
+    ),
+    "no file": (lambda path: (path / "part-01.safetensors").unlink(), "part-01.safetensors cannot be read"),
+    "no last file": (lambda path: sorted(path.glob("part-*"))[-1].unlink(), ".safetensors cannot be read"),
+    "no files of before": (lose_averages, "lacks ema."),
+    "cut state": (lambda path: (path / "state.json").write_text('{"step": 1'), "state.json cannot be read"),
+    "no state's text": (lambda path: (path / "state.json").write_bytes(b"\xff"), "state.json cannot be read"),
+    "deep state": (lambda path: (path / "state.json").write_text("[" * 100_000), "state.json cannot be read"),
+    "another state": (lambda path: (path / "state.json").write_text("[1]"), "state.json cannot be read"),
+    "no step": (lambda path: lose_key(path, "step"), "state.json lacks 'step'"),
+    "odd step": (lambda path: put(path, step="many"), "state.json has no usable 'step'"),
+    "odd model": (lambda path: put(path, model={"latent_channels": 31}), "state.json has no usable 'model'"),
+    "other model": (lambda path: put(path, model={}), "lacks ema."),
+}
+
+
+READERS = ("resume", "continue", "start", "export")
+DAMAGED = [case for case in itertools.product(DAMAGE, READERS) if case != ("no step", "start")]
+"""A start takes no step of it."""
+
+
+@pytest.mark.parametrize(("damage", "command"), DAMAGED)
+def test_a_damaged_checkpoint_is_told_in_one_line(
+    config: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str, command: str
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(checkpoint, run)
+    (path,) = run.glob("step-*")
+    spoil, message = DAMAGE[damage]
+    spoil(path)
+    train = ["learned", "train", str(config), "--out"]
+    words = {
+        "resume": [*train, str(out), "--resume", str(run)],
+        "continue": [*train, str(run)],
+        "start": [*train, str(out), "--start-from", str(path), "--set", "total_steps=1"],
+        "export": ["learned", "export", str(run), "--validation", str(config.parent / "valid"), "-o", str(out)],
+    }[command]
+    capsys.readouterr()
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "copy the checkpoint again, or remove its folder" in said
+    assert said.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_card_names_a_damaged_state(checkpoint: Path, tiny_path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint, run)
+    for name in ("validation.csv", "curve.csv"):
+        (run / name).touch()
+    next(run.glob("step-*/state.json")).write_text("{")
+    with pytest.raises(UsageError, match=r"state\.json cannot be read"):
+        facts(tiny_path, [run], "two photographs", "one core", "abcdef")
 
 
 def test_schedule_warms_up_holds_and_decays_to_zero() -> None:
