@@ -1,5 +1,6 @@
 """A codec's PyTorch device, where its user asks for one."""
 
+import re
 from typing import TYPE_CHECKING
 
 from isorate.errors import CodecUnavailableError
@@ -25,11 +26,11 @@ def torch_device(codec: str, name: str) -> "torch.device":
     """
     import torch
 
-    device = torch.device(name)
     try:
+        device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = str(error).strip().partition("\n")[0]
+        why = re.split(r"\n|\. ", str(error).strip(), maxsplit=1)[0]
         raise CodecUnavailableError(
             f"{codec}: device={name}: PyTorch {torch.__version__} cannot compute there ({why}); "
             "use device=cpu, or a PyTorch and a driver for that device"

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,14 @@ from isorate.codecs.base import Knob, TwoKnobCodec, option
 from isorate.codecs.device import check_presence
 from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
-from isorate.codecs.learned.bitstream.weights import BEST, known_models, path_by_id, read_metadata, weights_path
+from isorate.codecs.learned.bitstream.weights import (
+    BEST,
+    known_models,
+    path_by_id,
+    read_metadata,
+    read_rates,
+    weights_path,
+)
 from isorate.codecs.learned.coding.rate_prediction import RateLine, expected_curve
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
@@ -186,7 +192,7 @@ class LearnedCodec(TwoKnobCodec):
         UsageError
             Unless exactly one of `knob` and `bpp` is given.
         CodecUnavailableError
-            When the weights file is missing.
+            When the weights file is missing or damaged, or the device is not there.
         """
         if (knob is None) == (bpp is None):
             raise UsageError("learned: give a value of lmbda or a target in bpp, one of them")
@@ -352,9 +358,10 @@ class LearnedCodec(TwoKnobCodec):
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        """Run PyTorch without gradients and with this codec's number of threads."""
+        """Run PyTorch without gradients and with this codec's number of threads, on a device that is there."""
         import torch
 
+        check_presence(self.name, self.device)
         before = torch.get_num_threads()
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -393,12 +400,16 @@ def _dissimilarity(one: Image, other: Image) -> float:
 
 @functools.cache
 def _rate_lines(path: Path) -> list[RateLine]:
-    """Return the rate lines in the weights file at `path`, at the default Δ, λ descending; none without the file."""
-    try:
-        metadata = read_metadata(path)
-    except CodecUnavailableError:
+    """Return the rate lines in the weights file at `path`, at the default Δ, λ descending; none without the file.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When the file is damaged or of another layout.
+    """
+    if not path.is_file():
         return []
-    lines = RateLine.read(json.loads(metadata["rates"])["lines"])
+    lines = RateLine.read(read_rates(path, read_metadata(path)).get("lines", []))
     return [line.moved(_default_octaves(line.log10_lmbda)) for line in lines]
 
 

@@ -28,7 +28,7 @@ def golden(
     Parameters
     ----------
     out
-        The folder of streams.
+        The folder of streams; making them replaces those that its index names and leaves other files alone.
     check
         Compare instead of making.
     weights
@@ -38,10 +38,14 @@ def golden(
     json
         Print JSON for scripts.
     """
+    from isorate.codecs.device import check_presence
     from isorate.codecs.learned.bitstream.weights import weights_path
     from isorate.codecs.learned.coding.network import load_network
     from isorate.codecs.learned.tools.golden import failures, make_golden
+    from isorate.codecs.options import check_device
 
+    check_device("learned", device)
+    check_presence("learned", device)
     network = load_network(weights_path(weights), device)
     if not check:
         make_golden(network, out)

@@ -19,21 +19,26 @@ metadata's ``files`` gives: many hosts refuse large files. The digest is of them
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from isorate.codecs.learned.bitstream.conv_weights import IntegerConvWeights
 from isorate.codecs.learned.model.config import ModelConfig
-from isorate.errors import CodecUnavailableError
+from isorate.errors import CodecUnavailableError, UsageError
+from isorate.files.typed_json import fit
+
+T = TypeVar("T")
 
 FORMAT = "isorate-learned-1"
 FOLDER = Path(__file__).parents[1] / "weights"
@@ -45,6 +50,9 @@ BEST = "best"
 """The name that stands for one of :data:`STRONGEST`."""
 STRONGEST = {"mse": "base", "ms-ssim": "small"}
 """By objective, the name of the package's weights that reach the best quality at a size."""
+_METADATA = ("config", "digest", "rates", "training")
+_Number = Annotated[float, Meta(ge=-100, le=100)]
+_Line = tuple[_Number, _Number, _Number, _Number, Annotated[float, Meta(gt=0, le=1000)]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,10 @@ class Weights:
         The integer convolutions by their names in the model.
     tables
         The numeric tables by name, int32.
-    rates, training
+    rates
+        The ``lines`` of the rate curve (:class:`~isorate.codecs.learned.coding.rate_prediction.RateLine`); empty where
+        none was measured.
+    training
         See the module; free-form.
     """
 
@@ -151,7 +162,22 @@ def read_metadata(path: Path) -> dict[str, str]:
         metadata: dict[str, str] = file.metadata() or {}
     if metadata.get("format") != FORMAT:
         raise CodecUnavailableError(f"learned: {path} is no weights file of layout {FORMAT}; export it again")
+    if missing := [key for key in _METADATA if key not in metadata]:
+        raise CodecUnavailableError(f"learned: {path} lacks {', '.join(missing)} in its metadata; fetch it again")
+    if not re.fullmatch("[0-9a-f]{64}", metadata["digest"]):
+        raise CodecUnavailableError(f"learned: {path}: its digest is {metadata['digest']!r:.80}; fetch it again")
     return metadata
+
+
+def read_rates(path: Path, metadata: Mapping[str, str]) -> dict[str, list[_Line]]:
+    """Return the rate curve in the metadata of the weights file at `path`.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When it is damaged.
+    """
+    return _decoded(path, metadata, "rates", dict[str, list[_Line]])
 
 
 def load_weights(path: Path) -> Weights:
@@ -169,16 +195,20 @@ def load_weights(path: Path) -> Weights:
             raise CodecUnavailableError(f"learned: {part} is missing, a part of the weights beside it; fetch it again")
         with _opened(part) as file:
             tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    others = " or a file beside it" if "files" in metadata else ""
+    try:
+        priors = _convs(_under(tensors, PRIOR))
+    except KeyError as error:
+        raise CodecUnavailableError(f"learned: {path}{others} lacks the tensor {error}; fetch it again") from None
     weights = Weights(
-        ModelConfig.from_dict(json.loads(metadata["config"])),
+        _decoded(path, metadata, "config", ModelConfig),
         _under(tensors, TRANSFORM),
-        _convs(_under(tensors, PRIOR)),
+        priors,
         _under(tensors, TABLE),
-        json.loads(metadata["rates"]),
-        json.loads(metadata["training"]),
+        read_rates(path, metadata),
+        _decoded(path, metadata, "training", dict[str, Any]),
     )
     if weights.digest != metadata["digest"]:
-        others = " or a file beside it" if "files" in metadata else ""
         raise CodecUnavailableError(f"learned: {path}{others} is damaged, its checksum does not hold; fetch it again")
     return weights
 
@@ -227,8 +257,17 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "numpy") as file:
             yield file
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise CodecUnavailableError(f"learned: {path} is damaged ({error}); fetch it again") from error
+
+
+def _decoded(path: Path, metadata: Mapping[str, str], key: str, kind: type[T]) -> T:
+    """Return one JSON text of the metadata; ``training`` may hold Infinity, so that it need not be strict JSON."""
+    try:
+        return fit(json.loads(metadata[key]), kind)
+    except (ValueError, RecursionError, UsageError) as error:
+        why = f"its {key} cannot be read ({error})"
+        raise CodecUnavailableError(f"learned: {path}: {why}; fetch it again or export it anew") from None
 
 
 def _under(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,6 @@
 """The model card of a weights file."""
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 from isorate.codecs.distortion import MS_SSIM_SCALE
 from isorate.codecs.identity import file_digest
 from isorate.codecs.learned.bitstream.weights import read_metadata, weight_files
-from isorate.codecs.learned.training.checkpoint import newest_checkpoint
+from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_state
 from isorate.errors import UsageError
 
 CURVE_LINES = 12
@@ -193,8 +192,7 @@ def _state(run: Path) -> dict[str, Any]:
     newest = newest_checkpoint(run)
     if newest is None:
         raise UsageError(f"{run} holds no checkpoint")
-    state: dict[str, Any] = json.loads((newest / "state.json").read_text(encoding="utf-8"))
-    return state
+    return read_state(newest)
 
 
 def _distortion(share: float) -> str:

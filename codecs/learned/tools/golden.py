@@ -6,9 +6,9 @@ bytes.
 """
 
 import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,6 +18,10 @@ from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import Latents
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_stream, write_stream
+from isorate.errors import BitstreamError, UsageError
+from isorate.files.atomic import write_bytes, write_json
+from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, read_plain
+from isorate.files.typed_json import fit, parse
 
 INDEX = "golden.json"
 
@@ -54,34 +58,79 @@ def latents_digest(latents: Latents) -> str:
     return sha.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What ``golden.json`` holds: the weights' digest, and of each stream, by name, that of its latents."""
+
+    weights: str
+    latents: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Return the index in `folder`.
+
+        Raises
+        ------
+        UsageError
+            When there is none, or something else.
+        """
+        path = folder / INDEX
+        try:
+            index = fit(parse(read_plain(path, LARGEST_TEXT)), cls)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}; name a folder of golden streams") from None
+        except ValueError as error:
+            raise UsageError(f"{path} is no index of the learned codec ({error}); name another folder") from None
+        if strange := [name for name in index.latents if Path(name).name != name]:
+            raise UsageError(f"{path} names a stream {strange[0]!r} outside its folder; name another folder")
+        return index
+
+
 def make_golden(network: Network, folder: Path) -> None:
-    """Replace the golden streams in `folder` by those of `network`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.iso"):
-        old.unlink()
-    digests = {}
+    """Replace the golden streams in `folder`, those that its index names, by those of `network`.
+
+    Raises
+    ------
+    UsageError
+        When the folder's index is something else.
+    """
+    earlier = Index.read(folder).latents if (folder / INDEX).exists() else {}
+    streams, digests = {}, {}
     with torch.inference_mode():
         for case in CASES:
             top, bottom, left, right = case.crop
             image = np.ascontiguousarray(getattr(photographs, case.photograph)()[top:bottom, left:right])
             codes = KnobCodes.nearest(case.lmbda, case.bin_size, network.config.knots)
             coded = PictureEncoder(network, image).code(codes)
-            (folder / f"{case.name}.iso").write_bytes(coded.data)
+            streams[case.name] = coded.data
             digests[case.name] = latents_digest(coded.latents)
-    index = {"weights": network.weights.digest, "latents": digests}
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    for name in earlier.keys() - streams.keys():
+        (folder / f"{name}.iso").unlink(missing_ok=True)
+    for name, data in streams.items():
+        write_bytes(folder / f"{name}.iso", data)
+    write_json(folder / INDEX, asdict(Index(network.weights.digest, digests)))
 
 
 def failures(network: Network, folder: Path) -> list[str]:
-    """Return what is wrong with the golden streams in `folder` as `network` reads and writes them; empty if nothing."""
-    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    if index["weights"] != network.weights.digest:
+    """Return what is wrong with the golden streams in `folder` as `network` reads and writes them; empty if nothing.
+
+    Raises
+    ------
+    UsageError
+        When the folder holds no index of golden streams.
+    """
+    index = Index.read(folder)
+    if index.weights != network.weights.digest:
         return [f"{folder}: made by other weights; renew them"]
     found = []
     with torch.inference_mode():
-        for name, digest in index["latents"].items():
-            stream = (folder / f"{name}.iso").read_bytes()
-            header, latents, _ = read_stream(network, stream)
+        for name, digest in index.latents.items():
+            try:
+                stream = read_plain(folder / f"{name}.iso", LARGEST_PICTURE)
+                header, latents, _ = read_stream(network, stream)
+            except (OSError, BitstreamError) as error:
+                found.append(f"{name}: cannot be read: {error}")
+                continue
             if latents_digest(latents) != digest:
                 found.append(f"{name}: decodes to other latents")
             if write_stream(network, latents, header.codes, header.height, header.width) != stream:

@@ -5,15 +5,28 @@ Because nothing is remembered between steps, a resumed run sees the very crops t
 
 import json
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from isorate.errors import DatasetError
 from isorate.files.plain import LARGEST_TEXT, read_plain
+from isorate.files.typed_json import fit
 
 PACK_VERSION = 1
+_Row = tuple[str, Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
+_Rows = Annotated[list[_Row], Meta(min_length=1)]
+
+
+def pack_files(path: Path) -> tuple[Path, Path]:
+    """Return where the pixels and the index of the pack at `path` are.
+
+    Older packs have the endings in the place of what follows the last point of `path`, and are read there.
+    """
+    return path.with_name(f"{path.name}.bin"), path.with_name(f"{path.name}.json")
 
 
 class Pack:
@@ -23,22 +36,27 @@ class Pack:
     ----------
     names, offsets, heights, widths
         The index: name, first byte, and size of each photograph; pixels are RGB uint8, row by row.
+
+    Raises
+    ------
+    DatasetError
+        When the pack is missing, damaged or of another version.
     """
 
     def __init__(self, path: Path) -> None:
-        index = path.with_suffix(".json")
+        pixels, index = pack_files(path)
+        earlier = path.with_suffix(".json")
+        if not index.exists() and earlier.exists():
+            pixels, index = path.with_suffix(".bin"), earlier
+        rows = _read_index(index)
+        self.names, self.offsets, self.heights, self.widths = map(list, zip(*rows, strict=True))
+        expected = max(start + height * width * 3 for _, start, height, width in rows)
         try:
-            table = json.loads(read_plain(index, LARGEST_TEXT))
-        except FileNotFoundError as error:
-            raise DatasetError(f"{index} is missing: pack the photographs first (isorate learned pack)") from error
-        if table.get("version") != PACK_VERSION:
-            raise DatasetError(f"{index} is of version {table.get('version')}, not {PACK_VERSION}: pack again")
-        rows = table["images"]
-        self.names = [str(row[0]) for row in rows]
-        self.offsets = [int(row[1]) for row in rows]
-        self.heights = [int(row[2]) for row in rows]
-        self.widths = [int(row[3]) for row in rows]
-        self._pixels = np.memmap(path.with_suffix(".bin"), dtype=np.uint8, mode="r")
+            if (found := pixels.stat().st_size) != expected:
+                raise DatasetError(f"{pixels} has {found} bytes, where {index} names {expected}: pack again")
+            self._pixels = np.memmap(pixels, dtype=np.uint8, mode="r")
+        except OSError as error:
+            raise DatasetError(f"{pixels} cannot be read: {error.strerror}: pack again") from None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -47,6 +65,19 @@ class Pack:
         """Return photograph `index`, (height, width, 3), a view into the map."""
         height, width, start = self.heights[index], self.widths[index], self.offsets[index]
         return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+
+def _read_index(path: Path) -> list[_Row]:
+    """Return name, first byte, height and width of each photograph; names need not be UTF-8, as files' names."""
+    try:
+        table = fit(json.loads(read_plain(path, LARGEST_TEXT)), dict[str, Any])
+        if (version := table.get("version")) != PACK_VERSION:
+            raise DatasetError(f"{path} is of version {version}, not {PACK_VERSION}: pack again")
+        return fit(table.get("images"), _Rows)
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is missing: pack the photographs first (isorate learned pack)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} is damaged ({error}): pack again") from None
 
 
 class CropSampler:

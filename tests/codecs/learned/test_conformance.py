@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import torch
 
 from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
 from isorate.codecs.learned.coding.network import Network
-from isorate.codecs.learned.tools.golden import INDEX, failures
+from isorate.codecs.learned.tools.golden import CASES as MADE
+from isorate.codecs.learned.tools.golden import INDEX, failures, make_golden
+from isorate.errors import UsageError
 
 DATA = Path(__file__).parents[2] / "data" / "learned"
 FOLDERS = {
@@ -123,3 +126,49 @@ def test_a_changed_latent_or_weight_is_noticed(fresh_tiny: Network, tmp_path: Pa
     index["weights"] = "0" * 64
     (folder / INDEX).write_text(json.dumps(index))
     assert "other weights" in failures(fresh_tiny, folder)[0]
+
+
+def test_a_missing_or_damaged_stream_is_noticed(tiny: Network, tmp_path: Path) -> None:
+    folder = tmp_path / "golden"
+    shutil.copytree(DATA / "tiny", folder)
+    one, other = sorted(folder.glob("*.iso"))[:2]
+    one.unlink()
+    other.write_bytes(other.read_bytes()[:-5])
+    wrong = failures(tiny, folder)
+    assert sorted(text.partition(":")[0] for text in wrong) == [one.stem, other.stem]
+    assert "No such file" in " ".join(wrong)
+
+
+def test_making_golden_streams_replaces_its_own_and_no_others(tiny: Network, tmp_path: Path) -> None:
+    index = {"weights": "0" * 64, "latents": {"earlier_case": "0" * 64, MADE[0].name: "0" * 64, "lost": "0" * 64}}
+    (tmp_path / INDEX).write_text(json.dumps(index))
+    for name in ("holiday", "earlier_case", MADE[0].name):
+        (tmp_path / f"{name}.iso").write_bytes(b"of before")
+    make_golden(tiny, tmp_path)
+    assert failures(tiny, tmp_path) == []
+    assert {path.stem for path in tmp_path.glob("*.iso")} == {"holiday", *(case.name for case in MADE)}
+    assert (tmp_path / "holiday.iso").read_bytes() == b"of before"
+    assert (tmp_path / f"{MADE[0].name}.iso").read_bytes() != b"of before"
+    assert list(json.loads((tmp_path / INDEX).read_text())["latents"]) == [case.name for case in MADE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"coffee_20x33": 123}', "{", "[" * 100_000, '{"weights": "0", "latents": {"../holiday": "0"}}', "\xff"],
+    ids=["another codec's", "cut", "deep", "elsewhere", "no text"],
+)
+def test_a_folder_with_another_index_is_left_alone(tiny: Network, tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "golden"
+    folder.mkdir()
+    (folder / INDEX).write_text(text, encoding="latin-1")
+    (tmp_path / "holiday.iso").write_bytes(b"of before")
+    for use in (make_golden, failures):
+        with pytest.raises(UsageError, match=r"golden\.json .*name another folder"):
+            use(tiny, folder)
+    assert [path.name for path in folder.iterdir()] == [INDEX]
+    assert (tmp_path / "holiday.iso").is_file()
+
+
+def test_a_folder_without_an_index_is_named(tiny: Network, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"golden\.json cannot be read: No such file"):
+        failures(tiny, tmp_path)

@@ -7,12 +7,14 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from isorate.codecs.learned import LearnedCodec
 from isorate.codecs.learned.bitstream.weights import BEST, load_weights, save_weights, weights_path
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.priors import PriorConv2d
 from isorate.codecs.learned.tools.export import integer_conv, weights_of
 from isorate.errors import CodecUnavailableError, UsageError
+from isorate.image import Image
 
 
 def test_what_is_saved_is_loaded(tiny: Network, tmp_path: Path) -> None:
@@ -55,15 +57,72 @@ def test_a_missing_or_damaged_part_is_named(parts: list[Path]) -> None:
         load_weights(parts[0])
 
 
+def rewrite(path: Path, changes: dict[str, str | None], without: str = "none") -> None:
+    """Change metadata of a weights file (None: take it out), and leave tensors out whose names end `without`."""
+    with safe_open(path, "numpy") as file:
+        metadata = {**file.metadata(), **changes}
+        tensors = {n: file.get_tensor(n) for n in file.keys() if not n.endswith(without)}  # noqa: SIM118  (no mapping)
+    path.write_bytes(save(tensors, {key: value for key, value in metadata.items() if value is not None}))
+
+
 @pytest.mark.parametrize("count", ["0", "-1", "100", "two"])
 def test_an_impossible_number_of_files_is_refused(tiny: Network, tmp_path: Path, count: str) -> None:
     path = tmp_path / "odd.safetensors"
     save_weights(tiny.weights, path)
-    with safe_open(path, "numpy") as file:
-        metadata = {**file.metadata(), "files": count}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    path.write_bytes(save(tensors, metadata))
+    rewrite(path, {"files": count})
     with pytest.raises(CodecUnavailableError, match=f"says that it is of '{count}' files"):
+        load_weights(path)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, None) for key in ("config", "digest", "rates", "training")),
+        ("digest", "rose"),
+        *((key, value) for key in ("config", "rates", "training") for value in ("{", "[]", "", DEEP)),
+        ("config", '{"latent_channels": "many"}'),
+        ("config", '{"latent_channels": 31}'),
+        ("config", '{"colour": 3}'),
+        ("rates", '{"lines": [[-1.5, 0.4, 0.6, -0.7]]}'),
+        ("rates", '{"lines": [[-1.5, 0.4, 0.6, -0.7, NaN]]}'),
+        ("rates", '{"lines": [[-1.5, 0.4, 0.6, -0.7, 0]]}'),
+        ("rates", '{"lines": [[1e9, 0.4, 0.6, -0.7, 0.2]]}'),
+    ],
+)
+def test_damaged_metadata_are_named(tiny_path: Path, tmp_path: Path, key: str, value: str | None) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(tiny_path.read_bytes())
+    rewrite(path, {key: value})
+    with pytest.raises(CodecUnavailableError, match=rf"odd\.safetensors.*{key}.*fetch it again") as raised:
+        load_weights(path)
+    assert len(str(raised.value)) < 1000
+    codec = LearnedCodec(str(path), threads=1)
+    with pytest.raises(CodecUnavailableError, match=rf"odd\.safetensors.*{key}"):
+        codec.encode(np.zeros((64, 64, 3), np.uint8), bpp=0.5)
+    if key in ("digest", "rates"):
+        with pytest.raises(CodecUnavailableError, match=rf"odd\.safetensors.*{key}"):
+            _ = codec.knob
+
+
+def test_weights_without_measured_rates_code_pictures(tiny_path: Path, tmp_path: Path, photo: Image) -> None:
+    path = tmp_path / "unmeasured.safetensors"
+    path.write_bytes(tiny_path.read_bytes())
+    rewrite(path, {"rates": "{}", "training": '{"seconds": Infinity}'})
+    codec = LearnedCodec(str(path), threads=1)
+    assert codec.knob.typical == ()
+    data = codec.encode(photo, bpp=0.5)
+    assert 8 * len(data) / (photo.shape[0] * photo.shape[1]) == pytest.approx(0.5, rel=0.01)
+    assert codec.decode(data).shape == photo.shape
+
+
+def test_a_missing_tensor_is_named(tiny_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "less.safetensors"
+    path.write_bytes(tiny_path.read_bytes())
+    rewrite(path, {}, without="nets.0.leave.point")
+    with pytest.raises(CodecUnavailableError, match=r"less\.safetensors lacks the tensor .*nets\.0\.leave\.point"):
         load_weights(path)
 
 

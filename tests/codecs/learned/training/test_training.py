@@ -3,15 +3,18 @@
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -489,6 +492,97 @@ def test_a_missing_configuration_or_pack_is_named(tmp_path: Path) -> None:
         read_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("what", ["truncated", "none", "a folder", "a broken tar"])
+def test_a_failed_pack_leaves_the_earlier_one(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    photograph = (config.parent / "sources" / "coffee.png").read_bytes()
+    if what == "truncated":
+        (broken / "a.png").write_bytes(photograph)
+        (broken / "b.png").write_bytes(photograph[:5000])
+    elif what == "a folder":
+        (broken / "b.png").mkdir()
+    elif what == "a broken tar":
+        broken = tmp_path / "broken.tar.gz"
+        with tarfile.open(broken, "w:gz") as tar:
+            tar.add(config.parent / "sources")
+        broken.write_bytes(broken.read_bytes()[:200_000])
+    assert pack(tmp_path / "keep", [config.parent / "valid.tar"]) == 1
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert main(["learned", "pack", str(tmp_path / "keep"), str(broken)]) == 2
+    assert re.fullmatch(r"isorate: .*broken.*; (fetch|name) .*\n|isorate: b\.png .*\n", capsys.readouterr().err)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {"broken"}
+
+
+def test_a_pack_that_cannot_be_written_is_told(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=r"file.*: Not a directory; choose|file.*: File exists; choose"):
+        pack(tmp_path / "file" / "pack", [config.parent / "valid.tar"])
+
+
+def test_packs_with_points_in_their_names_are_two(config: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "v1.old", tmp_path / "v1.new"
+    assert (pack(old, [config.parent / "valid.tar"]), pack(new, [config.parent / "sources"])) == (1, 2)
+    assert (len(Pack(old)), len(Pack(new))) == (1, 2)
+    assert (tmp_path / "v1.old.bin").stat().st_mode == (tmp_path / "v1.old.json").stat().st_mode
+    for ending in ("bin", "json"):  # where they were before
+        (tmp_path / f"v1.old.{ending}").rename(tmp_path / f"v1.{ending}")
+    assert np.array_equal(Pack(old).image(0), photographs.chelsea()[:100, :90])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ("[]", "damaged"),
+        ('{"version": 1}', "damaged"),
+        ('{"version": 1, "images": []}', "damaged"),
+        ('{"version": 1, "images": [["chelsea.png", 0, 100]]}', "damaged"),
+        ('{"version": 1, "images": [["chelsea.png", -1, 100, 90]]}', "damaged"),
+        ('{"version": 1, "images": [["chelsea.png", 0, 100, 91]]}', r"has 27000 bytes, where .* names 27300"),
+        ('{"version": 2}', "is of version 2, not 1"),
+    ],
+)
+def test_a_damaged_index_of_a_pack_is_named(config: Path, tmp_path: Path, text: str, message: str) -> None:
+    pack(tmp_path / "pack", [config.parent / "valid.tar"])
+    (tmp_path / "pack.json").write_text(text)
+    with pytest.raises(DatasetError, match=rf"pack\.(json|bin) .*{message}.*: pack again") as raised:
+        Pack(tmp_path / "pack")
+    assert "\n" not in str(raised.value)
+
+
+def test_damaged_pixels_of_a_pack_are_named(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack(tmp_path / "pack", [config.parent / "valid.tar"])
+    pixels = tmp_path / "pack.bin"
+    text = re.sub('train = ".*"', f'train = "{tmp_path / "pack"}"', config.read_text())
+    (tmp_path / "other.toml").write_text(text)
+    for damage, message in (
+        (lambda: pixels.write_bytes(pixels.read_bytes()[:-1]), "pack.bin has 26999 bytes"),
+        (pixels.unlink, "pack.bin cannot be read: No such file or directory: pack again"),
+    ):
+        damage()
+        assert main(["learned", "train", str(tmp_path / "other.toml"), "--out", str(tmp_path / "run")]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+
+
+def test_names_that_are_no_utf_8_are_packed(config: Path, tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    photograph = (config.parent / "sources" / "coffee.png").read_bytes()
+    try:
+        (sources / os.fsdecode(b"caf\xe9.png")).write_bytes(photograph)
+    except OSError:
+        pytest.skip("this file system has UTF-8 names alone")
+    pack(tmp_path / "pack", [sources])
+    assert Pack(tmp_path / "pack").names == [os.fsdecode(b"caf\xe9.png")]
+
+
 def test_crops_depend_on_seed_and_number_alone(config: Path) -> None:
     settings = read_settings(config)
     one, two = (CropSampler(Pack(settings.train_data), 64, 0.5, seed=7) for _ in range(2))
@@ -509,6 +603,154 @@ def test_a_checkpoint_is_cut_into_small_files_and_joined_again(tmp_path: Path) -
     assert max(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) <= 2**20
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def steps_in(folder: Path) -> list[int]:
+    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-0*"))
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_the_checkpoint_just_written_stays_whatever_others_are_there(tmp_path: Path, kept: int) -> None:
+    def write(step: int) -> Path:
+        return write_checkpoint(tmp_path, step, {"one": torch.ones(1)}, {"step": step}, max_bytes=0, kept=kept)
+
+    (tmp_path / "step-by-step notes").mkdir()
+    for step in (100, 120):
+        write(step)
+    newer = steps_in(tmp_path)
+    for step in (50, 60, 70):
+        assert read_checkpoint(write(step))[1]["step"] == step
+        assert set(newer) <= set(steps_in(tmp_path))
+    assert steps_in(tmp_path) == [50, 60, 70][-kept:] + newer
+    write(130)
+    assert steps_in(tmp_path) == [120, 130][-kept:]
+    assert (tmp_path / "step-by-step notes").is_dir()
+
+
+def test_the_newest_checkpoint_is_told_by_its_number(tmp_path: Path) -> None:
+    for step in (99_999_999, 100_000_000):
+        path = write_checkpoint(tmp_path, step, {}, {"step": step}, max_bytes=0, kept=1)
+    assert newest_checkpoint(tmp_path) == path
+    assert [found.name for found in tmp_path.iterdir()] == ["step-100000000"]
+
+
+def test_a_checkpoint_in_very_many_pieces_is_joined_in_order(tmp_path: Path) -> None:
+    tensors = {"long": torch.arange(1100 * 10.0).view(1100, 10), "longer": torch.arange(1200 * 10.0).view(1200, 10)}
+    path = write_checkpoint(tmp_path, 1, tensors, {}, max_bytes=50, kept=1)
+    found, _ = read_checkpoint(path)
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_no_limit_is_one_file(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path, 1, {"long": torch.randn(3000, 700)}, {}, max_bytes=0, kept=1)
+    assert sorted(file.name for file in path.iterdir()) == ["part-00.safetensors", "state.json"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one checkpoint in several files."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    trainer = Trainer(read_settings(config), folder, max_file_bytes=100_000)
+    trainer.run(steps=1)
+    assert len(list(folder.glob("step-*/part-*"))) > 3
+    return folder
+
+
+def without_the_number_of_files(path: Path) -> None:
+    """Make the checkpoint one of before."""
+    state = json.loads((path / "state.json").read_text())
+    del state["parts"]
+    (path / "state.json").write_text(json.dumps(state))
+
+
+def test_checkpoints_of_before_are_read(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "run")
+    expected, state = read_checkpoint(tmp_path / "run")
+    (path,) = (tmp_path / "run").glob("step-*")
+    without_the_number_of_files(path)
+    found, again = read_checkpoint(tmp_path / "run")
+    assert again == state
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def lose_key(path: Path, key: str) -> None:
+    state = json.loads((path / "state.json").read_text())
+    del state[key]
+    (path / "state.json").write_text(json.dumps(state))
+
+
+def put(path: Path, **changes: object) -> None:
+    state = json.loads((path / "state.json").read_text())
+    (path / "state.json").write_text(json.dumps(state | changes))
+
+
+def lose_averages(path: Path) -> None:
+    """Leave out the files with averaged weights of a checkpoint of before, the last ones."""
+    without_the_number_of_files(path)
+    shards = sorted(path.glob("part-*"))
+    for shard in reversed(shards[1:]):
+        shard.unlink()
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut file": (
+        lambda path: (path / "part-01.safetensors").write_bytes((path / "part-01.safetensors").read_bytes()[:-9]),
+        "part-01.safetensors cannot be read",
+    ),
+    "no file": (lambda path: (path / "part-01.safetensors").unlink(), "part-01.safetensors cannot be read"),
+    "no last file": (lambda path: sorted(path.glob("part-*"))[-1].unlink(), ".safetensors cannot be read"),
+    "no files of before": (lose_averages, "lacks ema."),
+    "cut state": (lambda path: (path / "state.json").write_text('{"step": 1'), "state.json cannot be read"),
+    "no state's text": (lambda path: (path / "state.json").write_bytes(b"\xff"), "state.json cannot be read"),
+    "deep state": (lambda path: (path / "state.json").write_text("[" * 100_000), "state.json cannot be read"),
+    "another state": (lambda path: (path / "state.json").write_text("[1]"), "state.json cannot be read"),
+    "no step": (lambda path: lose_key(path, "step"), "state.json lacks 'step'"),
+    "odd step": (lambda path: put(path, step="many"), "state.json has no usable 'step'"),
+    "odd model": (lambda path: put(path, model={"latent_channels": 31}), "state.json has no usable 'model'"),
+    "other model": (lambda path: put(path, model={}), "lacks ema."),
+}
+
+
+READERS = ("resume", "continue", "start", "export")
+DAMAGED = [case for case in itertools.product(DAMAGE, READERS) if case != ("no step", "start")]
+"""A start takes no step of it."""
+
+
+@pytest.mark.parametrize(("damage", "command"), DAMAGED)
+def test_a_damaged_checkpoint_is_told_in_one_line(
+    config: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str, command: str
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(checkpoint, run)
+    (path,) = run.glob("step-*")
+    spoil, message = DAMAGE[damage]
+    spoil(path)
+    train = ["learned", "train", str(config), "--out"]
+    words = {
+        "resume": [*train, str(out), "--resume", str(run)],
+        "continue": [*train, str(run)],
+        "start": [*train, str(out), "--start-from", str(path), "--set", "total_steps=1"],
+        "export": ["learned", "export", str(run), "--validation", str(config.parent / "valid"), "-o", str(out)],
+    }[command]
+    capsys.readouterr()
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "copy the checkpoint again, or remove its folder" in said
+    assert said.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_card_names_a_damaged_state(checkpoint: Path, tiny_path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint, run)
+    for name in ("validation.csv", "curve.csv"):
+        (run / name).touch()
+    next(run.glob("step-*/state.json")).write_text("{")
+    with pytest.raises(UsageError, match=r"state\.json cannot be read"):
+        facts(tiny_path, [run], "two photographs", "one core", "abcdef")
 
 
 def test_schedule_warms_up_holds_and_decays_to_zero() -> None:
