@@ -8,22 +8,19 @@ bytes.
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 from skimage import data as photographs
 
+from isorate.codecs.golden import INDEX, read_index
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import Latents
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_stream, write_stream
-from isorate.errors import BitstreamError, UsageError
+from isorate.errors import BitstreamError
 from isorate.files.atomic import write_bytes, write_json
-from isorate.files.plain import LARGEST_PICTURE, LARGEST_TEXT, read_plain
-from isorate.files.typed_json import fit, parse
-
-INDEX = "golden.json"
+from isorate.files.plain import LARGEST_PICTURE, read_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +62,9 @@ class Index:
     weights: str
     latents: dict[str, str]
 
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Return the index in `folder`.
 
-        Raises
-        ------
-        UsageError
-            When there is none, or something else.
-        """
-        path = folder / INDEX
-        try:
-            index = fit(parse(read_plain(path, LARGEST_TEXT)), cls)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}; name a folder of golden streams") from None
-        except ValueError as error:
-            raise UsageError(f"{path} is no index of the learned codec ({error}); name another folder") from None
-        if strange := [name for name in index.latents if Path(name).name != name]:
-            raise UsageError(f"{path} names a stream {strange[0]!r} outside its folder; name another folder")
-        return index
+def _index(folder: Path) -> Index:
+    return read_index(folder, Index, lambda index: index.latents)
 
 
 def make_golden(network: Network, folder: Path) -> None:
@@ -94,7 +75,7 @@ def make_golden(network: Network, folder: Path) -> None:
     UsageError
         When the folder's index is something else.
     """
-    earlier = Index.read(folder).latents if (folder / INDEX).exists() else {}
+    earlier = _index(folder).latents if (folder / INDEX).exists() else {}
     streams, digests = {}, {}
     with torch.inference_mode():
         for case in CASES:
@@ -119,7 +100,7 @@ def failures(network: Network, folder: Path) -> list[str]:
     UsageError
         When the folder holds no index of golden streams.
     """
-    index = Index.read(folder)
+    index = _index(folder)
     if index.weights != network.weights.digest:
         return [f"{folder}: made by other weights; renew them"]
     found = []

@@ -5,17 +5,21 @@ decode to, and ``golden.json`` with the CRC-32 of each one's parameters and late
 these numbers, and these pixels but for one level.
 """
 
-import json
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 from skimage import data as photographs
 
+from isorate.codecs.golden import INDEX, read_index
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.codec import OverfittedCodec
+from isorate.errors import BitstreamError
+from isorate.files.atomic import write_bytes, write_json
+from isorate.files.plain import LARGEST_PICTURE, read_plain
+from isorate.pictures.files import save_picture
 
-INDEX = "golden.json"
 CASES = (
     ("astronaut", (20, 116, 130, 258), 0.5, 120),
     ("coffee", (100, 177, 150, 219), 1.5, 80),
@@ -25,33 +29,55 @@ CASES = (
 
 
 def make_golden(folder: Path) -> None:
-    """Replace the golden streams in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("*.ofi"), *folder.glob("*.png")):
-        old.unlink()
-    index = {}
+    """Replace the golden streams and pictures in `folder`, those that its index names.
+
+    Raises
+    ------
+    UsageError
+        When the folder's index is something else.
+    """
+    earlier = _index(folder) if (folder / INDEX).exists() else {}
+    files, index = {}, {}
     for photograph, (top, bottom, left, right), bpp, steps in CASES:
         image = np.ascontiguousarray(getattr(photographs, photograph)()[top:bottom, left:right])
         codec = OverfittedCodec(steps=steps, threads=1)
         data = codec.encode(image, bpp)
         name = f"{photograph}_{right - left}x{bottom - top}"
-        (folder / f"{name}.ofi").write_bytes(data)
-        PillowImage.fromarray(codec.decode(data)).save(folder / f"{name}.png")
+        files |= {f"{name}.ofi": data, f"{name}.png": save_picture(codec.decode(data), "PNG")}
         index[name] = stream.read(data).crc
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    for name in earlier.keys() - index.keys():
+        for ending in (".ofi", ".png"):
+            (folder / f"{name}{ending}").unlink(missing_ok=True)
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    write_json(folder / INDEX, index)
 
 
 def failures(folder: Path) -> list[str]:
-    """Return what is wrong with the golden streams in `folder` as this machine reads them; empty if nothing."""
+    """Return what is wrong with the golden streams in `folder` as this machine reads them; empty if nothing.
+
+    Raises
+    ------
+    UsageError
+        When the folder holds no index of golden streams.
+    """
     found = []
-    for name, crc in json.loads((folder / INDEX).read_text(encoding="utf-8")).items():
-        data = (folder / f"{name}.ofi").read_bytes()
-        content = stream.read(data)
+    for name, crc in _index(folder).items():
+        try:
+            data, picture = (read_plain(folder / f"{name}{ending}", LARGEST_PICTURE) for ending in (".ofi", ".png"))
+            content = stream.read(data)
+            pixels = np.asarray(PillowImage.open(io.BytesIO(picture))).astype(int)
+        except (OSError, BitstreamError) as error:
+            found.append(f"{name}: cannot be read: {error}")
+            continue
         if content.crc != crc:
             found.append(f"{name}: decodes to other latents")
         if stream.write(content) != data:
             found.append(f"{name}: its latents encode to other bytes")
-        pixels = np.asarray(PillowImage.open(folder / f"{name}.png")).astype(int)
         if np.abs(OverfittedCodec().decode(data) - pixels).max() > 1:
             found.append(f"{name}: decodes to another picture")
     return found
+
+
+def _index(folder: Path) -> dict[str, int]:
+    return read_index(folder, dict[str, int], lambda index: index)

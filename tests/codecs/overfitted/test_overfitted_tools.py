@@ -35,9 +35,23 @@ def test_golden_streams_hold_and_others_do_not(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_golden_streams_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of those that the index names; other files stay."""
     monkeypatch.setattr(golden, "CASES", (("coffee", (100, 133, 150, 170), 3.0, 4),))
+    for name in ("holiday.png", "holiday.ofi", "earlier.ofi", "earlier.png", "coffee_20x33.png"):
+        (tmp_path / name).write_bytes(b"of before")
+    (tmp_path / "golden.json").write_text('{"earlier": 1, "lost": 2, "coffee_20x33": 3}')
     assert main(["overfitted", "golden", "--out", str(tmp_path)]) == 0
-    assert {file.name for file in tmp_path.iterdir()} == {"coffee_20x33.ofi", "coffee_20x33.png", "golden.json"}
+    made = {"coffee_20x33.ofi", "coffee_20x33.png", "golden.json"}
+    assert {file.name for file in tmp_path.iterdir()} == {*made, "holiday.png", "holiday.ofi"}
+    assert golden.failures(tmp_path) == []
+    (tmp_path / "coffee_20x33.png").write_bytes(b"cut")
+    assert golden.failures(tmp_path)[0].startswith("coffee_20x33: cannot be read: ")
+
+
+def test_golden_streams_are_not_made_in_a_folder_of_others(tmp_path: Path) -> None:
+    (tmp_path / "golden.json").write_text('{"weights": "0", "latents": {}}')
+    assert main(["overfitted", "golden", "--out", str(tmp_path)]) == 2
+    assert main(["overfitted", "golden", "--out", str(tmp_path / "nowhere"), "--check"]) == 2
 
 
 def test_every_part_is_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
