@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+VALIDATION = "validation.csv"
 CURVE_FIELDS = ("step", "seconds", "loss", "bpp", "psnr", "learning_rate", "steps_per_second", "skipped")
 """``curve.csv``: means over the steps since the last row; `psnr` in dB, `learning_rate` that of the transforms."""
 VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr", "ms_ssim")
@@ -19,3 +20,12 @@ def append_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[float
         if fresh:
             writer.writerow(header)
         writer.writerows(rows)
+
+
+def last_step(path: Path) -> int | None:
+    """Return the step of the last row of the CSV file at `path`; None where there is no row."""
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        steps = [row["step"] for row in csv.DictReader(file)]
+    return int(steps[-1]) if steps else None

@@ -28,7 +28,7 @@ from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import in_bfloat16
-from isorate.codecs.learned.tools.budget import Budget
+from isorate.codecs.learned.tools.budget import WARM_UP_STEPS, Budget, measure
 from isorate.codecs.learned.tools.card import facts, markdown
 from isorate.codecs.learned.tools.export import weights_of
 from isorate.codecs.learned.tools.session import Session, possible
@@ -213,6 +213,84 @@ def test_the_model_card_states_digest_steps_and_operating_points(
     assert "2 of 4 crops of 64² in" in card
     assert "| 1 | -2.0 | " in card
     assert card.count("\n| 1 | 1 |") == 1
+
+
+def test_a_card_is_refused_for_a_run_that_did_not_make_the_weights(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 2, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+
+    def card_of(model: ModelConfig, training: dict[str, object]) -> str:
+        weights = weights_of(ConditionalAutoencoder(model), {}, training)
+        (path,) = save_weights(weights, tmp_path / "other.safetensors")
+        return markdown(facts(path, [tmp_path], "two photographs", "one core", "abcdef"))
+
+    of_run = trainer.settings.model
+    assert "2 of 4 crops" in card_of(of_run, {"step": 2, "seconds": trainer.seconds})
+    with pytest.raises(UsageError, match=r"was not made by .*: its fine_channels is 32, the run's 24"):
+        card_of(replace(of_run, fine_channels=32), {})
+    with pytest.raises(UsageError, match="its name is other, the run's tiny"):
+        card_of(replace(of_run, name="other"), {})
+    with pytest.raises(UsageError, match="its step is 1, the run's 2"):
+        card_of(of_run, {"step": 1, "seconds": trainer.seconds})
+
+
+def test_a_card_tells_each_point_once_where_a_validation_was_appended_twice(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 1, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+    header, row = (tmp_path / "validation.csv").read_text().splitlines()
+    (tmp_path / "validation.csv").write_text(f"{header}\n{row}\n{row}\n")
+    (weights,) = save_weights(weights_of(trainer.model, {}, {}), tmp_path / "tiny.safetensors")
+    assert len(facts(weights, [tmp_path], "two photographs", "one core", "abcdef").runs[0].validation) == 1
+
+
+def test_a_finished_run_that_is_repeated_adds_nothing(config: Path, tmp_path: Path) -> None:
+    words = ["learned", "train", str(config), "-o", str(tmp_path), "--set", "curve_steps = 1"]
+
+    def run(steps: int) -> dict[str, bytes]:
+        assert main([*words, "--set", f"total_steps = {steps}"]) == 0
+        return {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def validated() -> list[str]:
+        return [line.partition(",")[0] for line in (tmp_path / "validation.csv").read_text().splitlines()]
+
+    first = run(2)
+    assert validated() == ["step", "2"]
+    assert run(2) == first
+    run(3)
+    assert validated() == ["step", "2", "3"]
+    (tmp_path / "validation.csv").unlink()  # as if it had been killed before
+    run(3)
+    assert validated() == ["step", "3"]
+
+
+def test_a_validation_after_the_last_checkpoint_counts_when_a_run_goes_on(config: Path, tmp_path: Path) -> None:
+    begun = Trainer(read_settings(config), tmp_path)
+    begun.run(steps=2)
+    begun.record_validation()
+    begun.record_validation()
+    resumed = Trainer(read_settings(config, {"validate_seconds": 1000}), tmp_path)
+    resumed.resume(tmp_path)
+    assert resumed.validated_at == resumed.seconds > 0
+    resumed.record_validation()
+    assert len((tmp_path / "validation.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_run_of_another_model_is_not_resumed(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], resumed: bool
+) -> None:
+    run = tmp_path / "run"
+    Trainer(read_settings(config), run).save()
+    wide = grown(config, tmp_path, fine_channels=32)
+    words = ["-o", str(tmp_path / "next"), "--resume", str(run)] if resumed else ["-o", str(run)]
+    assert main(["learned", "train", str(wide), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is of another model: its fine_channels is 24, here it is 32; give the configuration that" in line
+    renamed = tmp_path / "renamed.toml"
+    renamed.write_text(config.read_text().replace('name = "tiny"', 'name = "same"'))
+    Trainer(read_settings(renamed), tmp_path).resume(run)
 
 
 def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config: Path, tmp_path: Path) -> None:
@@ -592,6 +670,26 @@ def test_the_budget_counts_crops_and_names_operators(
     said = capsys.readouterr().out
     assert "convolution_backward" in said
     assert f"{1e3 * budget.seconds:.0f} ms a step, {budget.crops:.1f} crops/s" in said
+
+
+def test_the_budget_is_of_the_steps_asked_for_however_short_the_recipe_is(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    step = Trainer._train_step
+
+    def counted(trainer: Trainer, network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        taken.append(x.shape[0])
+        return step(trainer, network, x)
+
+    monkeypatch.setattr(Trainer, "_train_step", counted)
+    monkeypatch.setattr(Trainer, "record_validation", lambda trainer: pytest.fail("no part of a step"))
+    for length in ({"total_steps": 2}, {"total_steps": 0, "total_seconds": 1e-3}):
+        settings = read_settings(config, {**length, "phases": [{"start": 0, "batch_size": 3}], "validate_seconds": 0})
+        budget = measure(settings, 4)
+        assert budget.crops == pytest.approx(3 / budget.seconds)
+        assert taken == [3] * (WARM_UP_STEPS + 4 + 4)
+        taken.clear()
 
 
 def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
