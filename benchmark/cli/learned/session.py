@@ -46,7 +46,7 @@ def session(
     seconds
         How long this session may take.
     max_file_mb
-        Cut checkpoints into files of that many MiB.
+        Cut checkpoints into files of that many MiB; 0 for no limit.
     cpu
         Go on without a GPU.
     eager
@@ -58,6 +58,7 @@ def session(
 
     from isorate.codecs.learned.tools.session import Session, run_session
     from isorate.codecs.learned.training.graph import GraphError
+    from isorate.codecs.learned.training.loop import file_limit
     from isorate.codecs.learned.training.settings import read_settings
 
     end = time.monotonic() + seconds
@@ -68,7 +69,7 @@ def session(
         raise UsageError(f"torch {torch.__version__} sees no GPU here; --cpu goes on without one")
     changes = {"graphs": False} if eager else {}
     train, last = (read_settings(path, changes) for path in (config, finish))
-    plan = Session(train, last, start_from, out, seconds, max_file_mb * 2**20)
+    plan = Session(train, last, start_from, out, seconds, file_limit(max_file_mb))
     try:
         run_session(plan, lambda text: print(text, flush=True))
     except GraphError as error:

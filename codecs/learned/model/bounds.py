@@ -29,7 +29,7 @@ def check_fields(configuration: Any, where: str) -> None:
     UsageError
         For the first field that does not fit; the message says what may stand there.
     """
-    for name, hint in _hints(type(configuration)).items():
+    for name, hint in _hints(configuration.__class__).items():
         value = getattr(configuration, name)
         try:
             object.__setattr__(configuration, name, fit(value, hint))

@@ -44,9 +44,9 @@ def run(
     DatasetError
         When the photographs are not there.
     """
-    from isorate.codecs.learned.training.loop import train
+    from isorate.codecs.learned.training.loop import file_limit, train
     from isorate.codecs.learned.training.settings import read_settings
 
     settings = read_settings(config_path, changes)
-    limit = max_file_mb * 2**20 if max_file_mb else 2**40
+    limit = file_limit(max_file_mb)
     train(settings, out, resume=resume, start_from=start_from, seconds=seconds, max_file_bytes=limit, compact=compact)

@@ -30,6 +30,7 @@ from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION, VAL
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
+from isorate.codecs.learned.training.folder import make_folder
 from isorate.codecs.learned.training.graph import EAGER_STEPS, RecordedPass, records
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.klt_init import klt_warm_start
@@ -43,6 +44,8 @@ from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.codecs.learned.training.validation import OperatingPoint, validate
 from isorate.errors import UsageError
 
+NO_LIMIT = 2**40
+"""Bytes that no file of a checkpoint has."""
 WARM_START_NUMBER = 10**12
 """The crops of the warm start are numbered from here, far beyond those of any step."""
 
@@ -63,7 +66,9 @@ class Trainer:
         and warms up anew), and only the newest is kept.
     """
 
-    def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int = 2**40, compact: bool = False) -> None:
+    def __init__(
+        self, settings: RunSettings, folder: Path, max_file_bytes: int = NO_LIMIT, compact: bool = False
+    ) -> None:
         self.settings = settings
         self.folder = folder
         self.max_file_bytes = max_file_bytes
@@ -331,11 +336,12 @@ def train(
     resume: Path | None = None,
     start_from: Path | None = None,
     seconds: float = math.inf,
-    max_file_bytes: int = 2**40,
+    max_file_bytes: int = NO_LIMIT,
     compact: bool = False,
 ) -> Trainer:
     """Run the recipe: continue `folder` (or `resume`) if a checkpoint is there, else start; return the trainer."""
     trainer = Trainer(settings, folder, max_file_bytes, compact)
+    make_folder(folder)
     source = resume if resume is not None else newest_checkpoint(folder)
     if source is not None:
         trainer.resume(source)
@@ -346,6 +352,11 @@ def train(
     trainer.run(seconds)
     trainer.record_validation()
     return trainer
+
+
+def file_limit(mebibytes: int) -> int:
+    """Return the most bytes of a checkpoint's file where the user gives so many MiB, 0 for no limit."""
+    return mebibytes * 2**20 if mebibytes else NO_LIMIT
 
 
 def _as_pictures(crops: Tensor, device: torch.device) -> Tensor:

@@ -31,12 +31,12 @@ from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import WARM_UP_STEPS, Budget, measure
 from isorate.codecs.learned.tools.card import facts, markdown
 from isorate.codecs.learned.tools.export import weights_of
-from isorate.codecs.learned.tools.session import Session, possible
+from isorate.codecs.learned.tools.session import Session, possible, run_session
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.graph import GraphError
 from isorate.codecs.learned.training.grow import grow
-from isorate.codecs.learned.training.loop import Trainer
+from isorate.codecs.learned.training.loop import NO_LIMIT, Trainer
 from isorate.codecs.learned.training.loss import bits_per_pixel, objective
 from isorate.codecs.learned.training.pack import pack
 from isorate.codecs.learned.training.schedule import wsd
@@ -774,6 +774,97 @@ def test_a_session_stops_goes_on_finishes_and_exports(
     assert main([*words, "--seconds", "300"]) == 0
     assert load_weights(weights).digest == before
     assert "from step" not in capsys.readouterr().out
+
+
+def test_a_session_makes_up_for_a_validation_that_it_was_killed_before(config: Path, tmp_path: Path) -> None:
+    settings = read_settings(config, {"total_steps": 1})
+    for name in ("train", "finish"):
+        Trainer(settings, tmp_path / name, compact=True).run()
+        assert not (tmp_path / name / "validation.csv").exists()
+    said: list[str] = []
+    assert run_session(Session(settings, settings, None, tmp_path, 300), said.append) == tmp_path / "tiny.safetensors"
+    assert len(said) == 1, "nothing was trained"
+    for name in ("train", "finish"):
+        assert len((tmp_path / name / "validation.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("fine_channels = 24", "fine_channels = 32"), "its fine_channels is 24, here it is 32; give both the same"),
+        (("/train", "/elsewhere"), "elsewhere.json is missing: pack the photographs first"),
+        (("/valid", "/elsewhere"), "elsewhere.json is missing: pack the photographs first"),
+    ],
+)
+def test_a_session_looks_at_its_last_configuration_before_it_trains(
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+    message: str,
+) -> None:
+    monkeypatch.setattr(Trainer, "try_steps", lambda trainer: pytest.fail("it has begun"))
+    finish = tmp_path / "finish.toml"
+    finish.write_text(config.read_text().replace(*change))
+    assert main(["learned", "session", str(config), str(finish), "-o", str(tmp_path / "out"), "--cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_cannot_be_written_does_not_begin(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for begin in ("warm_start", "try_steps"):
+        monkeypatch.setattr(Trainer, begin, lambda trainer: pytest.fail("it has begun"))
+    file, taken = tmp_path / "file", tmp_path / "taken"
+    file.write_text("not a folder")
+    (taken / "tiny.safetensors").mkdir(parents=True)
+    session = ["learned", "session", str(config), str(config), "--cpu", "-o"]
+    for words, message in (
+        (["learned", "train", str(config), "-o", str(file)], f"{file}: no folder that can be written to (File exists)"),
+        ([*session, str(file)], f"{file / 'train'}: no folder that can be written to (Not a directory)"),
+        ([*session, str(taken)], f"{taken / 'tiny.safetensors'} is a folder; give a file in it"),
+    ):
+        assert main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"isorate: {message}")
+
+
+def test_an_export_that_could_not_be_found_or_written_is_refused_before_its_rates_are_measured(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring = "isorate.codecs.learned.tools.export.measure_rates"
+    monkeypatch.setattr(measuring, lambda weights, images: pytest.fail("it has begun"))
+    Trainer(read_settings(config), tmp_path / "run").save()
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "file").write_text("not a folder")
+    for name, message in (
+        ("weird.bin", "a weights file ends in .safetensors; give weird.bin.safetensors"),
+        ("run", "a weights file ends in .safetensors; give run.safetensors"),
+        ("folder.safetensors", "is a folder; give a file in it, NAME.safetensors"),
+        ("file/tiny.safetensors", "no folder that can be written to (File exists); choose another one with -o"),
+    ):
+        words = ["export", str(tmp_path / "run"), "--validation", str(config.parent / "valid")]
+        assert main(["learned", *words, "-o", str(tmp_path / name)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith(message)
+
+
+@pytest.mark.parametrize(("mebibytes", "limit"), [("0", NO_LIMIT), ("3", 3 * 2**20)])
+def test_no_limit_of_files_is_0_for_every_command(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mebibytes: str, limit: int
+) -> None:
+    given = []
+    monkeypatch.setattr(
+        "isorate.codecs.learned.tools.session.run_session", lambda session, say: given.append(session.max_file_bytes)
+    )
+    monkeypatch.setattr(Trainer, "run", lambda trainer, seconds: given.append(trainer.max_file_bytes))
+    more = ["-o", str(tmp_path), "--max-file-mb", mebibytes]
+    assert main(["learned", "session", str(config), str(config), "--cpu", *more]) == 0
+    assert main(["learned", "train", str(config), *more]) == 0
+    assert given == [limit, limit]
 
 
 def test_a_session_needs_a_gpu_unless_told(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
