@@ -17,6 +17,7 @@ from isorate.codecs.learned.training.curves import VALIDATION
 from isorate.errors import UsageError
 
 CURVE_LINES = 12
+POINT = ("log10_lmbda", "bpp", "psnr", "ms_ssim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,21 +177,16 @@ def _refuse_another_run(weights: Path, metadata: Mapping[str, str], run: Path, s
 
 
 def _run(folder: Path, state: dict[str, Any]) -> TrainingRun:
-    validation, curve = _rows(folder / VALIDATION), _rows(folder / "curve.csv")
-    last = validation[-1]["step"]
+    validation = _rows(folder / VALIDATION, ("step", *POINT))
+    curve = _rows(folder / "curve.csv", ("step", "seconds", "loss", "learning_rate"))
+    last = {row["log10_lmbda"]: row for row in validation if row["step"] == validation[-1]["step"]}
     return TrainingRun(
         steps=state["step"],
         seconds=state["seconds"],
         batch_size=state["train"]["batch_size"],
         crop_size=state["train"]["crop_size"],
-        validation=[
-            {name: _finite(row[name]) for name in ("log10_lmbda", "bpp", "psnr", "ms_ssim")}
-            for row in {row["log10_lmbda"]: row for row in validation if row["step"] == last}.values()
-        ],
-        curve=[
-            {name: _finite(row[name]) for name in ("step", "seconds", "loss", "learning_rate")}
-            for row in curve[:: -(-len(curve) // CURVE_LINES)]
-        ],
+        validation=[{name: row[name] for name in POINT} for row in last.values()],
+        curve=curve[:: -(-len(curve) // CURVE_LINES)],
     )
 
 
@@ -226,6 +222,12 @@ def _sum_up(run: TrainingRun) -> str:
     return f"{run.steps} of {run.batch_size} crops of {run.crop_size}² in {run.seconds:.0f} s"
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, float | None]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{name: _finite(row[name]) for name in columns} for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error):
+        rows = []
+    if not rows:
+        raise UsageError(f"{path}: no rows of a training run, with {', '.join(columns)}; restore it or train anew")
+    return rows

@@ -22,10 +22,10 @@ def append_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[float
         writer.writerows(rows)
 
 
-def last_step(path: Path) -> int | None:
-    """Return the step of the last row of the CSV file at `path`; None where there is no row."""
+def ends_with(path: Path, step: int) -> bool:
+    """Whether the last row of the CSV file at `path` is of that step; a missing or damaged file's is not."""
     if not path.is_file():
-        return None
-    with path.open(newline="", encoding="utf-8") as file:
-        steps = [row["step"] for row in csv.DictReader(file)]
-    return int(steps[-1]) if steps else None
+        return False
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        steps = [row.get("step") for row in csv.DictReader(file)]
+    return steps[-1:] == [str(step)]

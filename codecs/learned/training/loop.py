@@ -26,7 +26,7 @@ from isorate.codecs.learned.training.checkpoint import (
     write_checkpoint,
 )
 from isorate.codecs.learned.training.compiled import compile_parts, compiles, named_failure
-from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION, VALIDATION_FIELDS, append_rows, last_step
+from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION, VALIDATION_FIELDS, append_rows, ends_with
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
@@ -148,9 +148,9 @@ class Trainer:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.warm_from = int(state["warm_from"]) if moments else self.step
         self._skipped.fill_(state["skipped"])
-        self.validated_at = float(state["validated_at"])
-        if last_step(self.folder / VALIDATION) == self.step:  # the checkpoint was written before
-            self.validated_at, self.validated_step = self.seconds, self.step
+        validated = ends_with(self.folder / VALIDATION, self.step)  # after the checkpoint was written
+        self.validated_step = self.step if validated else None
+        self.validated_at = self.seconds if validated else float(state["validated_at"])
         self.prior_steps = int(state["prior_steps"])
 
     def _refuse_another(self, model: ModelConfig, path: Path) -> None:

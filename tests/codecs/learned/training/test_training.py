@@ -245,6 +245,18 @@ def test_a_card_tells_each_point_once_where_a_validation_was_appended_twice(conf
     assert len(facts(weights, [tmp_path], "two photographs", "one core", "abcdef").runs[0].validation) == 1
 
 
+@pytest.mark.parametrize("name", ["validation.csv", "curve.csv"])
+@pytest.mark.parametrize("content", ["", "step,loss\n", "step,loss\n2,x\n", "\0\n\0"])
+def test_a_card_names_the_curve_that_it_cannot_read(config: Path, tmp_path: Path, name: str, content: str) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 1, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+    (tmp_path / name).write_text(content)
+    (weights,) = save_weights(weights_of(trainer.model, {}, {}), tmp_path / "tiny.safetensors")
+    with pytest.raises(UsageError, match=rf"{name}: no rows of a training run"):
+        facts(weights, [tmp_path], "two photographs", "one core", "abcdef")
+
+
 def test_a_finished_run_that_is_repeated_adds_nothing(config: Path, tmp_path: Path) -> None:
     words = ["learned", "train", str(config), "-o", str(tmp_path), "--set", "curve_steps = 1"]
 
@@ -274,7 +286,12 @@ def test_a_validation_after_the_last_checkpoint_counts_when_a_run_goes_on(config
     resumed.resume(tmp_path)
     assert resumed.validated_at == resumed.seconds > 0
     resumed.record_validation()
-    assert len((tmp_path / "validation.csv").read_text().splitlines()) == 2
+    path = tmp_path / "validation.csv"
+    assert len(path.read_text().splitlines()) == 2
+    for damaged in (path.read_bytes() + b"\0\xff\0", b"\0\xff", b""):
+        path.write_bytes(damaged)
+        resumed.resume(tmp_path)
+        assert (resumed.validated_at, resumed.validated_step) == (0, None)
 
 
 @pytest.mark.parametrize("resumed", [True, False])
