@@ -32,7 +32,7 @@ def export(
     validation
         Packed validation photographs, on which rates are measured.
     out
-        The weights file; in the package's folder and named after the model by default.
+        The weights file, NAME.safetensors; in the package's folder and named after the model by default.
     photographs
         How many of them.
     json

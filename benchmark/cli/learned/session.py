@@ -46,7 +46,7 @@ def session(
     seconds
         How long this session may take.
     max_file_mb
-        Cut checkpoints into files of that many MiB.
+        Cut checkpoints into files of that many MiB; 0 for no limit.
     cpu
         Go on without a GPU.
     eager

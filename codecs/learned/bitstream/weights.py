@@ -169,6 +169,21 @@ def read_metadata(path: Path) -> dict[str, str]:
     return metadata
 
 
+def metadata_value(path: Path, metadata: Mapping[str, str], key: str, kind: type[T]) -> T:
+    """Return one JSON text in the metadata of the weights file at `path`; ``training`` may hold Infinity.
+
+    Raises
+    ------
+    CodecUnavailableError
+        When it is damaged.
+    """
+    try:
+        return fit(json.loads(metadata[key]), kind)
+    except (ValueError, RecursionError, UsageError) as error:
+        why = f"its {key} cannot be read ({error})"
+        raise CodecUnavailableError(f"learned: {path}: {why}; fetch it again or export it anew") from None
+
+
 def read_rates(path: Path, metadata: Mapping[str, str]) -> dict[str, list[_Line]]:
     """Return the rate curve in the metadata of the weights file at `path`.
 
@@ -177,7 +192,7 @@ def read_rates(path: Path, metadata: Mapping[str, str]) -> dict[str, list[_Line]
     CodecUnavailableError
         When it is damaged.
     """
-    return _decoded(path, metadata, "rates", dict[str, list[_Line]])
+    return metadata_value(path, metadata, "rates", dict[str, list[_Line]])
 
 
 def load_weights(path: Path) -> Weights:
@@ -201,12 +216,12 @@ def load_weights(path: Path) -> Weights:
     except KeyError as error:
         raise CodecUnavailableError(f"learned: {path}{others} lacks the tensor {error}; fetch it again") from None
     weights = Weights(
-        _decoded(path, metadata, "config", ModelConfig),
+        metadata_value(path, metadata, "config", ModelConfig),
         _under(tensors, TRANSFORM),
         priors,
         _under(tensors, TABLE),
         read_rates(path, metadata),
-        _decoded(path, metadata, "training", dict[str, Any]),
+        metadata_value(path, metadata, "training", dict[str, Any]),
     )
     if weights.digest != metadata["digest"]:
         raise CodecUnavailableError(f"learned: {path}{others} is damaged, its checksum does not hold; fetch it again")
@@ -259,15 +274,6 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except (SafetensorError, OSError) as error:
         raise CodecUnavailableError(f"learned: {path} is damaged ({error}); fetch it again") from error
-
-
-def _decoded(path: Path, metadata: Mapping[str, str], key: str, kind: type[T]) -> T:
-    """Return one JSON text of the metadata; ``training`` may hold Infinity, so that it need not be strict JSON."""
-    try:
-        return fit(json.loads(metadata[key]), kind)
-    except (ValueError, RecursionError, UsageError) as error:
-        why = f"its {key} cannot be read ({error})"
-        raise CodecUnavailableError(f"learned: {path}: {why}; fetch it again or export it anew") from None
 
 
 def _under(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

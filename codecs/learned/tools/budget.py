@@ -1,7 +1,7 @@
 """What a training step costs, and where its time goes."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from isorate.codecs.learned.training.graph import EAGER_STEPS
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.settings import RunSettings
+from isorate.files.numbers import LARGEST_NUMBER
 
 WARM_UP_STEPS = EAGER_STEPS + 1
 OPERATORS = 16
@@ -39,15 +40,20 @@ class Budget:
 def measure(settings: RunSettings, steps: int) -> Budget:
     """Return the cost of a step of the recipe as it is after `prior_steps`, over `steps` steps (and as many profiled).
 
+    The recipe's own end stops neither, nor does its validation take part.
+
     Raises
     ------
     DatasetError
         When the photographs are not there.
     """
+    train = settings.train
+    recipe = train.at(min(1.0, train.prior_steps / train.total_steps) if train.total_steps else 0.0)
+    endless = replace(recipe, phases=(), total_steps=0, total_seconds=LARGEST_NUMBER, validate_seconds=LARGEST_NUMBER)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(settings, Path(folder))
+        trainer = Trainer(replace(settings, train=endless), Path(folder))
         trainer.warm_start()
-        trainer.step = settings.train.prior_steps
+        trainer.step = recipe.prior_steps
         trainer.run(steps=WARM_UP_STEPS)
         before = trainer.seconds
         trainer.run(steps=steps)
@@ -57,5 +63,5 @@ def measure(settings: RunSettings, steps: int) -> Budget:
             trainer.run(steps=steps)
     key = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
     table = profiler.key_averages().table(sort_by=key, row_limit=OPERATORS, max_name_column_width=40)
-    crops = settings.train.batch_size / seconds
-    return Budget(seconds, crops, crops * settings.train.crop_size**2 / 1e6, table)
+    crops = recipe.batch_size / seconds
+    return Budget(seconds, crops, crops * recipe.crop_size**2 / 1e6, table)

@@ -2,18 +2,21 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from isorate.codecs.distortion import MS_SSIM_SCALE
 from isorate.codecs.identity import file_digest
-from isorate.codecs.learned.bitstream.weights import read_metadata, weight_files
+from isorate.codecs.learned.bitstream.weights import metadata_value, read_metadata, weight_files
+from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_state
+from isorate.codecs.learned.training.curves import VALIDATION
 from isorate.errors import UsageError
 
 CURVE_LINES = 12
+POINT = ("log10_lmbda", "bpp", "psnr", "ms_ssim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +102,17 @@ def facts(weights: Path, runs: Sequence[Path], data: str, hardware: str, commit:
     Raises
     ------
     UsageError
-        When a file is not there; the message names it.
+        When a file is not there, or the last run's newest checkpoint is not what the weights were exported from; the
+        message names it.
     """
     if not runs:
         raise UsageError(f"{weights}: no run; name the folders of those that made it, in order")
     if missing := [path for path in (weights, *_curves(runs)) if not path.is_file()]:
         raise UsageError(f"{missing[0]}: no such file; give a weights file and the folders of the runs that made it")
-    paths = weight_files(weights, read_metadata(weights))
+    metadata = read_metadata(weights)
+    paths = weight_files(weights, metadata)
     states = [_state(run) for run in runs]
+    _refuse_another_run(weights, metadata, runs[-1], states[-1])
     return Card(
         weights=weights.name,
         files=[CardFile(path.name, file_digest(path), path.stat().st_size) for path in paths],
@@ -154,23 +160,32 @@ def markdown(card: Card) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _refuse_another_run(weights: Path, metadata: Mapping[str, str], run: Path, state: dict[str, Any]) -> None:
+    """Raise when the run's newest checkpoint, of that state, is not what the weights were exported from."""
+    model = metadata_value(weights, metadata, "config", ModelConfig)
+    differences = model.differences(ModelConfig.from_dict(state["model"]))
+    exported = metadata_value(weights, metadata, "training", dict[str, Any])
+    for key in ("step", "seconds"):
+        if key in exported and exported[key] != state[key]:
+            differences[key] = exported[key], state[key]
+    for key, (one, two) in differences.items():
+        raise UsageError(
+            f"{weights} was not made by {run}: its {key} is {one}, the run's {two}; "
+            "name the folders of the runs that made it, in order, or export it anew"
+        )
+
+
 def _run(folder: Path, state: dict[str, Any]) -> TrainingRun:
-    validation, curve = _rows(folder / "validation.csv"), _rows(folder / "curve.csv")
-    last = validation[-1]["step"]
+    validation = _rows(folder / VALIDATION, ("step", *POINT))
+    curve = _rows(folder / "curve.csv", ("step", "seconds", "loss", "learning_rate"))
+    last = {row["log10_lmbda"]: row for row in validation if row["step"] == validation[-1]["step"]}
     return TrainingRun(
         steps=state["step"],
         seconds=state["seconds"],
         batch_size=state["train"]["batch_size"],
         crop_size=state["train"]["crop_size"],
-        validation=[
-            {name: _finite(row[name]) for name in ("log10_lmbda", "bpp", "psnr", "ms_ssim")}
-            for row in validation
-            if row["step"] == last
-        ],
-        curve=[
-            {name: _finite(row[name]) for name in ("step", "seconds", "loss", "learning_rate")}
-            for row in curve[:: -(-len(curve) // CURVE_LINES)]
-        ],
+        validation=[{name: row[name] for name in POINT} for row in last.values()],
+        curve=curve[:: -(-len(curve) // CURVE_LINES)],
     )
 
 
@@ -185,7 +200,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _curves(runs: Sequence[Path]) -> list[Path]:
-    return [run / name for run in runs for name in ("validation.csv", "curve.csv")]
+    return [run / name for run in runs for name in (VALIDATION, "curve.csv")]
 
 
 def _state(run: Path) -> dict[str, Any]:
@@ -205,6 +220,12 @@ def _sum_up(run: TrainingRun) -> str:
     return f"{run.steps} of {run.batch_size} crops of {run.crop_size}² in {run.seconds:.0f} s"
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, float | None]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{name: _finite(row[name]) for name in columns} for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error):
+        rows = []
+    if not rows:
+        raise UsageError(f"{path}: no rows of a training run, with {', '.join(columns)}; restore it or train anew")
+    return rows

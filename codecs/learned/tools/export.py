@@ -17,8 +17,10 @@ from isorate.codecs.learned.model.priors import PriorConv2d
 from isorate.codecs.learned.tools.measure_rates import measure_rates
 from isorate.codecs.learned.training.checkpoint import read_checkpoint, storage_dtype
 from isorate.codecs.learned.training.data import Pack
+from isorate.codecs.learned.training.folder import make_folder
 from isorate.errors import UsageError
 
+SUFFIX = ".safetensors"
 LARGEST_WEIGHT = 2**15 - 1
 MOST_POINT = 24
 
@@ -68,6 +70,15 @@ def model_from_checkpoint(path: Path) -> tuple[ConditionalAutoencoder, dict[str,
     return model.eval(), state
 
 
+def check_output(path: Path) -> None:
+    """Raise a UsageError when weights at `path` could not be written, or not be found by ``learned:model=``."""
+    if path.suffix != SUFFIX:
+        raise UsageError(f"{path}: a weights file ends in {SUFFIX}; give {path.name}{SUFFIX}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give a file in it, NAME{SUFFIX}")
+    make_folder(path.parent)
+
+
 def export_weights(
     checkpoint: Path, validation: Path, out: Path | None = None, photographs: int = 16
 ) -> tuple[Path, Weights]:
@@ -80,18 +91,19 @@ def export_weights(
     validation
         Packed validation photographs, on which rates are measured.
     out
-        The file; by default in the package's folder, named after the model.
+        The file, ``NAME.safetensors``; by default in the package's folder, named after the model.
     photographs
         How many of them, evenly picked.
 
     Raises
     ------
     UsageError, DatasetError
-        When checkpoint or photographs are not there, or the weights cannot be exported.
+        When checkpoint or photographs are not there, the file cannot be written, or the weights cannot be exported.
     """
     torch.set_num_threads(1)
     model, state = model_from_checkpoint(checkpoint)
     path = out or FOLDER / f"{model.config.name}.safetensors"
+    check_output(path)
     training = {key: state[key] for key in ("step", "seconds", "train")}
     pack = Pack(validation)
     picked = np.linspace(0, len(pack) - 1, min(photographs, len(pack))).round().astype(int)

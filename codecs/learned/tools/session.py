@@ -19,10 +19,13 @@ from pathlib import Path
 
 import torch
 
-from isorate.codecs.learned.tools.export import export_weights
+from isorate.codecs.learned.tools.export import check_output, export_weights
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
 from isorate.codecs.learned.training.compiled import CompilerError, compiles
+from isorate.codecs.learned.training.data import Pack
+from isorate.codecs.learned.training.folder import make_folder
 from isorate.codecs.learned.training.graph import records
+from isorate.codecs.learned.training.grow import check_growth
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.settings import RunSettings, TrainSettings
 from isorate.errors import UsageError
@@ -49,7 +52,7 @@ class Session:
     seconds
         How long this session may take.
     max_file_bytes
-        The longest file of a checkpoint.
+        The longest file of a checkpoint; 0 for no limit.
     """
 
     train: RunSettings
@@ -57,7 +60,7 @@ class Session:
     start_from: Path | None
     out: Path
     seconds: float
-    max_file_bytes: int = 2**40
+    max_file_bytes: int = 0
 
 
 def run_session(session: Session, say: Say) -> Path | None:
@@ -66,27 +69,50 @@ def run_session(session: Session, say: Say) -> Path | None:
     Raises
     ------
     UsageError
-        When the memory does not hold a step with one picture, or `finish` names no validation photographs.
+        When the memory does not hold a step with one picture, `finish` names no validation photographs or is of
+        another model than `train`, or the output cannot be written.
+    DatasetError
+        When photographs of either configuration are not there.
     GraphError
         When no CUDA graph can be recorded: another process may go on without.
     """
-    validation = session.finish.validation_data
-    if validation is None:
-        raise UsageError("the last configuration's [data] must name validation photographs: rates are measured on them")
     end = time.monotonic() + session.seconds - RESERVE
     train, finish = session.out / "train", session.out / "finish"
+    weights = session.out / f"{session.finish.model.name}.safetensors"
+    validation = _validation_photographs(session)
+    for folder in (train, finish):
+        make_folder(folder)
+    check_output(weights)
     for settings, folder, source in ((session.train, train, session.start_from), (session.finish, finish, train)):
         if not _run(settings, folder, source, end, session.max_file_bytes, say):
             say(f"{folder}: the time is over; the same command goes on from here")
             return None
-    path, _ = export_weights(finish, validation, session.out / f"{session.finish.model.name}.safetensors", PHOTOGRAPHS)
+    path, _ = export_weights(finish, validation, weights, PHOTOGRAPHS)
     say(f"{path}: {path.stat().st_size} bytes")
     return path
 
 
+def _validation_photographs(session: Session) -> Path:
+    """Return where the export's photographs are, once both configurations are seen to go together."""
+    validation = session.finish.validation_data
+    if validation is None:
+        raise UsageError("the last configuration's [data] must name validation photographs: rates are measured on them")
+    try:
+        check_growth(session.train.model, session.finish.model)
+    except UsageError as error:
+        raise UsageError(
+            f"the last configuration cannot go on from the first one's model: {error}; give both the same [model]"
+        ) from None
+    for settings in (session.train, session.finish):
+        for path in filter(None, (settings.train_data, settings.validation_data)):
+            Pack(path)
+    return validation
+
+
 def _run(settings: RunSettings, folder: Path, source: Path | None, end: float, max_bytes: int, say: Say) -> bool:
     """Go on with a run until it or the time is over; return whether the run is."""
-    if newest_checkpoint(folder) is not None and _begun(settings, folder, source, max_bytes).finished:
+    if newest_checkpoint(folder) is not None and (trainer := _begun(settings, folder, source, max_bytes)).finished:
+        trainer.record_validation()
         return True
     if time.monotonic() >= end:
         return False

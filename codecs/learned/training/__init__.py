@@ -48,5 +48,5 @@ def run(
     from isorate.codecs.learned.training.settings import read_settings
 
     settings = read_settings(config_path, changes)
-    limit = max_file_mb * 2**20 if max_file_mb else 2**40
+    limit = max_file_mb * 2**20
     train(settings, out, resume=resume, start_from=start_from, seconds=seconds, max_file_bytes=limit, compact=compact)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+VALIDATION = "validation.csv"
 CURVE_FIELDS = ("step", "seconds", "loss", "bpp", "psnr", "learning_rate", "steps_per_second", "skipped")
 """``curve.csv``: means over the steps since the last row; `psnr` in dB, `learning_rate` that of the transforms."""
 VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr", "ms_ssim")
@@ -19,3 +20,12 @@ def append_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[float
         if fresh:
             writer.writerow(header)
         writer.writerows(rows)
+
+
+def ends_with(path: Path, step: int) -> bool:
+    """Whether the last row of the CSV file at `path` is of that step; a missing or damaged file's is not."""
+    if not path.is_file():
+        return False
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        steps = [row.get("step") for row in csv.DictReader(file)]
+    return steps[-1:] == [str(step)]

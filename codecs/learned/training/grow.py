@@ -5,8 +5,6 @@ numbers. New channels start as the principal components of what the old ones mis
 from the features that they do not see. What reads the new channels starts at zero, so the picture is what it was.
 """
 
-from dataclasses import fields
-
 import torch
 from torch import Tensor
 
@@ -31,8 +29,6 @@ GROWING = {
     "decoder_coarse_blocks",
     "decoder_fine_blocks",
 }
-DEFAULTS = {"coarse_hidden": "coarse_channels", "step_channels": "prior_channels"}
-"""Widths for which 0 stands for another one."""
 RIDGE = 1e-3
 POSITIONS = 4
 """Of a step's elements: the 2×2 neighbourhood (:mod:`~isorate.codecs.learned.model.partition`)."""
@@ -53,22 +49,21 @@ def grow(small: ConditionalAutoencoder, large: ConditionalAutoencoder, images: T
         Crops (N, 3, H, W) in [0, 1], sides multiples of 16, some thousands of 16×16 patches in all: they tell the
         new channels' directions.
     """
-    _refuse_other_shapes(small.config, large.config)
+    check_growth(small.config, large.config)
     _copy(small, large)
     count = large.config.latent_channels - small.config.latent_channels
     if count:
         _add_latents(small, large, images, count)
 
 
-def _refuse_other_shapes(small: ModelConfig, large: ModelConfig) -> None:
-    for field in fields(small):
-        one, two = getattr(small, field.name), getattr(large, field.name)
-        if field.name in DEFAULTS:
-            default = DEFAULTS[field.name]
-            one, two = one or getattr(small, default), two or getattr(large, default)
-        grows = two >= one if field.name in GROWING else two == one
-        if not grows and field.name != "name":
-            raise UsageError(f"its {field.name} is {one}, here it is {two}")
+def check_growth(small: ModelConfig, large: ModelConfig) -> None:
+    """Raise a UsageError when a model `large` cannot go on from one of `small`; it says of `small` what is in the way.
+
+    A model of the same shape can.
+    """
+    for name, (one, two) in small.differences(large).items():
+        if name != "name" and not (name in GROWING and two > one):
+            raise UsageError(f"its {name} is {one}, here it is {two}")
     if small.separable and large.latent_channels > small.latent_channels:
         raise UsageError("separable blocks cannot get more channels")
     if large.coarse_channels - small.coarse_channels != large.latent_channels - small.latent_channels:

@@ -26,10 +26,11 @@ from isorate.codecs.learned.training.checkpoint import (
     write_checkpoint,
 )
 from isorate.codecs.learned.training.compiled import compile_parts, compiles, named_failure
-from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION_FIELDS, append_rows
+from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION, VALIDATION_FIELDS, append_rows, ends_with
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
+from isorate.codecs.learned.training.folder import make_folder
 from isorate.codecs.learned.training.graph import EAGER_STEPS, RecordedPass, records
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.klt_init import klt_warm_start
@@ -57,13 +58,13 @@ class Trainer:
     folder
         Where checkpoints and curves go.
     max_file_bytes
-        The longest checkpoint shard.
+        The longest checkpoint shard; 0 for no limit.
     compact
         Whether checkpoints hold the averaged weights alone, kernels in fp16 (a resumed run continues from the average
         and warms up anew), and only the newest is kept.
     """
 
-    def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int = 2**40, compact: bool = False) -> None:
+    def __init__(self, settings: RunSettings, folder: Path, max_file_bytes: int = 0, compact: bool = False) -> None:
         self.settings = settings
         self.folder = folder
         self.max_file_bytes = max_file_bytes
@@ -82,6 +83,7 @@ class Trainer:
         self.seconds = 0.0
         self._skipped = torch.zeros((), device=self.place.device)
         self.validated_at = 0.0
+        self.validated_step: int | None = None
         self.prior_steps = settings.train.prior_steps
         self._enter_phase(settings.train)
 
@@ -125,8 +127,15 @@ class Trainer:
         return model.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
     def resume(self, path: Path) -> None:
-        """Continue exactly from the checkpoint at `path`."""
+        """Continue exactly from the checkpoint at `path`.
+
+        Raises
+        ------
+        UsageError
+            When there is none, or it is of another model.
+        """
         tensors, state = read_checkpoint(path, str(self.place.device))
+        self._refuse_another(ModelConfig.from_dict(state["model"]), path)
         averaged = {k[4:]: t for k, t in tensors.items() if k.startswith("ema.")}
         self.model.load_state_dict({k[6:]: t for k, t in tensors.items() if k.startswith("model.")} or averaged)
         self.average.load(averaged)
@@ -135,8 +144,20 @@ class Trainer:
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.warm_from = int(state["warm_from"]) if moments else self.step
         self._skipped.fill_(state["skipped"])
-        self.validated_at = float(state["validated_at"])
+        validated = ends_with(self.folder / VALIDATION, self.step)  # after the checkpoint was written
+        self.validated_step = self.step if validated else None
+        self.validated_at = self.seconds if validated else float(state["validated_at"])
         self.prior_steps = int(state["prior_steps"])
+
+    def _refuse_another(self, model: ModelConfig, path: Path) -> None:
+        """Raise when the checkpoint at `path` is of a model of another shape; its name may differ."""
+        differences = model.differences(self.settings.model)
+        if shape := [key for key in differences if key != "name"]:
+            one, two = differences[shape[0]]
+            raise UsageError(
+                f"{path} is of another model: its {shape[0]} is {one}, here it is {two}; "
+                "give the configuration that it was begun with, or another folder"
+            )
 
     def save(self) -> None:
         """Write a checkpoint (the first process only)."""
@@ -220,14 +241,16 @@ class Trainer:
             self._validated(1)
 
     def record_validation(self) -> None:
-        """Validate the averaged weights and append the operating points to ``validation.csv``."""
-        self.validated_at = self.seconds
+        """Validate the averaged weights and append the operating points to ``validation.csv``, once for each step."""
+        if self.validated_step == self.step:
+            return
+        self.validated_at, self.validated_step = self.seconds, self.step
         points = self._validated(self.recipe.validate_images)
         if not points:
             return
         now = (self.step, round(self.seconds, 1))
         rows = [(*now, p.log10_lmbda, round(p.bpp, 5), round(p.psnr, 4), round(p.ms_ssim, 5)) for p in points]
-        append_rows(self.folder / "validation.csv", VALIDATION_FIELDS, rows)
+        append_rows(self.folder / VALIDATION, VALIDATION_FIELDS, rows)
         tqdm.write(" | ".join(f"{p.log10_lmbda:g}: {p.bpp:.4f} bpp {p.psnr:.3f} dB {p.ms_ssim:.4f}" for p in points))
 
     def _validated(self, images: int) -> list[OperatingPoint]:
@@ -309,11 +332,12 @@ def train(
     resume: Path | None = None,
     start_from: Path | None = None,
     seconds: float = math.inf,
-    max_file_bytes: int = 2**40,
+    max_file_bytes: int = 0,
     compact: bool = False,
 ) -> Trainer:
     """Run the recipe: continue `folder` (or `resume`) if a checkpoint is there, else start; return the trainer."""
     trainer = Trainer(settings, folder, max_file_bytes, compact)
+    make_folder(folder)
     source = resume if resume is not None else newest_checkpoint(folder)
     if source is not None:
         trainer.resume(source)
@@ -322,8 +346,7 @@ def train(
     else:
         trainer.warm_start()
     trainer.run(seconds)
-    if trainer.validated_at != trainer.seconds:
-        trainer.record_validation()
+    trainer.record_validation()
     return trainer
 
 

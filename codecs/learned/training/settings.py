@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal
 
+from msgspec import Meta
+
+from isorate.codecs.learned.model.bounds import Count, LogLmbda, Share, Whole, check_fields
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import Precision
 from isorate.codecs.learned.model.quantization import QuantizationMode
 from isorate.errors import UsageError
+from isorate.files.numbers import Amount, Positive
 from isorate.files.toml import TomlFile
 from isorate.metrics.ms_ssim import MS_SSIM_MIN_SIDE
 
@@ -28,8 +32,11 @@ class Phase:
         Keys of the recipe, out of :data:`PHASE_KEYS`, and their values from then on.
     """
 
-    start: float
+    start: Share
     changes: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        check_fields(self, "train.phases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,61 +104,54 @@ class TrainSettings:
         Whether analysis and hyper-analysis keep still (to fine-tune decoder and priors on truly rounded latents).
     """
 
-    total_steps: int = 0
-    total_seconds: float = 0.0
-    seed: int = 1
-    batch_size: int = 8
-    crop_size: int = 192
-    smallest_scale: float = 0.5
-    optimizer: str = "soap"
-    learning_rate: float = 1e-3
-    prior_rate: float = 1e-3
-    gate_rate: float = 1e-3
+    total_steps: Annotated[int, Meta(ge=0, le=99_999_999)] = 0
+    total_seconds: Amount = 0.0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 1
+    batch_size: Count = 8
+    crop_size: Annotated[int, Meta(ge=64, le=8192, multiple_of=64)] = 192
+    smallest_scale: Annotated[float, Meta(ge=0.01, le=1)] = 0.5
+    optimizer: Literal["soap", "adam"] = "soap"
+    learning_rate: Share = 1e-3
+    prior_rate: Share = 1e-3
+    gate_rate: Share = 1e-3
     precondition_priors: bool = False
-    prior_steps: int = 0
-    precondition_every: int = 20
-    max_dimension: int = 512
-    decay_share: float = 0.35
-    warmup_steps: int = 100
-    clip: float = 1.0
-    ema: float = 0.999
-    lowest_lmbda: float = -4.0
-    highest_lmbda: float = -1.5
-    focus_low: float = -2.75
-    focus_high: float = -1.75
-    focus_share: float = 0.0
-    bin_octaves: float = 1.0
-    rate_weight_power: float = 0.3
+    prior_steps: Whole = 0
+    precondition_every: Count = 20
+    max_dimension: Count = 512
+    decay_share: Share = 0.35
+    warmup_steps: Whole = 100
+    clip: Positive = 1.0
+    ema: Annotated[float, Meta(ge=0, lt=1)] = 0.999
+    lowest_lmbda: LogLmbda = -4.0
+    highest_lmbda: LogLmbda = -1.5
+    focus_low: LogLmbda = -2.75
+    focus_high: LogLmbda = -1.75
+    focus_share: Share = 0.0
+    bin_octaves: Annotated[float, Meta(ge=0, le=8)] = 1.0
+    rate_weight_power: Annotated[float, Meta(ge=-4, le=4)] = 0.3
     quantization: QuantizationMode = "mixed"
     precision: Precision = "auto"
     fake_quantize: bool = False
-    ms_ssim_share: float = 0.0
+    ms_ssim_share: Share = 0.0
     frozen_encoder: bool = False
-    curve_steps: int = 50
-    checkpoint_seconds: float = 120.0
-    validate_seconds: float = 600.0
-    validate_images: int = 0
-    validate_lmbda: tuple[float, ...] = (-1.75, -2.0, -2.25, -2.5, -3.25)
-    workers: int = 0
+    curve_steps: Count = 50
+    checkpoint_seconds: Amount = 120.0
+    validate_seconds: Amount = 600.0
+    validate_images: Whole = 0
+    validate_lmbda: tuple[LogLmbda, ...] = (-1.75, -2.0, -2.25, -2.5, -3.25)
+    workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     resident: bool = False
-    warm_start_crops: int = 256
+    warm_start_crops: Count = 256
     graphs: bool = True
     compiled: bool = True
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self, "train")
         if (self.total_steps > 0) == (self.total_seconds > 0):
             raise UsageError("[train] needs exactly one of total_steps and total_seconds to be positive")
-        if self.crop_size % 64 or self.crop_size <= 0:
-            raise UsageError(f"train.crop_size is {self.crop_size}; it must be a multiple of 64")
-        if not 0 <= self.ms_ssim_share <= 1:
-            raise UsageError(f"train.ms_ssim_share is {self.ms_ssim_share}; it must be in 0..1")
         if self.ms_ssim_share and self.crop_size < MS_SSIM_MIN_SIDE:
             raise UsageError(f"train.crop_size is {self.crop_size}; MS-SSIM needs {MS_SSIM_MIN_SIDE} at least")
-        if self.optimizer not in ("soap", "adam"):
-            raise UsageError(f"train.optimizer is {self.optimizer!r}; known are soap and adam")
-        if self.precision not in get_args(Precision):
-            raise UsageError(f"train.precision is {self.precision!r}; known are {', '.join(get_args(Precision))}")
         if self.precision == "bf16" and self.fake_quantize:
             raise UsageError("train.fake_quantize needs train.precision to be auto or fp32")
         for phase in self.phases:
@@ -186,30 +186,37 @@ def read_settings(path: Path, changes: dict[str, Any] | None = None) -> RunSetti
     UsageError
         When the file is missing, is not TOML, has unknown keys or impossible values.
     """
-    table = TomlFile.read(path).data
-    _refuse_unknown(f"{path}", table, {"model", "train", "data"})
-    train = {**table.get("train", {}), **(changes or {})}
+    file = TomlFile.read(path)
+    _refuse_unknown(f"{path}", file.data, {"model", "train", "data"})
+    model, train, data = (file.table(file.data, key) for key in ("model", "train", "data"))
+    train |= changes or {}
     _refuse_unknown(f"{path} [train]", train, {field.name for field in fields(TrainSettings)})
-    data = table.get("data", {})
     _refuse_unknown(f"{path} [data]", data, {"train", "validation"})
     if "train" not in data:
         raise UsageError(f"{path} [data] must name the pack to train on: train = ...")
-    if "validate_lmbda" in train:
-        train["validate_lmbda"] = tuple(float(value) for value in train["validate_lmbda"])
-    train["phases"] = tuple(_read_phase(f"{path} [[train.phases]]", phase) for phase in train.get("phases", ()))
+    for key, value in data.items():
+        if not isinstance(value, str):
+            raise file.error(("data", key), f"data.{key} is {value!r}; it must be a text, the path of a pack")
     try:
-        settings = TrainSettings(**train)
-    except TypeError as error:
-        raise UsageError(f"{path} [train]: {error}") from error
+        recipe = TrainSettings(**{**train, "phases": _read_phases(train.get("phases", []))})
+        shape = ModelConfig.from_dict(model)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     validation = Path(data["validation"]) if "validation" in data else None
-    return RunSettings(ModelConfig.from_dict(table.get("model", {})), settings, Path(data["train"]), validation)
+    return RunSettings(shape, recipe, Path(data["train"]), validation)
 
 
-def _read_phase(where: str, table: dict[str, Any]) -> Phase:
-    _refuse_unknown(where, table, {"start", *PHASE_KEYS})
+def _read_phases(tables: Any) -> tuple[Phase, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"train.phases is {tables!r}; it must be a list of tables: [[train.phases]]")
+    return tuple(map(_read_phase, tables))
+
+
+def _read_phase(table: dict[str, Any]) -> Phase:
+    _refuse_unknown("[[train.phases]]", table, {"start", *PHASE_KEYS})
     if "start" not in table:
-        raise UsageError(f"{where}: start is missing (the progress, 0..1, at which the phase begins)")
-    return Phase(float(table["start"]), {key: value for key, value in table.items() if key != "start"})
+        raise UsageError("[[train.phases]]: start is missing (the progress, 0..1, at which the phase begins)")
+    return Phase(table["start"], {key: value for key, value in table.items() if key != "start"})
 
 
 def _refuse_unknown(where: str, table: dict[str, Any], known: set[str]) -> None:

@@ -1,5 +1,7 @@
 """The model's smaller parts: hat functions, quantizers, likelihoods, partition, number grids."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -165,11 +167,31 @@ def test_fake_quantization_puts_activations_on_the_grid_and_changes_little() -> 
         ({"latent_channels": 6}, "multiples of 4"),
         ({"latent_channels": 1000}, "must not exceed"),
         ({"colour": 1}, "unknown keys"),
+        ({"prior_channels": 18}, r"model\.prior_channels is 18; .* multiples of 4"),
+        ({"step_channels": 4}, r"model\.step_channels .* is 4; it must be 8 or more"),
+        ({"enter_kernel": 2}, r"model\.enter_kernel is 2; it must be odd"),
+        ({"fine_channels": -24}, r"model\.fine_channels is -24; it must be a whole number from 1 to 16384"),
+        ({"fine_channels": "x"}, r"model\.fine_channels is 'x'; it must be a whole number"),
+        ({"fine_channels": 24.5}, r"model\.fine_channels is 24\.5; it must be a whole number"),
+        ({"hyper_channels": 0}, r"model\.hyper_channels is 0; it must be a whole number from 1"),
+        ({"encoder_fine_blocks": -1}, r"model\.encoder_fine_blocks is -1; it must be a whole number from 0 to 1000"),
+        ({"separable": 1}, r"model\.separable is 1; it must be true or false"),
+        ({"name": 3}, r"model\.name is 3; it must be a text"),
+        ({"knots": 3}, r"model\.knots is 3; it must be a list, each a number from -10 to 4"),
+        ({"knots": [-1.5, -2.0, -2.5, -3.0, math.nan]}, r"nan\]; it must be a list, each a number from -10 to 4"),
+        ({"knots": [math.inf, -2.0, -2.5, -3.0, -4.0]}, r"\[inf, .*; it must be a list, each a number from -10 to 4"),
     ],
 )
 def test_impossible_models_are_usage_errors(table: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ModelConfig.from_dict(table)
+
+
+def test_a_models_knots_are_floats_however_they_are_written() -> None:
+    one, two = (
+        ModelConfig.from_dict({"knots": knots}) for knots in ([-1, -2, -3, -4, -5], (-1.0, -2.0, -3.0, -4.0, -5.0))
+    )
+    assert one.to_json() == two.to_json()
 
 
 def test_separable_blocks_run() -> None:

@@ -31,10 +31,10 @@ from isorate.codecs.learned.coding.network import load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.precision import in_bfloat16
-from isorate.codecs.learned.tools.budget import Budget
+from isorate.codecs.learned.tools.budget import WARM_UP_STEPS, Budget, measure
 from isorate.codecs.learned.tools.card import facts, markdown
 from isorate.codecs.learned.tools.export import weights_of
-from isorate.codecs.learned.tools.session import Session, possible
+from isorate.codecs.learned.tools.session import Session, possible, run_session
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.graph import GraphError
@@ -216,6 +216,101 @@ def test_the_model_card_states_digest_steps_and_operating_points(
     assert "2 of 4 crops of 64² in" in card
     assert "| 1 | -2.0 | " in card
     assert card.count("\n| 1 | 1 |") == 1
+
+
+def test_a_card_is_refused_for_a_run_that_did_not_make_the_weights(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 2, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+
+    def card_of(model: ModelConfig, training: dict[str, object]) -> str:
+        weights = weights_of(ConditionalAutoencoder(model), {}, training)
+        (path,) = save_weights(weights, tmp_path / "other.safetensors")
+        return markdown(facts(path, [tmp_path], "two photographs", "one core", "abcdef"))
+
+    of_run = trainer.settings.model
+    assert "2 of 4 crops" in card_of(of_run, {"step": 2, "seconds": trainer.seconds})
+    with pytest.raises(UsageError, match=r"was not made by .*: its fine_channels is 32, the run's 24"):
+        card_of(replace(of_run, fine_channels=32), {})
+    with pytest.raises(UsageError, match="its name is other, the run's tiny"):
+        card_of(replace(of_run, name="other"), {})
+    with pytest.raises(UsageError, match="its step is 1, the run's 2"):
+        card_of(of_run, {"step": 1, "seconds": trainer.seconds})
+
+
+def test_a_card_tells_each_point_once_where_a_validation_was_appended_twice(config: Path, tmp_path: Path) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 1, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+    header, row = (tmp_path / "validation.csv").read_text().splitlines()
+    (tmp_path / "validation.csv").write_text(f"{header}\n{row}\n{row}\n")
+    (weights,) = save_weights(weights_of(trainer.model, {}, {}), tmp_path / "tiny.safetensors")
+    assert len(facts(weights, [tmp_path], "two photographs", "one core", "abcdef").runs[0].validation) == 1
+
+
+@pytest.mark.parametrize("name", ["validation.csv", "curve.csv"])
+@pytest.mark.parametrize("content", ["", "step,loss\n", "step,loss\n2,x\n", "\0\n\0"])
+def test_a_card_names_the_curve_that_it_cannot_read(config: Path, tmp_path: Path, name: str, content: str) -> None:
+    trainer = Trainer(read_settings(config, {"total_steps": 1, "curve_steps": 1}), tmp_path)
+    trainer.run()
+    trainer.record_validation()
+    (tmp_path / name).write_text(content)
+    (weights,) = save_weights(weights_of(trainer.model, {}, {}), tmp_path / "tiny.safetensors")
+    with pytest.raises(UsageError, match=rf"{name}: no rows of a training run"):
+        facts(weights, [tmp_path], "two photographs", "one core", "abcdef")
+
+
+def test_a_finished_run_that_is_repeated_adds_nothing(config: Path, tmp_path: Path) -> None:
+    words = ["learned", "train", str(config), "-o", str(tmp_path), "--set", "curve_steps = 1"]
+
+    def run(steps: int) -> dict[str, bytes]:
+        assert main([*words, "--set", f"total_steps = {steps}"]) == 0
+        return {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def validated() -> list[str]:
+        return [line.partition(",")[0] for line in (tmp_path / "validation.csv").read_text().splitlines()]
+
+    first = run(2)
+    assert validated() == ["step", "2"]
+    assert run(2) == first
+    run(3)
+    assert validated() == ["step", "2", "3"]
+    (tmp_path / "validation.csv").unlink()  # as if it had been killed before
+    run(3)
+    assert validated() == ["step", "3"]
+
+
+def test_a_validation_after_the_last_checkpoint_counts_when_a_run_goes_on(config: Path, tmp_path: Path) -> None:
+    begun = Trainer(read_settings(config), tmp_path)
+    begun.run(steps=2)
+    begun.record_validation()
+    begun.record_validation()
+    resumed = Trainer(read_settings(config, {"validate_seconds": 1000}), tmp_path)
+    resumed.resume(tmp_path)
+    assert resumed.validated_at == resumed.seconds > 0
+    resumed.record_validation()
+    path = tmp_path / "validation.csv"
+    assert len(path.read_text().splitlines()) == 2
+    for damaged in (path.read_bytes() + b"\0\xff\0", b"\0\xff", b""):
+        path.write_bytes(damaged)
+        resumed.resume(tmp_path)
+        assert (resumed.validated_at, resumed.validated_step) == (0, None)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_run_of_another_model_is_not_resumed(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], resumed: bool
+) -> None:
+    run = tmp_path / "run"
+    Trainer(read_settings(config), run).save()
+    wide = grown(config, tmp_path, fine_channels=32)
+    words = ["-o", str(tmp_path / "next"), "--resume", str(run)] if resumed else ["-o", str(run)]
+    assert main(["learned", "train", str(wide), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is of another model: its fine_channels is 24, here it is 32; give the configuration that" in line
+    renamed = tmp_path / "renamed.toml"
+    renamed.write_text(config.read_text().replace('name = "tiny"', 'name = "same"'))
+    Trainer(read_settings(renamed), tmp_path).resume(run)
 
 
 def test_a_run_can_start_from_a_shallower_model_and_not_from_a_wider_one(config: Path, tmp_path: Path) -> None:
@@ -474,6 +569,12 @@ def test_a_step_with_a_non_finite_loss_changes_nothing(config: Path, tmp_path: P
         ("[train]\ntotal_steps = 1\n[[train.phases]]\ncrop_size = 64\n[data]\ntrain = 'x'", "start is missing"),
         ("[train]\ntotal_steps = 1\n[[train.phases]]\nstart = 0\nseed = 1\n[data]\ntrain = 'x'", "unknown keys seed"),
         ("[train]\ntotal_steps = 1\noptimizer = 'sgd'\n[data]\ntrain = 'x'", "known are soap and adam"),
+        ("train = 3", "bad.toml:1: train is 3; a table is needed"),
+        ("[train]\ntotal_steps = 1\n[data]\ntrain = 3", r"bad.toml:4: data\.train is 3; it must be a text"),
+        (
+            "[train]\ntotal_steps = 1\n[data]\ntrain = 'x'\n[model]\nfine_channels = 0",
+            r"bad.toml: model\.fine_channels is 0",
+        ),
     ],
 )
 def test_impossible_configurations_are_usage_errors(tmp_path: Path, text: str, message: str) -> None:
@@ -481,6 +582,51 @@ def test_impossible_configurations_are_usage_errors(tmp_path: Path, text: str, m
     path.write_text(text)
     with pytest.raises(UsageError, match=message):
         read_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("learning_rate = nan", "learning_rate is nan; it must be a number from 0 to 1"),
+        ("learning_rate = -0.001", "learning_rate is -0.001; it must be a number from 0 to 1"),
+        ("ema = nan", "ema is nan; it must be a number from 0 below 1"),
+        ("bin_octaves = nan", "bin_octaves is nan; it must be a number from 0 to 8"),
+        ("clip = -1.0", "clip is -1.0; it must be a number above 0 to 1e+15"),
+        ("clip = inf", "clip is inf; it must be a number above 0 to 1e+15"),
+        ("checkpoint_seconds = inf", "checkpoint_seconds is inf; it must be a number from 0 to 1e+15"),
+        ("total_steps = 100_000_000", "total_steps is 100000000; it must be a whole number from 0 to 99999999"),
+        ("batch_size = 0", "batch_size is 0; it must be a whole number from 1 to 1000000"),
+        ("batch_size = 2.5", "batch_size is 2.5; it must be a whole number from 1 to 1000000"),
+        ("batch_size = 'x'", "batch_size is 'x'; it must be a whole number from 1 to 1000000"),
+        ("batch_size = true", "batch_size is True; it must be a whole number from 1 to 1000000"),
+        ("crop_size = '64'", "crop_size is '64'; it must be a whole number from 64 to 8192 that is a multiple of 64"),
+        ("curve_steps = 0", "curve_steps is 0; it must be a whole number from 1 to 1000000"),
+        ("workers = -1", "workers is -1; it must be a whole number from 0 to 1024"),
+        ("seed = -1", "seed is -1; it must be a whole number from 0 to 4294967295"),
+        ("smallest_scale = 0", "smallest_scale is 0; it must be a number from 0.01 to 1"),
+        ("warm_start_crops = 0", "warm_start_crops is 0; it must be a whole number from 1 to 1000000"),
+        ("precondition_every = 0", "precondition_every is 0; it must be a whole number from 1 to 1000000"),
+        ("validate_lmbda = 3", "validate_lmbda is 3; it must be a list, each a number from -10 to 4"),
+        ("resident = 1", "resident is 1; it must be true or false"),
+        ("quantization = 'floor'", "quantization is 'floor'; known are round, rdoq, mixed and universal"),
+        ("phases = 3", "phases is 3; it must be a list of tables: [[train.phases]]"),
+        ("phases = [3]", "phases is [3]; it must be a list of tables: [[train.phases]]"),
+        ("phases = [{start = 'x'}]", "phases.start is 'x'; it must be a number from 0 to 1"),
+        ("phases = [{start = nan}]", "phases.start is nan; it must be a number from 0 to 1"),
+        ("phases = [{start = 0.5, batch_size = -3}]", "batch_size is -3; it must be a whole number from 1 to 1000000"),
+    ],
+)
+def test_a_value_that_the_recipe_cannot_have_is_one_line_before_the_first_step(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, message: str
+) -> None:
+    assert main(["learned", "train", str(config), "-o", str(tmp_path / "run"), "--set", change]) == 2
+    assert capsys.readouterr().err == f"isorate: {config}: train.{message}\n"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_packages_configurations_are_within_bounds(path: Path) -> None:
+    assert read_settings(path).train.batch_size > 0
 
 
 def test_a_missing_configuration_or_pack_is_named(tmp_path: Path) -> None:
@@ -785,6 +931,26 @@ def test_the_budget_counts_crops_and_names_operators(
     assert f"{1e3 * budget.seconds:.0f} ms a step, {budget.crops:.1f} crops/s" in said
 
 
+def test_the_budget_is_of_the_steps_asked_for_however_short_the_recipe_is(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    step = Trainer._train_step
+
+    def counted(trainer: Trainer, network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        taken.append(x.shape[0])
+        return step(trainer, network, x)
+
+    monkeypatch.setattr(Trainer, "_train_step", counted)
+    monkeypatch.setattr(Trainer, "record_validation", lambda trainer: pytest.fail("no part of a step"))
+    for length in ({"total_steps": 2}, {"total_steps": 0, "total_seconds": 1e-3}):
+        settings = read_settings(config, {**length, "phases": [{"start": 0, "batch_size": 3}], "validate_seconds": 0})
+        budget = measure(settings, 4)
+        assert budget.crops == pytest.approx(3 / budget.seconds)
+        assert taken == [3] * (WARM_UP_STEPS + 4 + 4)
+        taken.clear()
+
+
 def test_no_update_of_soap_exceeds_the_bound_of_its_moments() -> None:
     generator = torch.Generator().manual_seed(0)
     weight = torch.nn.Parameter(torch.zeros(12, 6, 3, 3))
@@ -867,6 +1033,97 @@ def test_a_session_stops_goes_on_finishes_and_exports(
     assert main([*words, "--seconds", "300"]) == 0
     assert load_weights(weights).digest == before
     assert "from step" not in capsys.readouterr().out
+
+
+def test_a_session_makes_up_for_a_validation_that_it_was_killed_before(config: Path, tmp_path: Path) -> None:
+    settings = read_settings(config, {"total_steps": 1})
+    for name in ("train", "finish"):
+        Trainer(settings, tmp_path / name, compact=True).run()
+        assert not (tmp_path / name / "validation.csv").exists()
+    said: list[str] = []
+    assert run_session(Session(settings, settings, None, tmp_path, 300), said.append) == tmp_path / "tiny.safetensors"
+    assert len(said) == 1, "nothing was trained"
+    for name in ("train", "finish"):
+        assert len((tmp_path / name / "validation.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("fine_channels = 24", "fine_channels = 32"), "its fine_channels is 24, here it is 32; give both the same"),
+        (("/train", "/elsewhere"), "elsewhere.json is missing: pack the photographs first"),
+        (("/valid", "/elsewhere"), "elsewhere.json is missing: pack the photographs first"),
+    ],
+)
+def test_a_session_looks_at_its_last_configuration_before_it_trains(
+    config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+    message: str,
+) -> None:
+    monkeypatch.setattr(Trainer, "try_steps", lambda trainer: pytest.fail("it has begun"))
+    finish = tmp_path / "finish.toml"
+    finish.write_text(config.read_text().replace(*change))
+    assert main(["learned", "session", str(config), str(finish), "-o", str(tmp_path / "out"), "--cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_cannot_be_written_does_not_begin(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for begin in ("warm_start", "try_steps"):
+        monkeypatch.setattr(Trainer, begin, lambda trainer: pytest.fail("it has begun"))
+    file, taken = tmp_path / "file", tmp_path / "taken"
+    file.write_text("not a folder")
+    (taken / "tiny.safetensors").mkdir(parents=True)
+    session = ["learned", "session", str(config), str(config), "--cpu", "-o"]
+    for words, message in (
+        (["learned", "train", str(config), "-o", str(file)], f"{file}: no folder that can be written to (File exists)"),
+        ([*session, str(file)], f"{file / 'train'}: no folder that can be written to (Not a directory)"),
+        ([*session, str(taken)], f"{taken / 'tiny.safetensors'} is a folder; give a file in it"),
+    ):
+        assert main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"isorate: {message}")
+
+
+def test_an_export_that_could_not_be_found_or_written_is_refused_before_its_rates_are_measured(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring = "isorate.codecs.learned.tools.export.measure_rates"
+    monkeypatch.setattr(measuring, lambda weights, images: pytest.fail("it has begun"))
+    Trainer(read_settings(config), tmp_path / "run").save()
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "file").write_text("not a folder")
+    for name, message in (
+        ("weird.bin", "a weights file ends in .safetensors; give weird.bin.safetensors"),
+        ("run", "a weights file ends in .safetensors; give run.safetensors"),
+        ("folder.safetensors", "is a folder; give a file in it, NAME.safetensors"),
+        ("file/tiny.safetensors", "no folder that can be written to (File exists); choose another one with -o"),
+    ):
+        words = ["export", str(tmp_path / "run"), "--validation", str(config.parent / "valid")]
+        assert main(["learned", *words, "-o", str(tmp_path / name)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith(message)
+
+
+@pytest.mark.parametrize(("mebibytes", "limit"), [("0", 0), ("3", 3 * 2**20)])
+def test_no_limit_of_files_is_0_for_every_command(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mebibytes: str, limit: int
+) -> None:
+    given = []
+    monkeypatch.setattr(
+        "isorate.codecs.learned.tools.session.run_session", lambda session, say: given.append(session.max_file_bytes)
+    )
+    monkeypatch.setattr(Trainer, "run", lambda trainer, seconds: given.append(trainer.max_file_bytes))
+    more = ["-o", str(tmp_path), "--max-file-mb", mebibytes]
+    assert main(["learned", "session", str(config), str(config), "--cpu", *more]) == 0
+    assert main(["learned", "train", str(config), *more]) == 0
+    assert given == [limit, limit]
 
 
 def test_a_session_needs_a_gpu_unless_told(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
