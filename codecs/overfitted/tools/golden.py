@@ -37,7 +37,8 @@ def make_golden(folder: Path) -> None:
         When the folder's index is something else.
     """
     earlier = _index(folder) if (folder / INDEX).exists() else {}
-    files, index = {}, {}
+    files: dict[str, bytes] = {}
+    index: dict[str, int] = {}
     for photograph, (top, bottom, left, right), bpp, steps in CASES:
         image = np.ascontiguousarray(getattr(photographs, photograph)()[top:bottom, left:right])
         codec = OverfittedCodec(steps=steps, threads=1)

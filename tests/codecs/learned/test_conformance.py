@@ -13,10 +13,11 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from isorate.codecs.golden import INDEX
 from isorate.codecs.learned.bitstream.weights import load_weights, weights_path
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.tools.golden import CASES as MADE
-from isorate.codecs.learned.tools.golden import INDEX, failures, make_golden
+from isorate.codecs.learned.tools.golden import failures, make_golden
 from isorate.errors import UsageError
 
 DATA = Path(__file__).parents[2] / "data" / "learned"
