@@ -1,10 +1,11 @@
-"""The index of a folder of golden streams: what says which files in it are its own."""
+"""A folder of golden streams: its index says which files in it are its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from isorate.errors import UsageError
+from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_TEXT, read_plain
 from isorate.files.typed_json import fit, parse
 
@@ -39,3 +40,12 @@ def read_index(folder: Path, kind: type[T], names: Callable[[T], Iterable[str]])
     if strange := [name for name in names(index) if Path(name).name != name]:
         raise UsageError(f"{path} names a stream {strange[0]!r} outside its folder; name another folder")
     return index
+
+
+def replace_files(folder: Path, earlier: Iterable[str], files: Mapping[str, bytes], index: Any) -> None:
+    """Put `files`, by name, and their `index` in the place of the `earlier` files; what else is there stays."""
+    for name in set(earlier) - files.keys():
+        (folder / name).unlink(missing_ok=True)
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    write_json(folder / INDEX, index)

@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from skimage import data as photographs
 
-from isorate.codecs.golden import INDEX, read_index
+from isorate.codecs.golden import INDEX, read_index, replace_files
 from isorate.codecs.learned.bitstream.knobs import KnobCodes
 from isorate.codecs.learned.bitstream.latents import Latents
 from isorate.codecs.learned.coding.network import Network
 from isorate.codecs.learned.coding.picture import PictureEncoder, read_stream, write_stream
 from isorate.errors import BitstreamError
-from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_PICTURE, read_plain
 
 
@@ -75,7 +74,7 @@ def make_golden(network: Network, folder: Path) -> None:
     UsageError
         When the folder's index is something else.
     """
-    earlier = _index(folder).latents if (folder / INDEX).exists() else {}
+    earlier = [f"{name}.iso" for name in _index(folder).latents] if (folder / INDEX).exists() else []
     streams, digests = {}, {}
     with torch.inference_mode():
         for case in CASES:
@@ -83,13 +82,9 @@ def make_golden(network: Network, folder: Path) -> None:
             image = np.ascontiguousarray(getattr(photographs, case.photograph)()[top:bottom, left:right])
             codes = KnobCodes.nearest(case.lmbda, case.bin_size, network.config.knots)
             coded = PictureEncoder(network, image).code(codes)
-            streams[case.name] = coded.data
+            streams[f"{case.name}.iso"] = coded.data
             digests[case.name] = latents_digest(coded.latents)
-    for name in earlier.keys() - streams.keys():
-        (folder / f"{name}.iso").unlink(missing_ok=True)
-    for name, data in streams.items():
-        write_bytes(folder / f"{name}.iso", data)
-    write_json(folder / INDEX, asdict(Index(network.weights.digest, digests)))
+    replace_files(folder, earlier, streams, asdict(Index(network.weights.digest, digests)))
 
 
 def failures(network: Network, folder: Path) -> list[str]:

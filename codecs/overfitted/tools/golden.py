@@ -12,11 +12,10 @@ import numpy as np
 from PIL import Image as PillowImage
 from skimage import data as photographs
 
-from isorate.codecs.golden import INDEX, read_index
+from isorate.codecs.golden import INDEX, read_index, replace_files
 from isorate.codecs.overfitted.bitstream import stream
 from isorate.codecs.overfitted.codec import OverfittedCodec
 from isorate.errors import BitstreamError
-from isorate.files.atomic import write_bytes, write_json
 from isorate.files.plain import LARGEST_PICTURE, read_plain
 from isorate.pictures.files import save_picture
 
@@ -36,7 +35,8 @@ def make_golden(folder: Path) -> None:
     UsageError
         When the folder's index is something else.
     """
-    earlier = _index(folder) if (folder / INDEX).exists() else {}
+    names = _index(folder) if (folder / INDEX).exists() else {}
+    earlier = [f"{name}{ending}" for name in names for ending in (".ofi", ".png")]
     files: dict[str, bytes] = {}
     index: dict[str, int] = {}
     for photograph, (top, bottom, left, right), bpp, steps in CASES:
@@ -46,12 +46,7 @@ def make_golden(folder: Path) -> None:
         name = f"{photograph}_{right - left}x{bottom - top}"
         files |= {f"{name}.ofi": data, f"{name}.png": save_picture(codec.decode(data), "PNG")}
         index[name] = stream.read(data).crc
-    for name in earlier.keys() - index.keys():
-        for ending in (".ofi", ".png"):
-            (folder / f"{name}{ending}").unlink(missing_ok=True)
-    for name, content in files.items():
-        write_bytes(folder / name, content)
-    write_json(folder / INDEX, index)
+    replace_files(folder, earlier, files, index)
 
 
 def failures(folder: Path) -> list[str]:
