@@ -154,15 +154,17 @@ def code_at(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         place = waiting.pop()
         # any folder may be a namespace package: where an import led to one, its code alone
         namespace = place not in places and place.is_dir() and not (place / "__init__.py").is_file()
+        imported: set[str] = set()
         for path in _files(place):
             if namespace and path.suffix not in CODE:
                 continue
             yield path.relative_to(place.parent).as_posix(), path
             if _is_python(path) and not INSTALLED & set(place.parent.parts):
-                origin = place.resolve().parent  # where Python looks, not beside a link
-                found = _beside(origin, _imported(path)) - seen
-                waiting += found
-                seen |= found
+                imported |= _imported(path)
+        if imported:
+            found = _beside(place.resolve().parent, imported) - seen  # where Python looks, not beside a link
+            waiting += found
+            seen |= found
 
 
 def _beside(folder: Path, names: set[str]) -> set[Path]:
