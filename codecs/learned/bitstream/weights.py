@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 FORMAT = "isorate-learned-1"
 FOLDER = Path(__file__).parents[1] / "weights"
+SUFFIX = ".safetensors"
 TRANSFORM, PRIOR, TABLE = "transform.", "prior.", "table."
 LARGEST_FILE = 28_000_000
 """Bytes of tensors in a file; a single tensor may be longer."""
@@ -233,21 +234,21 @@ def weights_path(model: str, objective: str = "mse") -> Path:
 
     :data:`BEST` stands for the strongest that come with the package for `objective`.
     """
-    if model.endswith(".safetensors"):
+    if model.endswith(SUFFIX):
         return Path(model)
     if model == BEST:
         model = STRONGEST[objective]
-    return FOLDER / f"{model}{'' if objective == 'mse' else '-' + objective}.safetensors"
+    return FOLDER / f"{model}{'' if objective == 'mse' else '-' + objective}{SUFFIX}"
 
 
 def known_models() -> list[str]:
     """Return the names of the weights files in this package's folder."""
-    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def path_by_id(model_id: int) -> Path | None:
     """Return the file in this package's folder whose weights streams call `model_id`, or None."""
-    for path in sorted(FOLDER.glob("*.safetensors")):
+    for path in sorted(FOLDER.glob(f"*{SUFFIX}")):
         if int(read_metadata(path)["digest"][:4], 16) == model_id:
             return path
     return None

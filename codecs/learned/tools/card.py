@@ -12,7 +12,7 @@ from isorate.codecs.identity import file_digest
 from isorate.codecs.learned.bitstream.weights import metadata_value, read_metadata, weight_files
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_state
-from isorate.codecs.learned.training.curves import VALIDATION
+from isorate.codecs.learned.training.curves import CURVE, VALIDATION
 from isorate.errors import UsageError
 
 CURVE_LINES = 12
@@ -177,7 +177,7 @@ def _refuse_another_run(weights: Path, metadata: Mapping[str, str], run: Path, s
 
 def _run(folder: Path, state: dict[str, Any]) -> TrainingRun:
     validation = _rows(folder / VALIDATION, ("step", *POINT))
-    curve = _rows(folder / "curve.csv", ("step", "seconds", "loss", "learning_rate"))
+    curve = _rows(folder / CURVE, ("step", "seconds", "loss", "learning_rate"))
     last = {row["log10_lmbda"]: row for row in validation if row["step"] == validation[-1]["step"]}
     return TrainingRun(
         steps=state["step"],
@@ -200,7 +200,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _curves(runs: Sequence[Path]) -> list[Path]:
-    return [run / name for run in runs for name in (VALIDATION, "curve.csv")]
+    return [run / name for run in runs for name in (VALIDATION, CURVE)]
 
 
 def _state(run: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from isorate.codecs.learned.bitstream.conv_weights import D_BITS, U_BITS, V_BITS, IntegerConvWeights
 from isorate.codecs.learned.bitstream.integer_conv import SCALE_LIMIT
 from isorate.codecs.learned.bitstream.tables import SOFTPLUS_OUTPUT_BITS, all_tables
-from isorate.codecs.learned.bitstream.weights import FOLDER, Weights, load_weights, save_weights
+from isorate.codecs.learned.bitstream.weights import FOLDER, SUFFIX, Weights, load_weights, save_weights
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.model.priors import PriorConv2d
@@ -20,7 +20,6 @@ from isorate.codecs.learned.training.data import Pack
 from isorate.codecs.learned.training.folder import make_folder
 from isorate.errors import UsageError
 
-SUFFIX = ".safetensors"
 LARGEST_WEIGHT = 2**15 - 1
 MOST_POINT = 24
 
@@ -102,7 +101,7 @@ def export_weights(
     """
     torch.set_num_threads(1)
     model, state = model_from_checkpoint(checkpoint)
-    path = out or FOLDER / f"{model.config.name}.safetensors"
+    path = out or FOLDER / f"{model.config.name}{SUFFIX}"
     check_output(path)
     training = {key: state[key] for key in ("step", "seconds", "train")}
     pack = Pack(validation)

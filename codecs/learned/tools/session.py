@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from isorate.codecs.learned.bitstream.weights import SUFFIX
 from isorate.codecs.learned.tools.export import check_output, export_weights
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint
 from isorate.codecs.learned.training.compiled import CompilerError, compiles
@@ -76,10 +77,13 @@ def run_session(session: Session, say: Say) -> Path | None:
     GraphError
         When no CUDA graph can be recorded: another process may go on without.
     """
+    validation = session.finish.validation_data
+    if validation is None:
+        raise UsageError("the last configuration's [data] must name validation photographs: rates are measured on them")
     end = time.monotonic() + session.seconds - RESERVE
     train, finish = session.out / "train", session.out / "finish"
-    weights = session.out / f"{session.finish.model.name}.safetensors"
-    validation = _validation_photographs(session)
+    weights = session.out / f"{session.finish.model.name}{SUFFIX}"
+    _check_together(session)
     for folder in (train, finish):
         make_folder(folder)
     check_output(weights)
@@ -92,11 +96,8 @@ def run_session(session: Session, say: Say) -> Path | None:
     return path
 
 
-def _validation_photographs(session: Session) -> Path:
-    """Return where the export's photographs are, once both configurations are seen to go together."""
-    validation = session.finish.validation_data
-    if validation is None:
-        raise UsageError("the last configuration's [data] must name validation photographs: rates are measured on them")
+def _check_together(session: Session) -> None:
+    """Raise where the last configuration cannot go on from the first one's model, or photographs are not there."""
     try:
         check_growth(session.train.model, session.finish.model)
     except UsageError as error:
@@ -106,7 +107,6 @@ def _validation_photographs(session: Session) -> Path:
     for settings in (session.train, session.finish):
         for path in filter(None, (settings.train_data, settings.validation_data)):
             Pack(path)
-    return validation
 
 
 def _run(settings: RunSettings, folder: Path, source: Path | None, end: float, max_bytes: int, say: Say) -> bool:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-VALIDATION = "validation.csv"
+CURVE, VALIDATION = "curve.csv", "validation.csv"
 CURVE_FIELDS = ("step", "seconds", "loss", "bpp", "psnr", "learning_rate", "steps_per_second", "skipped")
 """``curve.csv``: means over the steps since the last row; `psnr` in dB, `learning_rate` that of the transforms."""
 VALIDATION_FIELDS = ("step", "seconds", "log10_lmbda", "bpp", "psnr", "ms_ssim")

@@ -26,7 +26,14 @@ from isorate.codecs.learned.training.checkpoint import (
     write_checkpoint,
 )
 from isorate.codecs.learned.training.compiled import compile_parts, compiles, named_failure
-from isorate.codecs.learned.training.curves import CURVE_FIELDS, VALIDATION, VALIDATION_FIELDS, append_rows, ends_with
+from isorate.codecs.learned.training.curves import (
+    CURVE,
+    CURVE_FIELDS,
+    VALIDATION,
+    VALIDATION_FIELDS,
+    append_rows,
+    ends_with,
+)
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
@@ -322,7 +329,7 @@ class Trainer:
         bar.set_postfix_str(f"loss {loss:.4f} {rate:.3f} bpp {psnr:.2f} dB, {minutes:.0f} min left")
         learning_rate = self._rate_factor() * self.recipe.learning_rate
         row = (self.step, round(self.seconds, 1), round(loss, 5), round(rate, 5), round(psnr, 4), learning_rate)
-        append_rows(self.folder / "curve.csv", CURVE_FIELDS, [(*row, round(pace, 4), self.skipped)])
+        append_rows(self.folder / CURVE, CURVE_FIELDS, [(*row, round(pace, 4), self.skipped)])
 
 
 def train(
