@@ -147,8 +147,8 @@ class _Kit:
     def options(self) -> None:
         options = self.codec.options
         for key, value in options.items():
-            plain = isinstance(key, str) and isinstance(value, str | int | float | bool)
-            _require(plain, f"options[{key!r}] is {value!r}; a text, number or truth value is needed")
+            plain = isinstance(key, str) and isinstance(value, str | int | float | bool | None)
+            _require(plain, f"options[{key!r}] is {value!r}; a text, number, truth value or None is needed")
         _require(json.loads(json.dumps(options)) == options, "options do not survive JSON")
 
     def knob(self) -> None:

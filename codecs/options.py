@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from isorate.errors import UsageError
 
-Option: TypeAlias = str | int | float | bool
+Option: TypeAlias = str | int | float | bool | None
 MOST_THREADS = 1024
 """Of a codec's networks: more than any machine's cores."""
 T = TypeVar("T")
@@ -56,8 +56,8 @@ def read(codec: str, key: str, value: object, hint: Any) -> Any:
     value
         The value, or its text.
     hint
-        ``Literal`` of the values allowed, ``bool``, ``int``, ``float``, ``str``, or a union of these. A value of any
-        other type is left as it is.
+        ``Literal`` of the values allowed, ``bool``, ``int``, ``float``, ``str``, or a union of these and None, which
+        ``none`` spells. A value of any other type is left as it is.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def arguments(codec: Any) -> dict[str, str]:
 
 def spelled(value: object) -> str:
     """Return `value` as a spec has it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _as(value: Any, hint: Any) -> Any:
@@ -154,7 +154,7 @@ def _as(value: Any, hint: Any) -> Any:
 
 
 def _as_one_of(value: Any, hints: tuple[Any, ...]) -> Any:
-    for hint in hints:
+    for hint in sorted(hints, key=lambda some: some is not NoneType):  # which a text would take for its own
         try:
             return _as(value, hint)
         except ValueError:
@@ -188,7 +188,7 @@ def _text(value: Any) -> str:
 
 
 def _none(value: Any) -> None:
-    if value is not None:
+    if spelled(value).lower() != spelled(None):
         raise ValueError
 
 

@@ -29,7 +29,7 @@ def _asked(comparison: Comparison, column: Column) -> list[str]:
 
 
 def _written(key: str, value: Option) -> str:
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return str(value).lower()
     chroma = key == "chroma" and isinstance(value, str) and len(value) == 3 and value.isdigit()
     return ":".join(str(value)) if chroma else str(value)

@@ -2,20 +2,28 @@
 
 import pickle
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from isorate import api
 from isorate.codecs.base import Codec, Knob, Option, option
 from isorate.codecs.bpg import Bpg
 from isorate.codecs.compressai import CompressAI
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.learned import LearnedCodec
+from isorate.codecs.options import arguments
 from isorate.codecs.registry import CodecSpec
 from isorate.errors import UsageError
+from isorate.gate.accept import write_baseline
+from isorate.gate.baseline import Baseline
 from isorate.image import Image
+from isorate.reports import tables
+from isorate.testing import _Kit
 
 
 class Plain(Codec):
@@ -123,6 +131,42 @@ def test_the_long_form_gets_texts_as_numbers_where_its_defaults_are_numbers(monk
     spec = CodecSpec.parse("plain:chroma=444,level=5,strength=0.5")
     monkeypatch.setattr(CodecSpec, "adapter", lambda _: Plain)
     assert spec.create().options == {"chroma": "444", "level": 5, "strength": 0.5}
+
+
+@dataclass(frozen=True)
+class Open(Jpeg):
+    """A codec whose options may be left open."""
+
+    name = "open"
+    tune: int | None = None
+    film: str | None = "grain"
+    range: Literal["full", None] = None
+
+
+def test_an_option_that_is_none_is_spelled_in_a_spec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CodecSpec, "adapter", lambda _: Open)
+    assert arguments(Open(film=None)) == {"film": "none"}
+    for codec in (Open(film=None), Open(tune=3), Open(range="full")):
+        assert CodecSpec("open", tuple(arguments(codec).items())).create() == codec
+    assert CodecSpec.parse("open:tune=None,film=none,range=none").create() == Open(film=None)
+
+
+def test_an_option_that_is_none_stands_in_rows_and_baseline(
+    two_photos: Path, tmp_path: Path, in_process: Executor
+) -> None:
+    run = api.run(two_photos, tmp_path / "run", anchor=Open(film=None), codecs=[Jpeg()], points=["quality=30"],
+                  images=["coffee"], executor=in_process, use_cache=False)  # fmt: skip
+    row = run.rows()[0]
+    assert row.options == Open(film=None).options
+    assert row.options["tune"] is None
+    assert '""film"": null' in tables.render(run, "csv")
+    assert "ran with film none" in tables.render(run, "markdown")
+    write_baseline(run, tmp_path / "baseline.json", probe=False)
+    assert Baseline.read(tmp_path / "baseline.json").codecs["open"].options == row.options
+
+
+def test_the_conformance_kit_takes_an_option_that_is_none(photo: Image) -> None:
+    _Kit(Open(), photo).options()
 
 
 def test_a_class_in_neither_form_is_told() -> None:
