@@ -67,6 +67,8 @@ class Cell:
         Of the rows that are written, see :mod:`isorate.runs.shards`.
     known
         The cell's rows that are there already.
+    failed
+        The codecs whose rows failed in this start already, by their names in the run: they are not tried again.
     digest
         Of the run that it belongs to, see :meth:`isorate.runs.folder.Run.hold`; empty for whatever is there.
     """
@@ -82,6 +84,7 @@ class Cell:
     metrics: tuple[str, ...] = ()
     generation: int = 1
     known: tuple[Row, ...] = ()
+    failed: frozenset[str] = frozenset()
     digest: str = ""
 
 
@@ -155,6 +158,9 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
     outcomes: list[RowOutcome] = []
     anchor: Row | None = None
     for entry in cell.codecs:
+        if entry.name in cell.failed:
+            outcomes.append(RowOutcome(ok=False))
+            continue
         row = known.get(entry.name)
         cached = False
         if row is None or not row.ok or lacks_neighbour(row, cell.aim.tolerance) or not run.has_files(row):

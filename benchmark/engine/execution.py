@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from queue import SimpleQueue
 
-from isorate.engine.cell import Cell, RowOutcome, run_cell
+from isorate.engine.cell import Cell, PlannedCodec, RowOutcome, run_cell
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError, RunError
 from isorate.pictures.names import readable
@@ -27,7 +27,8 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     """Run the cells; give what became of each one's rows as it ends.
 
     A worker that dies takes its pool along. The cells in it at that moment, one more than workers, are run again one
-    after another in a process of their own, and the others go on in a new pool: the cell at fault costs itself alone.
+    after another in a process of their own, and the others go on in a new pool. The one that dies there, too, has a
+    failed row for the codec that was at work, and goes on without it: a codec at fault costs itself alone.
 
     Parameters
     ----------
@@ -65,7 +66,12 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
                     cell = suspects.pop(0)
                     lost, error = yield from _through(run, pool, deque([cell]), 1)
                     for dead in _reread(run, lost):
-                        yield _fail(run, dead, DIED if isinstance(error, BrokenProcessPool) else _reason(error))
+                        if not isinstance(error, BrokenProcessPool):
+                            yield _fail(run, dead, _reason(error))
+                        elif _untried(rest := _without_fault(run, dead)):
+                            suspects.insert(0, rest)
+                        else:
+                            yield _outcomes(rest)
                     if lost:
                         break
 
@@ -146,20 +152,47 @@ def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:
 
     Good ones that a worker wrote in this generation count before it all the same.
     """
+    for entry in _untried(cell):
+        _write_failed(run, cell, entry, reason)
+    return _outcomes(cell)
+
+
+def _untried(cell: Cell) -> list[PlannedCodec]:
+    """Return the codecs of which no good row is known, and none that failed in this start."""
     good = {row.codec for row in cell.known if row.ok}
+    return [entry for entry in cell.codecs if entry.name not in good | cell.failed]
+
+
+def _outcomes(cell: Cell) -> list[RowOutcome]:
+    good = {row.codec for row in cell.known if row.ok}
+    return [RowOutcome(entry.name in good) for entry in cell.codecs]
+
+
+def _without_fault(run: Run, cell: Cell) -> Cell:
+    """Write the failed row of the codec at which a worker died, and return the cell without those that failed.
+
+    Codecs take their turns, each writing its row: it is the first that has written none in this generation.
+    """
+    here = (cell.source.name, cell.point.name)
+    now = {row.codec for row in run.rows_since(cell.generation) if (row.image, row.point) == here and not row.ok}
+    cell = replace(cell, failed=cell.failed | now)
+    for entry in _untried(cell)[:1]:
+        _write_failed(run, cell, entry, DIED)
+        cell = replace(cell, failed=cell.failed | {entry.name})
+    return cell
+
+
+def _write_failed(run: Run, cell: Cell, entry: PlannedCodec, reason: str) -> None:
     image = run.entry(cell.source.name)
     assert image is not None
-    for entry in cell.codecs:
-        if entry.name not in good:
-            row = Row(
-                image=cell.source.name,
-                width=image.width or 0,
-                height=image.height or 0,
-                image_sha256=image.sha256,
-                codec=entry.name,
-                label=entry.label,
-                point=cell.point.name,
-                status=f"failed: {reason}",
-            )
-            run.write_row(row)
-    return [RowOutcome(entry.name in good) for entry in cell.codecs]
+    row = Row(
+        image=cell.source.name,
+        width=image.width or 0,
+        height=image.height or 0,
+        image_sha256=image.sha256,
+        codec=entry.name,
+        label=entry.label,
+        point=cell.point.name,
+        status=f"failed: {reason}",
+    )
+    run.write_row(row)

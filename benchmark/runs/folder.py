@@ -168,6 +168,10 @@ class Run:
             del found[key]
         return found
 
+    def rows_since(self, generation: int) -> list[Row]:
+        """Return the rows that were written in a generation, or after it."""
+        return [stored.row for stored in read_rows(self._rows_folder, generation).values()]
+
     @property
     def _rows_folder(self) -> Path:
         return inside(self.path, "rows")

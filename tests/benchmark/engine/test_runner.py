@@ -303,6 +303,13 @@ class Crashing(Jpeg):
             os._exit(11)
         return super().encode(image, knob)
 
+class Raising(Jpeg):
+    name, label = "raising", "Raising"
+    def encode(self, image, knob):
+        if image.shape[1] == 200:
+            raise OSError("no license")
+        return super().encode(image, knob)
+
 class Slow(Jpeg):
     name, label = "slow", "Slow"
     def encode(self, image, knob):
@@ -320,13 +327,45 @@ def plugin(tmp_path: Path) -> dict[str, str]:
     (folder / "isorate_tests.py").write_text(PLUGIN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: isorate-tests\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
-        "[isorate.codecs]\ncrashing = isorate_tests:Crashing\nslow = isorate_tests:Slow\n"
+        "[isorate.codecs]\n"
+        "crashing = isorate_tests:Crashing\nraising = isorate_tests:Raising\nslow = isorate_tests:Slow\n"
     )
     return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
 def isorate(*words: object) -> list[str]:
     return [sys.executable, "-m", "isorate", *map(str, words)]
+
+
+@pytest.mark.slow
+def test_a_codec_whose_worker_dies_costs_its_own_rows_only(
+    two_photos: Path, tmp_path: Path, plugin: dict[str, str]
+) -> None:
+    codecs = ("webp:method=0", "raising", "crashing", "jpeg2000", "crashing:chroma=444")
+    words = isorate("run", "--data", two_photos, "--anchor", "jpeg", "--point", "quality=30", "-o", tmp_path / "run",
+                    *(f"--codec={name}" for name in codecs), "--no-cache", "--workers", 1)  # fmt: skip
+    for _ in range(2):  # the same command tries what failed again, and nothing else
+        done = subprocess.run(words, env=plugin, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        rows = Run.open(tmp_path / "run").rows()
+        assert len(rows) == 12
+        failed = {(row.image, row.codec): row.status for row in rows if not row.ok}
+        assert list(failed) == [("coffee", name) for name in ("raising", "crashing", "crashing:chroma=444")]
+        assert "no license" in failed.pop(("coffee", "raising"))
+        assert all("the worker process died" in status for status in failed.values())
+
+
+@pytest.mark.slow
+def test_an_anchor_whose_worker_dies_says_so_and_the_others_why(
+    two_photos: Path, tmp_path: Path, plugin: dict[str, str]
+) -> None:
+    words = isorate("run", "--data", two_photos, "--anchor", "crashing", "--point", "quality=30", "--codec", "jpeg",
+                    "-o", tmp_path / "run", "--no-cache", "--workers", 1)  # fmt: skip
+    done = subprocess.run(words, env=plugin, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    rows = {row.codec: row.status for row in Run.open(tmp_path / "run").rows() if row.image == "coffee"}
+    assert "the worker process died" in rows["crashing"]
+    assert "the anchor failed on this image" in rows["jpeg"]
 
 
 @pytest.mark.slow
