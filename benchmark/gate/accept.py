@@ -4,7 +4,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def make_baseline(
             slopes.setdefault(row.key, (slope, NEIGHBOUR))
     if executor is not None:
         missing = [row for row in rows if row.key not in slopes]
-        measured = executor.map(_measure, _tasks(run, missing, allow_programs=allow_programs))
+        measured = _measured(executor, _tasks(run, missing, allow_programs=allow_programs))
         slopes |= {row.key: (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
     manifest = run.manifest
     return Baseline(
@@ -159,6 +159,39 @@ def _tasks(run: Run, rows: Sequence[Row], *, allow_programs: bool) -> list[_Task
     specs = {name: entry.codec_spec(allow_programs=allow_programs) for name, entry in entries.items()}
     metrics = run.manifest.more_metrics
     return [_Task(run.path, row, specs[row.codec], entries[row.codec], metrics) for row in rows]
+
+
+def _measured(executor: Executor, tasks: Sequence[_Task]) -> list[Slope | None]:
+    """Return each task's slope.
+
+    A worker that dies takes the executor along. What it had is measured each in a process of its own, and the stated
+    default takes the place of what dies there, too.
+    """
+
+    def submitted(task: _Task) -> Future[Slope | None]:
+        try:
+            return executor.submit(_measure, task)
+        except BrokenExecutor as error:
+            lost: Future[Slope | None] = Future()
+            lost.set_exception(error)
+            return lost
+
+    def slope(task: _Task, future: Future[Slope | None]) -> Slope | None:
+        try:
+            return future.result()
+        except BrokenExecutor:
+            return _measured_alone(task)
+
+    futures = [submitted(task) for task in tasks]
+    return [slope(*pair) for pair in zip(tasks, futures, strict=True)]
+
+
+def _measured_alone(task: _Task) -> Slope | None:
+    try:
+        with worker_pool(1) as pool:
+            return pool.submit(_measure, task).result()
+    except BrokenExecutor:
+        return None
 
 
 def _measure(task: _Task) -> Slope | None:

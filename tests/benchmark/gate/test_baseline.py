@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -163,6 +166,43 @@ def test_slopes_are_measured_by_a_second_encode(two_photos: Path, tmp_path: Path
     assert again == made
     bare = make_baseline(run)
     assert {row.slope_from for row in bare.rows} == {""}
+
+
+LEAVING = '''
+import os
+from isorate.codecs.jpeg import Jpeg
+
+class Leaving(Jpeg):
+    """Takes its process along, where it is told to."""
+    name, label = "leaving", "Leaving"
+    def encode(self, image, knob):
+        if "LEAVE" in os.environ:
+            os._exit(11)
+        return super().encode(image, knob)
+'''
+
+
+@pytest.mark.slow
+def test_a_codec_whose_worker_dies_costs_its_own_slopes_only(two_photos: Path, tmp_path: Path) -> None:
+    info = tmp_path / "site" / "leaving-1.dist-info"
+    info.mkdir(parents=True)
+    (info.parent / "leaving.py").write_text(LEAVING)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leaving\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[isorate.codecs]\nleaving = leaving:Leaving\n")
+    environment = {**os.environ, "PYTHONPATH": str(info.parent), "PYTHONSAFEPATH": "1"}
+
+    def isorate(*words: object, **more: str) -> None:
+        command = [sys.executable, "-m", "isorate", *map(str, words)]
+        done = subprocess.run(command, env=environment | more, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    out, file = tmp_path / "run", tmp_path / "baseline.json"
+    isorate("run", "--data", two_photos, "--anchor", "jpeg", "--point", "quality=30", "--codec", "leaving",
+            "--codec", "jpeg2000", "-o", out, "--no-cache", "--workers", 2)  # fmt: skip
+    isorate("baseline", out, "-o", file, "--workers", 2, LEAVE="1")
+    slopes = {(row.image, row.codec): row.slope_from for row in Baseline.read(file).rows}
+    assert len(slopes) == 6
+    assert all((source == "") == (codec == "leaving") for (_, codec), source in slopes.items())
 
 
 def test_slopes_that_mean_nothing_are_not_taken() -> None:
