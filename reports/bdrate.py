@@ -98,10 +98,13 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric, *, each_ima
         return BDRate(None, reason="the run has no anchor")
     # The same pictures on both sides: a codec that failed on the hard ones would look better.
     images = complete_images(comparison, comparison.anchor, column, metric=metric)
+    every_image = tuple(image.name for image in comparison.images)
+    if not images:
+        return BDRate(None, reason=_without_images(comparison, comparison.anchor, column, metric), left_out=every_image)
     anchor, test = (of_dataset(comparison, some, {metric: images}) for some in (comparison.anchor, column))
     whole = bd_rate(anchor, test, metric)
     chosen = set(images)
-    left_out = tuple(image.name for image in comparison.images if image.name not in chosen)
+    left_out = tuple(name for name in every_image if name not in chosen)
     entry = next((entry for entry in comparison.manifest.more_metrics if entry.name == metric), None)
     whole = replace(whole, unit=f" {unit}" if (unit := entry.quality_unit if entry else "dB") else "")
     if whole.percent is None or not each_image:
@@ -111,6 +114,14 @@ def of_codec(comparison: Comparison, column: Column, metric: Metric, *, each_ima
         theirs = of_image(comparison, image.name, comparison.anchor)
         each.append(bd_rate(theirs, of_image(comparison, image.name, column), metric).percent)
     return replace(whole, left_out=left_out, images=over_images(each))
+
+
+def _without_images(comparison: Comparison, anchor: Column, column: Column, metric: Metric) -> str:
+    """Return why two codecs have no curves of the same images."""
+    lacking = [one.label for one in (column, anchor) if not complete_images(comparison, one, metric=metric)]
+    if not lacking:
+        return f"{column.label} and {anchor.label} have no image in common with a value at every operating point"
+    return f"{lacking[0]} has no image with a value at every operating point"
 
 
 def over_images(percents: Sequence[float | None]) -> Interval | None:

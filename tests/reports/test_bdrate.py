@@ -82,3 +82,18 @@ def test_both_sides_are_means_over_the_same_images(run: Run, tmp_path: Path) -> 
     ours, theirs = (of_dataset(comparison, some, {"psnr": others}) for some in (jpeg2000, anchor))
     expected = bd_rate(theirs, ours, "psnr")
     assert of_codec(comparison, jpeg2000, "psnr").percent == expected.percent
+
+
+def test_a_codec_that_failed_on_every_image_is_not_told_as_a_lack_of_the_anchors(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    part = Run.open(tmp_path / "run")
+    failed = {row.image: row for row in part.rows() if row.codec == "jpeg2000"}  # a point of each image
+    for row in failed.values():
+        part.write_row(replace(row, status="failed: no", bpp=None, psnr=None, ms_ssim=None, stream="", decoded=""))
+    comparison = Comparison(part)
+    _, jpeg2000, jpeg = comparison.columns
+    rate = of_codec(comparison, jpeg2000, "psnr")
+    assert rate.percent is None
+    assert rate.reason == f"{jpeg2000.label} has no image with a value at every operating point"
+    assert rate.left_out == tuple(image.name for image in comparison.images)
+    assert of_codec(comparison, jpeg, "psnr").percent is not None
