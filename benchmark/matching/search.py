@@ -17,7 +17,8 @@ from isorate.matching.outcome import Found, Match, Policy, Probe, QualityMatch
 
 MAX_PROBES = 24
 INSIDE = 0.02
-"""How far inside the bracket a probe stays, as a share of it: a model that hugs one end would never close it."""
+"""How far inside the bracket a probe stays, as a share of it: a model that hugs one end would never close it. Where
+nothing encloses the target, the share of the range within which the best value is not looked for any nearer."""
 FINEST = 1e-5
 """A bracket narrower than this (relative, in the knob's own scale) holds no further size: a plateau's edge."""
 PLAIN_SPAN = (0.05, 8.0)
@@ -126,10 +127,11 @@ def search(
 ) -> Found:
     """Return the probe that `goal` prefers, and how it was found; see :func:`match_size`."""
     state = _Search(probe, knob, goal, num_pixels, known)
-    while len(state.trace) < max_probes and not state.done():
-        state.step()
+    state.go_on(max_probes)
     if knob.integer and not state.monotone:
         state.probe_neighbours()
+    while not (knob.integer or state.monotone or state.enclosed()) and state.probe_between(max_probes):
+        state.go_on(max_probes)
     return Found(state.best(), tuple(state.trace), state.unreachable(), state.monotone)
 
 
@@ -177,6 +179,14 @@ class _Search:
                 low = max((x for x in below if x < high), default=self.low_x)
         return low, high, low in below, high in above
 
+    def enclosed(self) -> bool:
+        _, _, has_low, has_high = self.bracket()
+        return has_low and has_high
+
+    def go_on(self, max_probes: int) -> None:
+        while len(self.trace) < max_probes and not self.done():
+            self.step()
+
     def done(self) -> bool:
         if not self.probes:
             return False
@@ -187,9 +197,13 @@ class _Search:
             if self.knob.integer:
                 return abs(self.to_knob(high) - self.to_knob(low)) <= 1
             return high - low <= FINEST * (self.high_x - self.low_x)
-        return self.unreachable()
+        return self.at_an_end()
 
     def unreachable(self) -> bool:
+        """Whether no value reaches the target; not known where a probe contradicts the knob's direction."""
+        return self.monotone and self.at_an_end()
+
+    def at_an_end(self) -> bool:
         smallest, largest = self.to_knob(self.low_x), self.to_knob(self.high_x)
         values = [self.goal.value(probe) for probe in self.probes.values()]
         return (smallest in self.probes and min(values) > self.goal.target) or (
@@ -279,6 +293,20 @@ class _Search:
         for value in (best - 2, best - 1, best + 1, best + 2):
             if self.knob.low <= value <= self.knob.high and value not in self.probes:
                 self.spend(float(value))
+
+    def probe_between(self, max_probes: int) -> bool:
+        """Probe half-way from the best to what lies on both sides of it, and say whether that was worth a probe.
+
+        For a real knob whose end was probed and is no extreme: the target may lie within the range all the same.
+        """
+        before = len(self.trace)
+        here = self.to_x(self.best().knob)
+        places = {self.low_x, self.high_x, *(self.to_x(value) for value in self.probes)}
+        sides = max((x for x in places if x < here), default=here), min((x for x in places if x > here), default=here)
+        for side in sides:
+            if abs(side - here) > INSIDE * (self.high_x - self.low_x) and len(self.trace) < max_probes:
+                self.spend(self.to_knob((side + here) / 2))
+        return len(self.trace) > before
 
     def best(self) -> Probe:
         return self.goal.best(list(self.probes.values()), lambda probe: self.sign * probe.knob)

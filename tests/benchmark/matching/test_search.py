@@ -122,6 +122,31 @@ def test_an_unreachable_rate_gives_the_end_of_the_range_and_is_marked(target: fl
     assert found.residual_pct == pytest.approx(100 * (end / target - 1))
 
 
+def dip(k: float) -> int:
+    """Sizes that fall towards the knob's high end and rise again behind 70: a quantizer before a general compressor."""
+    return round(20_000 / k if k <= 70 else 20_000 / 70 * (1 + (k - 70) / 30))
+
+
+@pytest.mark.parametrize("target", [290.0, 310.0, 400.0, 550.0])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_an_end_of_the_range_that_is_no_extreme_does_not_end_the_search(target: float, mirrored: bool) -> None:
+    found = match_size(
+        lambda k: dip(101 - k if mirrored else k), knob(rising=mirrored, log=False), target, num_pixels=30_000
+    )
+    assert abs(found.residual_pct) <= 0.5
+    assert not found.unreachable
+    assert len(found.trace) <= MAX_PROBES
+
+
+@pytest.mark.parametrize("integer", [True, False])
+def test_what_contradicts_the_knob_proves_no_rate_unreachable(integer: bool) -> None:
+    found = match_size(dip, knob(integer=integer, rising=False, log=False), 250, num_pixels=30_000)
+    assert not found.monotone
+    assert not found.unreachable
+    assert found.best.num_bytes == min(probe.num_bytes for probe in found.trace)
+    assert len(found.trace) <= MAX_PROBES
+
+
 def test_strict_fails_outside_the_tolerance_and_names_the_nearest() -> None:
     with pytest.raises(MatchError, match=r"nearest size 400 bytes at k 3 is \+33\.33 % off the target 300"):
         match_size(lambda k: int(k) ** 2 * 50 - 50, knob(integer=True, low=2.0, high=9.0), 300,
