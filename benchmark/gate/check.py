@@ -11,6 +11,7 @@ from isorate.gate.findings import MS_SSIM, PSNR, RATE, Checked, CheckedRow, Figu
 from isorate.gate.slopes import DEFAULT_MS_SSIM, DEFAULT_PSNR, NEIGHBOUR
 from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
+from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
 from isorate.runs.equal_rate import at_size, encloses
 from isorate.runs.folder import Run
@@ -182,13 +183,13 @@ class _Check:
             slope_from = NEIGHBOUR
         if row.psnr is not None:
             was = math.inf if before.psnr is None else before.psnr
-            there = at_size(row, "psnr", before.bytes, "as it is")
+            there = _at_rate(row, "psnr", before, "as it is")
             corrected = psnr_slope * doublings if there is None else row.psnr - there
             figures.append(self._figure(row, PSNR, was, round(row.psnr, PSNR_DIGITS), corrected))
         if row.ms_ssim is not None and before.ms_ssim is not None:
             slope = before.ms_ssim_slope
             slope = DEFAULT_MS_SSIM * (1 - before.ms_ssim) if slope is None else slope
-            there = at_size(row, "ms_ssim", before.bytes, "similarity")
+            there = _at_rate(row, "ms_ssim", before, "similarity")
             corrected = slope * doublings if there is None else row.ms_ssim - there
             figures.append(self._figure(row, MS_SSIM, before.ms_ssim, round(row.ms_ssim, MS_SSIM_DIGITS), corrected))
         pixels = row.width * row.height
@@ -203,7 +204,7 @@ class _Check:
                 continue
             unit = f" {entry.unit}" if entry.unit else ""
             about = Measure(entry.name, entry.label, entry.digits + 2, unit, entry.larger_is_better, entry.title)
-            there = at_size(row, entry.name, before.bytes, entry.scale)
+            there = _at_rate(row, entry.name, before, entry.scale)
             corrected = now - there if there is not None else 0.0 if slope is None else slope * doublings
             now = now if math.isinf(now) else round(now, entry.digits + MORE_DIGITS)
             yield self._figure(row, about, math.inf if was == "inf" else was, now, corrected, entry.tolerance)
@@ -226,6 +227,12 @@ class _Check:
 
     def _backend_change(self, codec: str) -> str:
         return "; ".join(change.text for change in self.changes if change.codec == codec)
+
+
+def _at_rate(row: Row, metric: str, before: BaselineRow, scale: Scale) -> float | None:
+    """Return what a row has at the baseline's rate, where that is another one and lies between its two files."""
+    # of the same size its own value stands: from decibels it would come back with another last digit
+    return None if row.num_bytes == before.bytes else at_size(row, metric, before.bytes, scale)
 
 
 def _options(options: dict[str, Option]) -> str:

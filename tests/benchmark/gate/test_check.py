@@ -12,7 +12,7 @@ from isorate.gate.baseline import Baseline
 from isorate.gate.check import check
 from isorate.gate.findings import Checked, Kind, Verdict
 from isorate.gate.formats import correction
-from isorate.gate.tolerances import Tolerances, read_tolerances
+from isorate.gate.tolerances import Override, Tolerance, Tolerances, read_tolerances
 from isorate.runs.folder import Run
 from isorate.runs.row import Neighbour, Row
 
@@ -112,6 +112,23 @@ def test_a_row_with_a_neighbour_is_held_against_the_measured_line(
     made = make_baseline(make_run("stepped", stepped, images=1))
     assert {row.slope_from for row in made.rows} == {"neighbour"}
     assert made.rows[0].psnr_slope == pytest.approx(0.5 / math.log2(1.12), abs=0.01)
+
+
+def test_files_of_the_baselines_size_are_not_corrected(make_run: Callable[..., Run]) -> None:
+    def beside(row: Row) -> Row:
+        there = Neighbour(knob=36, num_bytes=11_200, psnr=32.5, ms_ssim=0.953, metrics={"ciede2000": 1.9}, stream="",
+                          stream_sha256="", decoded_sha256="")  # fmt: skip
+        # values that do not come back to the last digit from decibels
+        return replace(row, ms_ssim=0.976931, metrics={"ciede2000": 2.013}, neighbour=there)
+
+    def measured(said: dict[str, Any]) -> None:
+        said["more_metrics"] = [{"name": "ciede2000", "label": "ΔE2000", "larger_is_better": False, "scale": "error"}]
+
+    before = make_baseline(make_run("before", beside, measured, images=1))
+    checked = check(make_run("after", beside, measured, images=1), before,
+                    Tolerances(overrides=(Override(Tolerance()),)))  # fmt: skip
+    assert not checked.findings
+    assert {(figure.corrected, figure.change) for row in checked.rows for figure in row.figures} == {(0.0, 0.0)}
 
 
 def test_missing_new_and_failed_rows_are_findings(
