@@ -88,13 +88,14 @@ def _pin(file: TomlFile, index: int, table: Any) -> Box:
         raise file.error(("crop", index), f"crop {index + 1}: {error}") from None
 
 
-def pins(run_path: Path) -> list[Box]:
+def pins(run_path: Path, images: Sequence[ImageInfo] = ()) -> list[Box]:
     """Return the boxes pinned for a run: the package's, and for the images named there those of the run folder.
 
     Raises
     ------
     ReportError, RunError
-        When the run folder's file is no plain file, or says something unusable.
+        When the run folder's file is no plain file, says something unusable, or has a box that does not lie in its
+        picture, as far as that is one of `images`.
     """
     ours = read_pins(resources.files("isorate.reports").joinpath("crops.toml").read_text("utf-8"), "crops.toml")
     own_file = inside(run_path, PINS_IN_RUN)
@@ -105,6 +106,15 @@ def pins(run_path: Path) -> list[Box]:
         own = _pins(TomlFile.read(own_file))
     except UsageError as error:
         raise ReportError(str(error)) from None
+    sizes = {image.name: (image.width, image.height) for image in images if image.width}
+    for box in own:
+        if box.image in sizes and not box.fits(*sizes[box.image]):
+            width, height = sizes[box.image]
+            raise ReportError(
+                f"{own_file}: crop {box.name} (x {box.x}, y {box.y}, {box.width} × {box.height}) does not lie in "
+                f"{box.image}, which has {width} × {height} pixels; correct it there, and in isorate.toml "
+                "where it comes from that, or remove it"
+            )
     named = {box.image for box in own}
     return own + [box for box in ours if box.image not in named]
 

@@ -95,7 +95,6 @@ def draw(
     ReportError
         When an image, a format or the style is unknown, a size is outside its limits, or `out` cannot be written.
     """
-    run_path = comparison.run.path
     known = {image.name: image for image in comparison.images}
     comparison.check_images(images or [])
     if not set(formats) <= set(FORMATS):
@@ -103,7 +102,7 @@ def draw(
     paper.check("width", width, paper.WIDTHS)
     paper.check("dpi", dpi, paper.RESOLUTIONS)
     chosen = [known[name] for name in images] if images else comparison.images
-    pinned = crops.pins(run_path)
+    pinned = crops.pins(comparison.run.path, comparison.images)
     made: list[Path] = []
     try:
         with paper.style(style):

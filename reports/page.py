@@ -201,7 +201,7 @@ def _images(comparison: Comparison, shown: Sample, frames: Frames) -> tuple[Samp
     The pixels are read in threads, and what was made of them is written in order, so that the bytes are always the
     same. A single file must know all of its pictures before it can tell which fit.
     """
-    pinned = crops.pins(comparison.run.path)
+    pinned = crops.pins(comparison.run.path, comparison.images)
 
     def make(image: ImageInfo) -> list[dict[str, Any]]:
         return list(_figures(comparison, image, pinned))

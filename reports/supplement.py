@@ -77,7 +77,7 @@ def write(
     comparison.check_images(images or [])
     paper.check("dpi", dpi, paper.RESOLUTIONS)
     folder = inside(comparison.run.path, "supplement") if out is None else Path(out)
-    pinned = crops.pins(comparison.run.path)
+    pinned = crops.pins(comparison.run.path, comparison.images)
     try:
         with paper.style(None):
             pairs = [

@@ -1,11 +1,14 @@
 import itertools
 import os
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isorate.errors import ReportError, RunError
+from isorate.reports import figures, page, supplement
 from isorate.reports.crops import Box, boxes, pins, propose, read_pins
 from isorate.reports.results import Comparison, ImageInfo
 from isorate.runs.folder import Run
@@ -117,3 +120,17 @@ def test_a_pin_that_does_not_fit_is_not_of_this_picture(run: Run) -> None:
     image: ImageInfo = comparison.images[0]
     outside = Box("out", image.name, 5000, 0, 10, 10)
     assert outside not in boxes(comparison, image, [outside], [])
+
+
+@pytest.mark.parametrize("place", ["x = 250\ny = 0\nwidth = 7\nheight = 8", "x = 0\ny = 0\nwidth = 0\nheight = 8"])
+def test_a_box_of_the_run_s_own_that_is_not_in_its_picture_is_refused(run: Run, tmp_path: Path, place: str) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    part = Run.open(tmp_path / "run")
+    image: ImageInfo = Comparison(part).images[0]
+    box = f'[[crop]]\nname = "eye"\nimage = "{image.name}"\n{place}\n'
+    other = '[[crop]]\nname = "a"\nimage = "of another run"\nx = 0\ny = 0\nwidth = 9999\nheight = 1\n'
+    (part.path / "crops.toml").write_text(other + box)
+    said = rf"crops\.toml: crop eye .* does not lie in {image.name}, which has {image.width} × {image.height} pixels; "
+    for show in (page.render, supplement.write, partial(figures.render, out=tmp_path / "figures")):
+        with pytest.raises(ReportError, match=said):
+            show(part)
