@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from isorate.codecs.base import Option
+from isorate.codecs.base import TELL, Option
 from isorate.codecs.command_line import CommandLine, check_range
 from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
 from isorate.codecs.registry.adapters import configured, others_code
 from isorate.datasets.base import Source
-from isorate.errors import CodecUnavailableError, ImageError, RunError, UsageError
+from isorate.errors import CodecError, CodecUnavailableError, ImageError, RunError, UsageError
 from isorate.files import typed_json
 from isorate.files.numbers import Amount, Finite, Positive
 from isorate.matching.outcome import Policy
@@ -155,7 +155,13 @@ class CodecEntry:
 
     @classmethod
     def of(cls, name: str, label: str, spec: CodecSpec) -> "CodecEntry":
-        """Return what there is to say of a codec, available here or not."""
+        """Return what there is to say of a codec, available here or not.
+
+        Raises
+        ------
+        CodecError
+            When no manifest can hold it.
+        """
         entry = cls(
             name=name, label=label, spec=spec.text, command_line=spec.command_line, backend="", options={},
             available=False,
@@ -165,7 +171,7 @@ class CodecEntry:
             with others_code(spec.name, "cannot say what it is"):
                 knob = codec.knob
                 check_range(spec.name, knob)
-                return replace(
+                found = replace(
                     entry,
                     backend=codec.backend,
                     options=codec.options,
@@ -177,6 +183,12 @@ class CodecEntry:
                 )
         except CodecUnavailableError as error:
             return replace(entry, hint=str(error))
+        try:
+            msgspec.to_builtins(found)
+        except TypeError as error:
+            said = f"what it says of itself cannot stand in a run: {readable(str(error))}"
+            raise CodecError(f"codec {spec.name}: {said}; {TELL}") from None
+        return found
 
     def codec_spec(self, *, allow_programs: bool = False) -> CodecSpec:
         """Return the codec's spec, which may be run.

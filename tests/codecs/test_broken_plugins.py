@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -299,3 +299,22 @@ def test_a_slope_that_cannot_be_probed_costs_no_baseline(
     run = api.run(two_photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], executor=in_process)
     monkeypatch.setattr(Jpeg, "encode", leave)
     assert [row.slope_from for row in make_baseline(run, executor=in_process).rows] == ["", ""]
+
+
+@dataclass(frozen=True)
+class Foreign(Jpeg):
+    """A codec whose knob is of NumPy's numbers."""
+
+    name = "foreign"
+
+    @property
+    def knob(self) -> Knob:
+        return replace(super().knob, low=cast("float", np.int64(1)))
+
+
+@pytest.mark.parametrize(("anchor", "other"), [(Foreign(), Jpeg()), (Jpeg(), Foreign())])
+def test_what_no_manifest_can_hold_is_told_with_its_codec(
+    anchor: Jpeg, other: Jpeg, two_photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CodecError, match=r"codec foreign: what it says of itself cannot stand in a run: .*int64.*"):
+        api.run(two_photos, tmp_path / "run", anchor=anchor, codecs=[other], points=["quality=30"])
