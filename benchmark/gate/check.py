@@ -13,7 +13,7 @@ from isorate.gate.tolerances import Tolerances
 from isorate.gate.tool_chain import ToolChange, explanation, tool_changes
 from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
-from isorate.runs.equal_rate import at_size, encloses
+from isorate.runs.equal_rate import Basis, at_size, basis, encloses
 from isorate.runs.folder import Run
 from isorate.runs.row import Key, Row
 
@@ -162,16 +162,36 @@ class _Check:
         line = self.lines.get(before.key)
         for figure in figures:
             if figure.loss > figure.allowed:
-                moved = self._target_moved(before)
-                explained = explanation(self.changes, row.codec, figure.metric, self.baseline.anchor, rate_moved=moved)
-                yield Finding(Kind.WORSE, *before.key, figure.text, figure, explained, line)
+                yield Finding(Kind.WORSE, *before.key, figure.text, figure, self._explained(row, figure, before), line)
             elif -figure.loss > figure.allowed:
-                yield Finding(Kind.BETTER, *before.key, figure.text, figure, line=line)
+                if figure.about is RATE and (said := self._no_longer_reached(row, before)):
+                    explained = self._explained(row, figure, before)
+                    yield Finding(Kind.RATE, *before.key, f"{figure.text}; {said}", figure, explained, line)
+                else:
+                    yield Finding(Kind.BETTER, *before.key, figure.text, figure, line=line)
         if (row.ms_ssim is None) != (before.ms_ssim is None):
             yield Finding(Kind.DATA, *before.key, "MS-SSIM is defined on one side only", line=line)
         for name, was in before.metrics.items():
             if (row.value(name) is None) != (was is None):
                 yield Finding(Kind.DATA, *before.key, f"{name} is defined on one side only", line=line)
+
+    def _explained(self, row: Row, figure: Figure, before: BaselineRow) -> str:
+        moved = self._target_moved(before)
+        return explanation(self.changes, row.codec, figure.metric, self.baseline.anchor, rate_moved=moved)
+
+    def _no_longer_reached(self, row: Row, before: BaselineRow) -> str:
+        """Return in words that a smaller file is of a codec that came to the rate and does not any more; else nothing.
+
+        Its quality is that of the lower rate, and corrected along a slope it can look like a gain.
+        """
+        aim = self.run.manifest.aim
+        anchor = self.before.get((before.image, before.point, self.baseline.anchor))
+        if anchor is None or not aim.of_size or basis(row, aim.tolerance) is not Basis.NONE:
+            return ""
+        was = 100 * (before.bytes / anchor.bytes - 1)
+        if was < -self.baseline.tolerance_pct and before.slope_from != NEIGHBOUR:
+            return ""  # nothing says that it ever made a larger file
+        return f"{-row.residual:.1f} % below the rate, with no file above it" if row.residual < 0 else ""
 
     def _figures(self, row: Row, before: BaselineRow) -> tuple[list[Figure], str]:
         assert row.num_bytes is not None

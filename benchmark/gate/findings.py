@@ -33,11 +33,12 @@ class Kind(StrEnum):
     MISSING = "missing row"
     NEW = "new row"
     FAILED = "failed cell"
+    RATE = "rate not reached"
     DATA = "changed data"
     CONFIGURATION = "changed configuration"
 
 
-FAILING = (Kind.WORSE, Kind.MISSING, Kind.FAILED, Kind.DATA, Kind.CONFIGURATION)
+FAILING = (Kind.WORSE, Kind.MISSING, Kind.FAILED, Kind.RATE, Kind.DATA, Kind.CONFIGURATION)
 
 
 class Verdict(StrEnum):

@@ -114,6 +114,40 @@ def test_a_row_with_a_neighbour_is_held_against_the_measured_line(
     assert made.rows[0].psnr_slope == pytest.approx(0.5 / math.log2(1.12), abs=0.01)
 
 
+def capped(row: Row, share: float = 0.5, **fields: Any) -> Row:
+    """Return a row whose codec makes no file as large as it was asked for, with a quality above its old curve's."""
+    size = round(share * (row.num_bytes or 0))
+    return replace(row, num_bytes=size, target_bpp=8 * 10_000 / (768 * 512), residual_pct=100 * (share - 1), psnr=30.0,
+                   ms_ssim=None, note="unreachable: this is the largest file the knob can give", **fields)  # fmt: skip
+
+
+def test_a_rate_that_is_no_longer_reached_is_no_improvement(make_run: Callable[..., Run]) -> None:
+    def small(row: Row) -> Row:
+        return replace(row, ms_ssim=None)
+
+    def edit(row: Row) -> Row:
+        return capped(row) if row.key[::2] == ("kodim02", "jpeg2000") else small(row)
+
+    before = make_baseline(make_run("before", small, images=2))
+    checked = check(make_run("after", edit, images=2), before, Tolerances())
+    assert kinds(checked) == [(Kind.BETTER, "kodim02", "jpeg2000"), (Kind.RATE, "kodim02", "jpeg2000")]
+    assert checked.verdict is Verdict.REGRESSION
+    assert "50.0 % below the rate, with no file above it" in checked.findings[1].text
+    # what never came to the rate loses nothing, and a file on the other side keeps the comparison at equal rate
+    never = make_baseline(make_run("never", lambda row: replace(capped(row, 0.6), note=""), images=2))
+    bpg = next(row for row in before.rows if row.codec == "bpg")
+    anchors = tuple(bpg if row.key == bpg.key else row for row in never.rows)
+    again = check(make_run("again", lambda r: capped(r) if r.codec == "jpeg" else r, images=1),
+                  replace(never, rows=anchors), Tolerances())  # fmt: skip
+    assert Kind.RATE not in {finding.kind for finding in again.findings}
+    beside = Neighbour(knob=36, num_bytes=11_200, psnr=32.5, ms_ssim=None, stream="", stream_sha256="",
+                       decoded_sha256="")  # fmt: skip
+    between = {"psnr": 30 + 2.5 * math.log(2) / math.log(2.24), "ms_ssim": None}
+    kept = check(make_run("kept", lambda r: capped(r, neighbour=beside, equal_rate=between) if r.codec == "jpeg" else r,
+                          images=2), before, Tolerances())  # fmt: skip
+    assert Kind.RATE not in {finding.kind for finding in kept.findings}
+
+
 def test_files_of_the_baselines_size_are_not_corrected(make_run: Callable[..., Run]) -> None:
     def beside(row: Row) -> Row:
         there = Neighbour(knob=36, num_bytes=11_200, psnr=32.5, ms_ssim=0.953, metrics={"ciede2000": 1.9}, stream="",
