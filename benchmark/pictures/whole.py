@@ -77,22 +77,22 @@ def _png(data: bytes, picture: PillowImage.Image) -> str:
     for left, top, across, down in passes:
         width, height = -(-(picture.width - left) // across), -(-(picture.height - top) // down)
         wanted += height * (1 + -(-width * bits // 8)) if width > 0 and height > 0 else 0
-    found = _inflated(data)
+    found = _inflated(data, wanted)
     return f"its data end after {found} of {wanted} bytes" if found < wanted else ""
 
 
-def _inflated(data: bytes) -> int:
-    """Return how many bytes the chunks with a PNG's samples unpack to."""
+def _inflated(data: bytes, wanted: int) -> int:
+    """Return how many bytes the chunks with a PNG's samples unpack to; not much beyond `wanted` is unpacked."""
     unpack, found, at = zlib.decompressobj(), 0, 8
-    while at + 12 <= len(data):
+    while at + 12 <= len(data) and found < wanted:
         stop = at + 8 + int.from_bytes(data[at : at + 4])
         if data[at + 4 : at + 8] == b"IDAT":
             packed = data[at + 8 : stop]
-            while packed and not unpack.eof:
+            while packed and not unpack.eof and found < wanted:
                 found += len(unpack.decompress(packed, CHUNK))
                 packed = unpack.unconsumed_tail
         at = stop + 4
-    return found + len(unpack.flush())
+    return found if found >= wanted else found + len(unpack.flush())
 
 
 def _ppm(data: bytes) -> str:

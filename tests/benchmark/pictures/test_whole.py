@@ -15,6 +15,7 @@ from isorate.datasets.images import load_image
 from isorate.errors import BitstreamError, ImageError
 from isorate.image import Image
 from isorate.pictures.jpeg2000 import TILE_PART, check_main_header, read_siz
+from isorate.pictures.whole import CHUNK
 
 COLOUR, PALETTE = 2, 3
 
@@ -73,6 +74,29 @@ def test_a_png_with_a_black_edge_is_whole(tmp_path: Path, photo: Image) -> None:
             picture.putalpha(255)
         picture.save(out, "PNG")
         assert not read(tmp_path, out.getvalue()).any()
+
+
+def test_what_lies_behind_a_pngs_samples_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    black = np.zeros((5, 7, 3), np.uint8)
+    data = png(rows_of(black) + bytes(8 * CHUNK), (7, 5))
+    unpacked = []
+    start = zlib.decompressobj
+
+    class Counted:
+        def __init__(self) -> None:
+            self.inner = start()
+
+        def decompress(self, packed: bytes, most: int) -> bytes:
+            found = self.inner.decompress(packed, most)
+            unpacked.append(len(found))
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Counted)
+    assert not read(tmp_path, data).any()
+    assert 0 < sum(unpacked) <= CHUNK
 
 
 @pytest.mark.parametrize("size", [(1, 9), (9, 1), (4, 3), (33, 20)])
