@@ -1,9 +1,15 @@
-"""Whether a folder can take what a long computation will write."""
+"""Whether a folder can take what a long computation will write, and whether it is the only one that writes there."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from isorate.errors import UsageError
+
+LOCK = ".lock"
 
 
 def make_folder(path: Path) -> None:
@@ -22,3 +28,25 @@ def make_folder(path: Path) -> None:
         raise UsageError(
             f"{path}: no folder that can be written to ({error.strerror or error}); choose another one with -o"
         ) from None
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the folder at `path` against other processes; the system lets go of it however this one ends.
+
+    Raises
+    ------
+    UsageError
+        When another process holds it.
+    """
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"{path}: another process is training there; wait for its end, or choose another folder with -o"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

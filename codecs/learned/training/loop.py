@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -32,12 +33,13 @@ from isorate.codecs.learned.training.curves import (
     VALIDATION,
     VALIDATION_FIELDS,
     append_rows,
+    drop_rows_after,
     ends_with,
 )
 from isorate.codecs.learned.training.data import CropSampler, Pack
 from isorate.codecs.learned.training.distributed import join_run
 from isorate.codecs.learned.training.ema import WeightAverage
-from isorate.codecs.learned.training.folder import make_folder
+from isorate.codecs.learned.training.folder import held, make_folder
 from isorate.codecs.learned.training.graph import EAGER_STEPS, RecordedPass, records
 from isorate.codecs.learned.training.grow import grow
 from isorate.codecs.learned.training.klt_init import klt_warm_start
@@ -345,15 +347,19 @@ def train(
     """Run the recipe: continue `folder` (or `resume`) if a checkpoint is there, else start; return the trainer."""
     trainer = Trainer(settings, folder, max_file_bytes, compact)
     make_folder(folder)
-    source = resume if resume is not None else newest_checkpoint(folder)
-    if source is not None:
-        trainer.resume(source)
-    elif start_from is not None:
-        trainer.start_from(start_from)
-    else:
-        trainer.warm_start()
-    trainer.run(seconds)
-    trainer.record_validation()
+    with held(folder) if trainer.place.rank == 0 else nullcontext():
+        newest = newest_checkpoint(folder)
+        source = resume if resume is not None else newest
+        if source is not None:
+            trainer.resume(source)
+        elif start_from is not None:
+            trainer.start_from(start_from)
+        else:
+            trainer.warm_start()
+        if source is newest and trainer.place.rank == 0:
+            drop_rows_after(folder / CURVE, trainer.step)
+        trainer.run(seconds)
+        trainer.record_validation()
     return trainer
 
 

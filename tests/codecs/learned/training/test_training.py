@@ -20,6 +20,7 @@ from isorate.codecs.distortion import MS_SSIM_SCALE, distortion, squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import WARM_UP_STEPS, Budget, measure
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint
+from isorate.codecs.learned.training.folder import held
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.loss import bits_per_pixel, objective
 from isorate.codecs.learned.training.schedule import wsd
@@ -101,6 +102,32 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_the_uninterrupted_one(con
         row = next(iter(csv.DictReader(file)))
     assert float(row["psnr"]) > 20
     assert row["ms_ssim"] == "nan"  # the photograph is too small for five scales
+
+
+def test_steps_that_are_taken_again_are_in_the_curve_once(config: Path, tmp_path: Path) -> None:
+    words = ["learned", "train", str(config), "-o", str(tmp_path), "--set", "curve_steps = 1"]
+    assert main([*words, "--set", "total_steps = 3"]) == 0
+    curve = tmp_path / "curve.csv"
+    whole = curve.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    for later in (last.replace(b"3", b"4", 1), last.replace(b"3", b"4", 1)[:9], b"\0\xff", b"5", b"\r\n"):
+        curve.write_bytes(whole + later)  # as if it had been killed after its last checkpoint
+        assert main([*words, "--set", "total_steps = 3"]) == 0
+        assert curve.read_bytes() == whole
+    curve.unlink()
+    assert main([*words, "--set", "total_steps = 4"]) == 0
+    curve.write_bytes(whole + b"4,9\n")
+    assert main([*words, "--set", "total_steps = 4", "--resume", str(tmp_path / "step-00000003")]) == 0
+    assert [line.partition(b",")[0] for line in curve.read_bytes().splitlines()][-3:] == [b"3", b"4", b"4"]
+
+
+def test_two_runs_do_not_train_in_one_folder(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["learned", "train", str(config), "-o", str(tmp_path), "--set", "total_steps = 2"]
+    with held(tmp_path):
+        assert main(words) == 2
+    assert "another process is training there" in capsys.readouterr().err
+    assert newest_checkpoint(tmp_path) is None
+    assert main(words) == 0
 
 
 def test_a_finished_run_that_is_repeated_adds_nothing(config: Path, tmp_path: Path) -> None:
