@@ -13,12 +13,15 @@ from isorate.codecs.learned.bitstream.conv_weights import D_BITS, U_BITS, V_BITS
 from isorate.codecs.learned.bitstream.integer_priors import ConditionedPriors, IntegerPriors
 from isorate.codecs.learned.bitstream.knobs import LMBDA_STEPS, KnobCodes
 from isorate.codecs.learned.bitstream.latents import LATENT_STRIDE, hyper_size
+from isorate.codecs.learned.bitstream.layout import misfit
 from isorate.codecs.learned.bitstream.symbols import ProbabilityTables
 from isorate.codecs.learned.bitstream.tables import BIN_BITS
 from isorate.codecs.learned.bitstream.weights import Weights, load_weights
 from isorate.codecs.learned.coding.strips import in_strips, scaled
-from isorate.codecs.learned.model.autoencoder import STRIDE, ConditionalAutoencoder
+from isorate.codecs.learned.model.autoencoder import STRIDE
 from isorate.codecs.learned.model.fixed_point import ACTIVATION_BITS
+from isorate.codecs.learned.model.skeleton import skeleton
+from isorate.errors import CodecUnavailableError
 from isorate.image import Image
 
 LATENT_ROWS = STRIDE // LATENT_STRIDE
@@ -45,8 +48,8 @@ class Network:
         self.weights = weights
         self.config = weights.config
         self.device = torch.device(device)
-        self.model = ConditionalAutoencoder(weights.config)
-        self.model.load_state_dict(_parameters(weights))
+        self.model = skeleton(weights.config)
+        self.model.load_state_dict(_parameters(weights), assign=True)
         self.model.requires_grad_(False).eval()
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.priors = IntegerPriors(weights.priors, weights.tables, weights.config, self.device)
@@ -140,7 +143,13 @@ def load_network(path: Path, device: str = "cpu") -> Network:
     CodecUnavailableError
         When the file is missing, damaged or of another layout.
     """
-    return Network(load_weights(path), device)
+    weights = load_weights(path)
+    if why := misfit(weights):
+        raise CodecUnavailableError(f"learned: {path} does not fit its configuration: {why}; export it again")
+    try:
+        return Network(weights, device)
+    except ValueError as error:
+        raise CodecUnavailableError(f"learned: {path} cannot code pictures: {error}; export it again") from None
 
 
 def _padded(image: Image) -> Image:

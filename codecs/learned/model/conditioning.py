@@ -78,7 +78,9 @@ class ConditionalConv2d(nn.Module):
         self.kernel = kernel
         self.groups = groups
         fan_in = in_channels // groups * kernel * kernel
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels // groups, kernel, kernel) / math.sqrt(fan_in))
+        weight = torch.empty(out_channels, in_channels // groups, kernel, kernel)
+        # The meta device has no numbers; to draw them there PyTorch would load its kernels in Python, for seconds.
+        self.weight = nn.Parameter(weight if weight.is_meta else weight.normal_() / math.sqrt(fan_in))
         self.u = nn.Parameter(torch.full((out_channels, knots), math.log(math.e - 1)))
         self.v = nn.Parameter(torch.zeros(out_channels, knots))
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from isorate.codecs.learned.bitstream.conv_weights import D_BITS, U_BITS, V_BITS, IntegerConvWeights
 from isorate.codecs.learned.bitstream.integer_conv import SCALE_LIMIT
+from isorate.codecs.learned.bitstream.layout import MOST_POINT
 from isorate.codecs.learned.bitstream.tables import SOFTPLUS_OUTPUT_BITS, all_tables
 from isorate.codecs.learned.bitstream.weights import FOLDER, SUFFIX, Weights, load_weights, save_weights
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
@@ -21,7 +22,6 @@ from isorate.codecs.learned.training.folder import make_folder
 from isorate.errors import UsageError
 
 LARGEST_WEIGHT = 2**15 - 1
-MOST_POINT = 24
 
 
 def integer_conv(conv: PriorConv2d) -> IntegerConvWeights:

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.config import ModelConfig
+from isorate.codecs.learned.model.skeleton import skeleton
 from isorate.errors import UsageError
 from isorate.files.plain import LARGEST_TEXT, read_plain
 from isorate.files.typed_json import fit
@@ -155,8 +155,7 @@ def _damaged(path: Path, why: str) -> UsageError:
 
 def _check_parameters(path: Path, tensors: Mapping[str, Tensor], config: ModelConfig) -> None:
     """Refuse a checkpoint whose tensors are not the whole model's: those of before named no number of files."""
-    with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in ConditionalAutoencoder(config).named_parameters()}
+    shapes = {name: tensor.shape for name, tensor in skeleton(config).named_parameters()}
     for prefix in ("ema.", "model."):
         held = {name: tensor.shape for name, tensor in tensors.items() if name.startswith(prefix)}
         if not held and prefix == "model.":  # a compact one

@@ -1,15 +1,18 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from isorate.codecs.learned import LearnedCodec
-from isorate.codecs.learned.bitstream.weights import BEST, load_weights, save_weights, weights_path
-from isorate.codecs.learned.coding.network import Network
+from isorate.codecs.learned.bitstream.weights import BEST, Weights, load_weights, save_weights, weights_path
+from isorate.codecs.learned.coding.network import Network, load_network
 from isorate.codecs.learned.model.autoencoder import ConditionalAutoencoder
 from isorate.codecs.learned.model.priors import PriorConv2d
 from isorate.codecs.learned.tools.export import integer_conv, weights_of
@@ -124,6 +127,66 @@ def test_a_missing_tensor_is_named(tiny_path: Path, tmp_path: Path) -> None:
     rewrite(path, {}, without="nets.0.leave.point")
     with pytest.raises(CodecUnavailableError, match=r"less\.safetensors lacks the tensor .*nets\.0\.leave\.point"):
         load_weights(path)
+
+
+def with_tensor(weights: Weights, name: str, value: NDArray[Any] | None) -> Weights:
+    """Return `weights` with another tensor under its name in the file, or without it (None)."""
+    room, _, key = name.partition(".")
+    if room == "prior":
+        conv, _, part = key.rpartition(".")
+        changes: dict[str, Any] = {part: value}
+        return replace(weights, priors={**weights.priors, conv: replace(weights.priors[conv], **changes)})
+    tensors = {**(weights.tables if room == "table" else weights.transforms), key: value}
+    held: dict[str, Any] = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    return replace(weights, tables=held) if room == "table" else replace(weights, transforms=held)
+
+
+def changed(table: NDArray[np.int32], at: int, by: int) -> NDArray[np.int32]:
+    table = table.copy()
+    table[at] += by
+    return table
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "why"),
+    [
+        (
+            "transform.analysis_net.down.weight",
+            lambda value: value[:, 1:],
+            r"float16 of \(.*, not float16 or float32 of",
+        ),
+        ("transform.analysis_net.down.weight", lambda value: value.astype(np.float64), "float64 of"),
+        ("transform.analysis_net.down.u", lambda value: value.T, "float32 of"),
+        ("transform.synthesis_net.leave.weight", lambda _: None, "it lacks transform.synthesis_net.leave.weight"),
+        ("transform.colour", lambda _: np.zeros(3, np.float32), "its model has no transform.colour"),
+        ("prior.hyper_prior.first_mean.point", lambda value: value + 40, "beyond 0 to 24"),
+        ("prior.hyper_prior.first_mean.point", lambda value: -1 - value, "beyond 0 to 24"),
+        ("prior.hyper_prior.first_mean.v", lambda value: value[1:], "int32 of"),
+        ("table.bin_size", lambda value: value * 0, "not of this layout"),
+        ("table.counts", lambda value: changed(value, 0, 1), "table.frequencies is absent or not"),
+        ("table.dropped_bits", lambda value: value[1:], "not of this layout"),
+        ("table.frequencies", lambda value: value[1:], "not of this layout"),
+        ("table.counts", lambda value: changed(value, 1, -value[1]), "table.counts is absent or not"),
+        ("table.colour", lambda _: np.zeros(3, np.int32), "table.colour is absent or not"),
+        ("table.frequencies", lambda value: changed(value, 1, 1), "do not sum to 2\\^24"),
+        ("table.lowest", lambda _: None, "table.lowest is absent"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_configuration_are_named(
+    tiny: Network, tmp_path: Path, name: str, make: Callable[[Any], Any], why: str
+) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_weights(with_tensor(tiny.weights, name, make(tiny.weights.tensors().get(name))), path)
+    with pytest.raises(CodecUnavailableError, match=rf"odd\.safetensors .*{why}.*; export it again"):
+        load_network(path)
+
+
+def test_a_huge_configuration_is_refused_before_it_is_built(tiny: Network, tmp_path: Path) -> None:
+    path = tmp_path / "huge.safetensors"
+    huge = replace(tiny.config, coarse_channels=16384, fine_channels=16384, decoder_coarse_blocks=100)
+    save_weights(replace(tiny.weights, config=huge), path)
+    with pytest.raises(CodecUnavailableError, match=r"huge\.safetensors does not fit its configuration: transform"):
+        load_network(path)
 
 
 def test_every_number_is_in_the_digest(tiny: Network) -> None:
