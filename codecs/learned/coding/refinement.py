@@ -165,7 +165,8 @@ class Descent:
             features = self.model.hyper_synthesis_net(w_value, condition)
             bits = self.bits(w, self.model.hyper_prior(w_value, condition))
             bits = bits + self.bits(z, self.model.latent_prior(z_value, features, condition))
-            picture = self.model.synthesis_net(z_value, features, h).float()
+            # what the decoder clips is no error, and in white sky a third of a photograph's samples
+            picture = self.model.synthesis_net(z_value, features, h).float().clamp(0, 1)
         height, width = self.x.shape[2:]
         error = distortion(picture[..., :height, :width], self.x, self.ms_ssim_share).mean()
         return error / self.rate_weight + bits / (height * width)

@@ -35,6 +35,22 @@ def test_weights_for_ms_ssim_are_refined_for_it(tiny_path: Path) -> None:
     assert psnr(image, found[0.0]) > psnr(image, found[1.0])
 
 
+@torch.no_grad()
+def test_what_the_decoder_clips_is_no_error(fresh_tiny: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.full((64, 64, 3), 255, np.uint8)
+    image[:, 32:] = 0
+    encoder = PictureEncoder(fresh_tiny, image)
+    descent = Descent(encoder, encoder.code(KnobCodes.nearest(0.01, 1.0, fresh_tiny.config.knots)))
+    x = descent.x
+
+    def loss(picture: torch.Tensor) -> float:
+        monkeypatch.setattr(fresh_tiny.model.synthesis_net, "forward", lambda *_: picture)
+        return float(descent.loss(*(value.detach().round() for value in descent.variables)))
+
+    beyond, inside = x + (x - 0.5), x - 0.2 * (x - 0.5)
+    assert loss(beyond) == loss(x) < loss(inside)
+
+
 @pytest.mark.parametrize("effort", [2, 3])
 def test_effort_decides_how_long_a_descent_is(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch, effort: Literal[2, 3]
