@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from PIL import Image as PillowImage
 
 from isorate.codecs.base import Codec, Knob, Option
-from isorate.codecs.identity import code_at, file_digest
 from isorate.codecs.options import refusal
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.codecs.program import quoted, run_program
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.files.code import code_at, file_digest
 from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.files.plain import LARGEST_PICTURE
 from isorate.image import MAX_PIXELS, Image, size_problem

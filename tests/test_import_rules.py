@@ -31,7 +31,7 @@ DISTORTION = "isorate.codecs.distortion"
 RULES = {
     "isorate.image": (),
     "isorate.ffmpeg": ("isorate.errors",),
-    "isorate.metrics": ("isorate.errors", "isorate.ffmpeg", "isorate.image"),
+    "isorate.metrics": ("isorate.errors", "isorate.ffmpeg", "isorate.files", "isorate.image"),
     "isorate.pictures": ("isorate.errors", "isorate.image"),
     "isorate.codecs": BELOW,
     "isorate.datasets": BELOW,

@@ -9,8 +9,10 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from isorate.errors import MetricUnavailableError, UsageError
+from isorate.files.code import code_at, file_digest, modules_of, places_of
 from isorate.metrics.base import Metric
 
 ENTRY_POINT_GROUP = "isorate.metrics"
@@ -65,7 +67,10 @@ def metric(name: str) -> Metric:
 
 @cache
 def metric_identity(name: str) -> str:
-    """Return the digest of what computes a metric: its module's source, its implementation: SHA-256 in hexadecimal.
+    """Return the digest of what computes a metric: its code, its implementation: SHA-256 in hexadecimal.
+
+    The code is every file of the packages that define its class and the bases of that, and of the modules beside these
+    that they import; of isorate's own metrics the modules beside them, whose helpers they share.
 
     Raises
     ------
@@ -74,10 +79,20 @@ def metric_identity(name: str) -> str:
     """
     found = metric(name)
     digest = hashlib.sha256(f"{name} {found.implementation} {found.measured_on}\n".encode())
-    # ours share helpers; of a package of others' its folder's modules
-    for file in sorted(Path(inspect.getfile(type(found))).parent.glob("*.py")):
-        digest.update(file.read_bytes())
+    for module in sorted(modules_of(type(found))):
+        files = _code(module)
+        for file_name, path in files:
+            digest.update(f"{file_name} {file_digest(path)}\n".encode())
+        if not files:  # as of a class that a notebook made: another one in every process
+            digest.update(uuid4().bytes)
     return digest.hexdigest()
+
+
+def _code(module: str) -> list[tuple[str, Path]]:
+    root = module.partition(".")[0]
+    if root == __name__.partition(".")[0]:
+        return sorted((path.name, path) for place in places_of(module) for path in place.parent.glob("*.py"))
+    return sorted(code_at(places_of(root)))
 
 
 def check_names(chosen: Iterable[str]) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isorate.codecs.identity import file_digest
 from isorate.codecs.program import quoted, run_program, time_limit
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, ImageError
+from isorate.files.code import file_digest
 from isorate.image import Image
 from isorate.pictures.files import open_picture, save_picture
 

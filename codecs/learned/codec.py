@@ -15,7 +15,6 @@ import numpy as np
 
 from isorate.codecs.base import Knob, TwoKnobCodec, option
 from isorate.codecs.device import check_presence
-from isorate.codecs.identity import code_at
 from isorate.codecs.learned.bitstream import NO_RANGE_CODER
 from isorate.codecs.learned.bitstream.weights import (
     BEST,
@@ -28,6 +27,7 @@ from isorate.codecs.learned.bitstream.weights import (
 from isorate.codecs.learned.coding.rate_prediction import RateLine, expected_curve
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, UsageError
+from isorate.files.code import code_at
 from isorate.image import Image
 from isorate.matching.goal import QualityGoal
 from isorate.matching.outcome import Files, Match, Policy, QualityMatch

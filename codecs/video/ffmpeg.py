@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from isorate.codecs.bpg.colour import Plane
-from isorate.codecs.identity import file_digest
 from isorate.codecs.program import quoted, run_program, time_limit
 from isorate.errors import CodecError, CodecUnavailableError
 from isorate.ffmpeg import find_ffmpeg, lacks, version_in
+from isorate.files.code import file_digest
 
 TIME_LIMIT_VARIABLE = "ISORATE_FFMPEG_TIMEOUT"
 """The environment variable that sets another limit, in seconds."""

@@ -10,10 +10,11 @@ import pytest
 from isorate.codecs.base import Knob
 from isorate.codecs.bpg import Bpg
 from isorate.codecs.command_line import CommandLine, make
-from isorate.codecs.identity import Identity, adapter_digest, file_digest, identity
+from isorate.codecs.identity import Identity, adapter_digest, identity
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.learned import LearnedCodec
+from isorate.files.code import file_digest
 
 PLUGIN = """
 from isorate.codecs.jpeg import Jpeg

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from isorate.codecs.distortion import MS_SSIM_SCALE
-from isorate.codecs.identity import file_digest
 from isorate.codecs.learned.bitstream.weights import metadata_value, read_metadata, weight_files
 from isorate.codecs.learned.model.config import ModelConfig
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_state
 from isorate.codecs.learned.training.curves import CURVE, VALIDATION
 from isorate.errors import UsageError
+from isorate.files.code import file_digest
 
 CURVE_LINES = 12
 POINT = ("log10_lmbda", "bpp", "psnr", "ms_ssim")

@@ -1,0 +1,115 @@
+"""The files that hold code: of a module or package, with what it imports from beside itself, and their checksums.
+
+What a number is made by is known by these: an adapter's or a metric's own code, and a script's.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+CODE = frozenset({".py", ".so", ".pyd", ".dylib"})
+"""Endings of files that can change what is computed."""
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, read again when its size or a time of change is another."""
+    about = path.stat()
+    return _file_digest(path.absolute(), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+
+
+@cache
+def _file_digest(path: Path, _size: int, _changed: int, _about_changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def modules_of(kind: type) -> set[str]:
+    """Return the names of the modules that define a class and its bases, the standard library's left out."""
+    modules = {base.__module__ for base in kind.__mro__ if base is not object}
+    return {name for name in modules if name == "__main__" or name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+def places_of(root: str) -> list[Path]:
+    """Return the folders of a package, or the file of a module."""
+    module = sys.modules.get(root)
+    spec = getattr(module, "__spec__", None) if module is not None else importlib.util.find_spec(root)
+    if spec is not None and spec.submodule_search_locations is not None:
+        return [folder for folder in map(Path, spec.submodule_search_locations) if folder.is_dir()]
+    file = getattr(module, "__file__", None) or (spec.origin if spec is not None else None)
+    return [Path(file).absolute()] if file and Path(file).is_file() else []
+
+
+def code_at(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Give the files of modules or packages, and of what they import from beside themselves, by their names.
+
+    Parameters
+    ----------
+    places
+        A module's file, or a package's folders.
+    """
+    waiting = list(places)
+    seen = set(waiting)
+    while waiting:
+        place = waiting.pop()
+        # any folder may be a namespace package: where an import led to one, its code alone
+        namespace = place not in places and place.is_dir() and not (place / "__init__.py").is_file()
+        imported: set[str] = set()
+        for path in _files(place):
+            if namespace and path.suffix not in CODE:
+                continue
+            yield path.relative_to(place.parent).as_posix(), path
+            if _is_python(path) and not INSTALLED & set(place.parent.parts):
+                imported |= _imported(path)
+        if imported:
+            found = _beside(place.resolve().parent, imported) - seen  # where Python looks, not beside a link
+            waiting += found
+            seen |= found
+
+
+def _beside(folder: Path, names: set[str]) -> set[Path]:
+    """Return what Python may find in `folder` for top names: modules, compiled or not, and packages."""
+    return {
+        path
+        for path in folder.iterdir()
+        if (path.name in names and path.is_dir())
+        or (path.suffix in CODE and path.name.partition(".")[0] in names and path.is_file())
+    }
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """Give the files of a package's folder, hidden ones and compiled Python left out; or the one file that it is."""
+    if place.is_file():
+        yield place
+        return
+    for path in place.rglob("*"):
+        inside = path.relative_to(place).parts
+        if not any(part.startswith(".") or part == "__pycache__" for part in inside) and path.is_file():
+            yield path
+
+
+def _is_python(path: Path) -> bool:
+    """Whether a file is Python by its ending, or by its first line where it has none."""
+    if path.suffix:
+        return path.suffix == ".py"
+    with path.open("rb") as file:
+        return b"python" in file.readline(200) if file.read(2) == b"#!" else False
+
+
+def _imported(file: Path) -> set[str]:
+    """Return the top names that a module imports; none where it is no Python that this one reads."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return set()
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
