@@ -24,7 +24,7 @@ from isorate.errors import IsorateError, MatchError, RunError
 from isorate.image import Image, pixels_sha256
 from isorate.matching.outcome import Policy, Probe
 from isorate.metrics import bpp, ms_ssim, psnr
-from isorate.metrics.registry import metric
+from isorate.metrics.registry import measured_by
 from isorate.pictures.names import readable
 from isorate.runs.aim import Aim
 from isorate.runs.equal_quality import NO_SIZE, at_quality
@@ -301,7 +301,7 @@ def further(
         key = cache_.metric_key(loaded.sha256, decoded_sha256, name)
         known = cache_.metric(key)
         if known is None:
-            known = (metric(name).measure(loaded.pixels, pixels()),)
+            known = (measured_by(name, loaded.pixels, pixels()),)
             cache_.keep_metric(key, known[0])
         found[name] = known[0]
     return found

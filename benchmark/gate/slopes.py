@@ -8,7 +8,7 @@ from isorate.codecs.base import Codec, Knob, TwoKnobCodec
 from isorate.errors import MetricUnavailableError, UsageError
 from isorate.image import Image
 from isorate.metrics import ms_ssim, psnr
-from isorate.metrics.registry import metric, metric_identity
+from isorate.metrics.registry import measured_by, metric_identity
 from isorate.runs.manifest import MetricEntry
 from isorate.runs.row import Row
 
@@ -103,7 +103,7 @@ def from_probe(row: Row, codec: Codec, image: Image, metrics: Sequence[MetricEnt
         if not NEAREST <= abs(math.log2(len(data) / here.num_bytes)) <= FARTHEST:
             continue
         decoded = codec.decode(data)
-        more = {entry.name: metric(entry.name).measure(image, decoded) for entry in metrics if _here(entry)}
+        more = {entry.name: measured_by(entry.name, image, decoded) for entry in metrics if _here(entry)}
         return between(here, Measurement(len(data), psnr(image, decoded), ms_ssim(image, decoded), more), metrics)
     return None
 

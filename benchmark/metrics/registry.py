@@ -4,17 +4,25 @@ import difflib
 import hashlib
 import importlib
 import inspect
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
+from numbers import Real
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from isorate.errors import MetricUnavailableError, UsageError
+from isorate.errors import IsorateError, MetricError, MetricUnavailableError, UsageError
 from isorate.files.code import code_at, file_digest, modules_of, places_of
+from isorate.files.numbers import LARGEST_NUMBER, is_finite
+from isorate.files.standard_output import others_talk
+from isorate.image import Image
 from isorate.metrics.base import Metric
 
+TELL = "tell the author of its package"
 ENTRY_POINT_GROUP = "isorate.metrics"
 ALWAYS = ("psnr", "ms_ssim")
 """Measured in every run, as columns of their own."""
@@ -55,14 +63,88 @@ def metric(name: str) -> Metric:
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
         always = "; it is always measured" if name in ALWAYS else f"; {hint}"
         raise UsageError(f"no metric {name!r} to be added{always}")
+    return _made(name, target)
+
+
+def _made(name: str, target: str) -> Metric:
     module, _, attribute = target.partition(":")
+    with _others_code(name, "fails when it is imported"):
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ImportError as error:
+            raise MetricUnavailableError(f"metric {name}: {error}; install the package that provides it") from error
+    if not (isinstance(found, type) and issubclass(found, Metric)):
+        base = f"{Metric.__module__}.{Metric.__name__}"
+        raise MetricUnavailableError(f"metric {name}: {target} is no metric class (a subclass of {base})")
+    missing = [text for text in ("name", "label", "measured_on") if not isinstance(getattr(found, text, None), str)]
+    if missing or inspect.isabstract(found):
+        lacks = ", ".join([*missing, *sorted(getattr(found, "__abstractmethods__", ()))])
+        raise MetricUnavailableError(f"metric {name}: {target} is no whole metric; it lacks {lacks}")
+    if found.name != name:
+        raise MetricUnavailableError(f"metric {name}: {target} calls itself {found.name!r}; {TELL}")
+    with _others_code(name, "cannot be made"):
+        return found()
+
+
+@contextmanager
+def _others_code(name: str, what: str) -> Iterator[None]:
+    """Run code of a metric that may fail in any way, ``SystemExit`` included: that is a metric which is not available.
+
+    Raises
+    ------
+    MetricUnavailableError
+        In place of whatever is not an :class:`~isorate.errors.IsorateError`; it names the metric, `what` and the error.
+    """
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:  # a package of anyone's
-        raise MetricUnavailableError(f"metric {name}: {error}; install or mend the package that provides it") from error
-    if not (isinstance(found, type) and issubclass(found, Metric)) or inspect.isabstract(found) or found.name != name:
-        raise MetricUnavailableError(f"metric {name}: {target} is no metric of that name (a subclass of {Metric!r})")
-    return found()
+        with others_talk():
+            yield
+    except IsorateError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise MetricUnavailableError(f"metric {name}: {what}: {_said(error)}; mend or remove the package") from error
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def implementation_of(name: str) -> str:
+    """Return the library that computes a metric, with its version.
+
+    Raises
+    ------
+    MetricUnavailableError
+        When it cannot run here; the message says what to install.
+    """
+    found = metric(name)
+    with _others_code(name, "cannot say what computes it"):
+        said: object = found.implementation
+    if not isinstance(said, str):
+        raise MetricUnavailableError(f"metric {name}: its implementation is {type(said).__name__}, no text; {TELL}")
+    return said
+
+
+def measured_by(name: str, reference: Image, decoded: Image) -> float | None:
+    """Return what a metric, of anyone's package, says of two pictures, if a row can hold that.
+
+    Raises
+    ------
+    MetricError
+        When it is no number, or measuring fails; the text names the metric, not the codec whose file is measured.
+    """
+    measure = metric(name)
+    try:
+        value = measure.measure(reference, decoded)
+    except (IsorateError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise MetricError(f"metric {name}: fails: {_said(error)}; {TELL}") from error
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real) or not (value == math.inf or is_finite(value)):
+        needed = f"a number from {-LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}, inf or None is needed"
+        raise MetricError(f"metric {name}: measure returned {value!r:.80}; {needed}; {TELL}")
+    return float(value)
 
 
 @cache
@@ -78,7 +160,7 @@ def metric_identity(name: str) -> str:
         When it cannot run here.
     """
     found = metric(name)
-    digest = hashlib.sha256(f"{name} {found.implementation} {found.measured_on}\n".encode())
+    digest = hashlib.sha256(f"{name} {implementation_of(name)} {found.measured_on}\n".encode())
     for module in sorted(modules_of(type(found))):
         files = _code(module)
         for file_name, path in files:
@@ -107,7 +189,7 @@ def check_names(chosen: Iterable[str]) -> tuple[str, ...]:
     """
     found = tuple(dict.fromkeys(chosen))
     for name in found:
-        _ = metric(name).implementation
+        implementation_of(name)
     return found
 
 
@@ -119,11 +201,14 @@ def list_metrics() -> list[dict[str, Any]]:
 def _listed(name: str) -> dict[str, Any]:
     try:
         found = metric(name)
-        return {
-            "name": name, "label": found.label, "unit": found.unit, "larger_is_better": found.larger_is_better,
-            "scale": found.scale, "measured_on": found.measured_on, "implementation": found.implementation,
-            "available": True, "hint": "",
-        }  # fmt: skip
+        with _others_code(name, "cannot say what it is"):
+            listed = {
+                "name": name, "label": found.label, "unit": found.unit, "larger_is_better": found.larger_is_better,
+                "scale": found.scale, "measured_on": found.measured_on, "implementation": implementation_of(name),
+                "available": True, "hint": "",
+            }  # fmt: skip
+            json.dumps(listed, allow_nan=False)
+        return listed
     except MetricUnavailableError as error:
         return {"name": name, "available": False, "hint": str(error)}
 

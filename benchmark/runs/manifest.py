@@ -21,7 +21,7 @@ from isorate.files import typed_json
 from isorate.files.numbers import Amount, Finite, Positive
 from isorate.matching.outcome import Policy
 from isorate.metrics.base import Scale, quality
-from isorate.metrics.registry import metric, metric_identity
+from isorate.metrics.registry import implementation_of, metric, metric_identity
 from isorate.pictures.names import readable
 from isorate.runs.aim import SIZE, Aim
 from isorate.runs.keep import Keep
@@ -257,7 +257,7 @@ class MetricEntry:
         return cls(
             name=name, label=found.label, unit=found.unit, larger_is_better=found.larger_is_better, scale=found.scale,
             digits=found.digits, tolerance=found.tolerance, measured_on=found.measured_on,
-            implementation=found.implementation, identity=metric_identity(name),
+            implementation=implementation_of(name), identity=metric_identity(name),
         )  # fmt: skip
 
     @property
