@@ -9,7 +9,7 @@ from isorate.errors import BitstreamError, ImageError
 from isorate.image import Image
 from isorate.pictures.colour import colour_of
 from isorate.pictures.depth import largest_value, sample_bits, sample_problem
-from isorate.pictures.files import is_transparent, open_picture
+from isorate.pictures.files import cut_files_refused, is_transparent, open_picture
 from isorate.pictures.whole import lack
 
 
@@ -31,7 +31,7 @@ def decode_with_pillow(data: bytes, file_format: str) -> Image:
     if (white := largest_value(data)) not in (None, 255):
         raise BitstreamError(f"{file_format} stream with white at {white}; 255 is compared: have it written so")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), cut_files_refused():
             warnings.simplefilter("ignore")
             with open_picture(data, [file_format]) as picture:
                 if (frames := getattr(picture, "n_frames", 1)) > 1:

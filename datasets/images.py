@@ -15,7 +15,7 @@ from isorate.files.plain import LARGEST_PICTURE, read_plain
 from isorate.image import pixels_sha256
 from isorate.pictures.colour import UNMANAGED, Colour, colour_of, to_srgb
 from isorate.pictures.depth import largest_value, sample_bits, sample_problem
-from isorate.pictures.files import FORMATS, is_transparent, open_picture
+from isorate.pictures.files import FORMATS, cut_files_refused, is_transparent, open_picture
 from isorate.pictures.whole import lack
 
 LOSSY_FORMATS = {"JPEG", "MPO", "AVIF", "WEBP", "JPEG2000"}
@@ -101,7 +101,7 @@ def _decoded(data: bytes, where: str) -> LoadedImage:
         raise ImageError(f"{where}: {problem}; save the picture with unsigned samples of 8 bits, as PNG for example")
     notes: list[str] = []
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), cut_files_refused():
             warnings.simplefilter("ignore")
             picture = open_picture(data, FORMATS)
             if (frames := getattr(picture, "n_frames", 1)) > 1:

@@ -41,8 +41,45 @@ def _buffer(size: int) -> AbstractContextManager[None]:
     return _limit(ImageFile, "MAXBLOCK", max(ImageFile.MAXBLOCK, size)) if size else nullcontext()
 
 
+class _CutFiles:
+    """How many threads want cut files refused, and what Pillow did with them before."""
+
+    def __init__(self) -> None:
+        self.inside, self.accepted = 0, False
+
+    def refuse(self) -> None:
+        with _lock:
+            if not self.inside:
+                self.accepted = ImageFile.LOAD_TRUNCATED_IMAGES
+            self.inside += 1
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+    def leave(self) -> None:
+        with _lock:
+            self.inside -= 1
+            if not self.inside:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self.accepted
+
+
+_cut_files = _CutFiles()
+
+
+@contextmanager
+def cut_files_refused() -> Iterator[None]:
+    """Have Pillow refuse files that are cut, whatever a package of anyone's asked of it: many do when imported.
+
+    Where it is asked for what is there, the rest of a picture is black or grey, and nobody is told. Several threads may
+    be in here: to decode under a lock would be one picture at a time.
+    """
+    _cut_files.refuse()
+    try:
+        yield
+    finally:
+        _cut_files.leave()
+
+
 def open_picture(data: bytes, formats: Sequence[str]) -> PillowImage.Image:
-    """Return the picture in a file's bytes, opened and not yet decoded.
+    """Return the picture in a file's bytes, opened and not yet decoded; see :func:`cut_files_refused` for that.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import numpy as np
 
 from isorate.errors import ImageError, RunError
 from isorate.image import Image
-from isorate.pictures.files import open_picture, save_picture
+from isorate.pictures.files import cut_files_refused, open_picture, save_picture
 
 WEBP_MAX_SIDE = 16383
 SUFFIXES = (".webp", ".png")
@@ -42,5 +42,5 @@ def pixels_of(data: bytes) -> Image:
     OSError, SyntaxError, ValueError, ImageError
         When they are damaged.
     """
-    with open_picture(data, ["WEBP", "PNG"]) as picture:
+    with cut_files_refused(), open_picture(data, ["WEBP", "PNG"]) as picture:
         return np.asarray(picture.convert("RGB"))

@@ -13,7 +13,7 @@ from isorate.codecs.program import quoted, run_program, time_limit
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError, ImageError
 from isorate.files.code import file_digest
 from isorate.image import Image
-from isorate.pictures.files import open_picture, save_picture
+from isorate.pictures.files import cut_files_refused, open_picture, save_picture
 
 ENCODER_VARIABLE, DECODER_VARIABLE = "ISORATE_BPGENC", "ISORATE_BPGDEC"
 TIME_LIMIT_VARIABLE = "ISORATE_BPG_TIMEOUT"
@@ -107,7 +107,7 @@ def decode(program: str, data: bytes, pixels: int) -> Image:
         except CodecError as error:
             raise BitstreamError(str(error)) from None
         try:
-            with open_picture(target.read_bytes(), ["PPM"]) as image:
+            with cut_files_refused(), open_picture(target.read_bytes(), ["PPM"]) as image:
                 return np.asarray(image.convert("RGB"))
         except (OSError, ImageError) as error:
             raise BitstreamError(f"bpg: bpgdec wrote no picture: {error}{quoted(said)}") from None

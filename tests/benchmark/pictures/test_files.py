@@ -9,7 +9,7 @@ from PIL import ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from isorate.errors import ImageError
 from isorate.image import Image, frozen
-from isorate.pictures.files import FORMATS, open_picture, save_picture
+from isorate.pictures.files import FORMATS, cut_files_refused, open_picture, save_picture
 
 NOISE = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
 
@@ -33,6 +33,25 @@ def test_pillows_limits_are_as_they_were_afterwards() -> None:
     for thread in threads:
         thread.join()
     assert before == (PillowImage.MAX_IMAGE_PIXELS, ImageFile.MAXBLOCK, PngImagePlugin.MAX_TEXT_CHUNK)
+
+
+def test_pillow_may_be_lenient_again_after_the_last_of_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    inside, leave = threading.Event(), threading.Event()
+
+    def be_inside() -> None:
+        with cut_files_refused():
+            inside.set()
+            leave.wait(10)
+
+    other = threading.Thread(target=be_inside)
+    with cut_files_refused():
+        other.start()
+        assert inside.wait(10)
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+    leave.set()
+    other.join()
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def large_png(width: int, height: int) -> bytes:

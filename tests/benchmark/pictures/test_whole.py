@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import ImageFile
 
 from isorate.codecs.pillow_decode import decode_with_pillow
 from isorate.datasets.images import load_image
@@ -162,3 +163,18 @@ def test_a_jpeg_2000_file_without_a_tile(tmp_path: Path, photo: Image) -> None:
     first = check_main_header(data, read_siz(data))
     size = TILE_PART.unpack_from(data, first)[3]
     refused(tmp_path, data[:first] + data[first + size :], "JPEG 2000 stream lacks 1 of its")
+
+
+@pytest.mark.parametrize("name", ["JPEG", "BMP", "PPM", "GIF"])
+def test_a_package_that_wants_what_is_there_of_a_cut_file_changes_nothing(
+    name: str, tmp_path: Path, photo: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many packages ask Pillow for that when they are imported, a plug-in among them."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    out = io.BytesIO()
+    PillowImage.fromarray(photo).save(out, name)
+    cut = out.getvalue()[: len(out.getvalue()) // 2]
+    refused(tmp_path, cut, "")
+    with pytest.raises(BitstreamError, match=f"damaged {name} stream"):
+        decode_with_pillow(cut, name)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
