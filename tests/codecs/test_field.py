@@ -4,6 +4,7 @@ import builtins
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -241,6 +242,18 @@ def test_tuning_for_psnr_pays(photo: Image) -> None:
         assert abs(found.residual_pct) < 8
         per_byte = psnr(photo, tuned.decode(data)) - 10 * np.log10(len(data) / len(rival))
         assert per_byte > psnr(photo, other.decode(rival))
+
+
+@pytest.mark.parametrize("shape", [(4, 128), (16, 512), (24, 100), (400, 10)])
+def test_svt_av1_codes_strips(shape: tuple[int, int]) -> None:
+    """With several threads it waits for ever on them, which is why another process does it here."""
+    made("svtav1:preset=8")
+    code = (
+        "import numpy as np; from isorate.codecs.svtav1 import SvtAv1; codec = SvtAv1(preset=8);"
+        f"print(codec.decode(codec.encode(np.full({(*shape, 3)}, 99, np.uint8), 160)).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == str((*shape, 3))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduling policies here")
