@@ -13,7 +13,8 @@ from isorate.image import Image, size_problem
 from isorate.pictures.boxes import boxes
 from isorate.pictures.files import save_picture
 
-MAX_SIDE = 65536
+MAX_SIDE = 32768
+"""The decoder's; the encoder would write twice as many."""
 
 # Geometric mean over kodim05, 15, 19 and 23.
 TYPICAL_RATES = (

@@ -15,7 +15,8 @@ from isorate.image import Image, size_problem
 from isorate.pictures.depth import start_of_frame
 from isorate.pictures.files import save_picture
 
-MAX_SIDE = 65535
+MAX_SIDE = 65500
+"""The library's; the format could have 35 more."""
 HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
 
 # ITU-T T.81 Annex K.1, tables K.1 and K.2, in row order: what libjpeg scales by its quality.

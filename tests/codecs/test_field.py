@@ -132,6 +132,18 @@ def test_what_carries_no_picture_is_counted(spec: str, header: tuple[int, int]) 
     assert header[0] <= found <= header[1]
 
 
+@pytest.mark.parametrize(
+    ("spec", "knob", "side"), [("jpeg", 30, 65500), ("webp", 30, 16383), ("avif:speed=9", 30, 32768)]
+)
+def test_the_longest_side_is_one_that_is_decoded_and_the_next_is_refused(spec: str, knob: float, side: int) -> None:
+    codec = made(spec)
+    for shape in ((2, side, 3), (side, 2, 3)):
+        assert codec.decode(codec.encode(np.full(shape, 99, np.uint8), knob)).shape == shape
+    for shape in ((1, side + 1, 3), (side + 1, 1, 3)):
+        with pytest.raises(CodecError, match=f"is too large, a side may have {side} pixels at most"):
+            codec.encode(np.zeros(shape, np.uint8), knob)
+
+
 @pytest.mark.parametrize(("codec", "depth", "chroma"), [
     (WebP(), 8, "420"), (Avif(), 8, "444"), (SvtAv1(), 10, "420"), (Av1(), 10, "444"), (Vvc(), 10, "420"),
     (Heif(), 8, "444"),
