@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-FILES = ("__init__.py", "bpp.py", "identity.py", "ms_ssim.py", "psnr.py", "shapes.py")
+FILES = ("__init__.py", "bpp.py", "identity.py", "ms_ssim.py", "psnr.py", "shapes.py", "torch_defaults.py")
 """What computes PSNR and MS-SSIM; further metrics have identities of their own, :mod:`isorate.metrics.registry`."""
 LIBRARIES = ("numpy", "pytorch-msssim", "torch")
 """The packages that compute PSNR and MS-SSIM."""

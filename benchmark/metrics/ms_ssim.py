@@ -4,6 +4,7 @@ import numpy as np
 
 from isorate.image import Image
 from isorate.metrics.shapes import same_shape
+from isorate.metrics.torch_defaults import torch_defaults
 
 MS_SSIM_MIN_SIDE = 161
 """Five scales, an 11-pixel window: a side of 160 pixels or less leaves the coarsest scale smaller than the window."""
@@ -38,5 +39,5 @@ def ms_ssim(reference: Image, decoded: Image) -> float | None:
     def batch(image: Image) -> torch.Tensor:
         return torch.from_numpy(image.astype(np.float32, order="C"))[None].permute(0, 3, 1, 2)
 
-    with torch.inference_mode():
+    with torch_defaults(), torch.inference_mode():
         return float(pytorch_ms_ssim(batch(reference), batch(decoded), data_range=255))

@@ -16,6 +16,7 @@ from isorate.codecs.device import check_presence
 from isorate.codecs.options import check_device
 from isorate.errors import BitstreamError, CodecError, CodecUnavailableError
 from isorate.image import Image
+from isorate.metrics.torch_defaults import torch_defaults
 
 ENDINGS = (".pth", ".tar", ".pt", ".ckpt")
 LOWEST_GAIN, HIGHEST_GAIN = 0.1, 1.0
@@ -83,6 +84,7 @@ class CompressAI(Codec):
         digests = "".join(_digest(file).hex() for file in self._files())
         return {**super().options, "weights": hashlib.sha256(digests.encode()).hexdigest()[:12], "chroma": "444"}
 
+    @torch_defaults()
     def encode(self, image: Image, knob: float) -> bytes:
         """Return a small header and the model's strings."""
         import torch
@@ -103,6 +105,7 @@ class CompressAI(Codec):
         rows, columns = (int(side) for side in out["shape"])
         return container.pack(Contents(number, _digest(file), (height, width), (rows, columns), strings, gain))
 
+    @torch_defaults()
     def decode(self, data: bytes) -> Image:
         """Return the pixels that the checkpoint named in the header gives."""
         import torch

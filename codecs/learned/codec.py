@@ -31,6 +31,7 @@ from isorate.files.code import code_at
 from isorate.image import Image
 from isorate.matching.goal import QualityGoal
 from isorate.matching.outcome import Files, Match, Policy, QualityMatch
+from isorate.metrics.torch_defaults import torch_defaults
 
 if TYPE_CHECKING:
     from isorate.codecs.learned.bitstream.knobs import KnobCodes
@@ -366,7 +367,7 @@ class LearnedCodec(TwoKnobCodec):
         if self.threads:
             torch.set_num_threads(self.threads)
         try:
-            with torch.no_grad():
+            with torch_defaults(), torch.no_grad():
                 yield
         finally:
             torch.set_num_threads(before)

@@ -13,6 +13,7 @@ from isorate.codecs.device import check_presence, torch_device
 from isorate.codecs.options import MOST_THREADS, check_device, check_range
 from isorate.errors import CodecError
 from isorate.image import Image
+from isorate.metrics.torch_defaults import torch_defaults
 
 LOWEST_BPP, HIGHEST_BPP = 0.03, 4.0
 DEFAULT_BPP = 0.18
@@ -161,6 +162,7 @@ class OverfittedCodec(Codec):
         if self.threads:
             torch.set_num_threads(self.threads)
         try:
-            yield torch_device(self.name, self.device)
+            with torch_defaults():
+                yield torch_device(self.name, self.device)
         finally:
             torch.set_num_threads(before)

@@ -9,6 +9,7 @@ from isorate.metrics.base import Metric
 from isorate.metrics.perceptual.files import Backbone, describe, package_file, read_weights
 from isorate.metrics.perceptual.pictures import planes
 from isorate.metrics.shapes import same_shape
+from isorate.metrics.torch_defaults import torch_defaults
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +46,8 @@ class Dists(Metric):
     def measure(self, reference: Image, decoded: Image) -> float:
         """Return 0 for identical pictures, more for worse ones."""
         same_shape(reference, decoded)
-        return _distance(planes(reference), planes(decoded), *_networks(*self._files(), self.name))
+        with torch_defaults():
+            return _distance(planes(reference), planes(decoded), *_networks(*self._files(), self.name))
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from isorate.metrics.base import Metric
 from isorate.metrics.perceptual.files import Backbone, describe, package_file, read_weights
 from isorate.metrics.perceptual.pictures import planes
 from isorate.metrics.shapes import same_shape
+from isorate.metrics.torch_defaults import torch_defaults
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,7 +48,8 @@ class Lpips(Metric):
         same_shape(reference, decoded)
         if min(reference.shape[:2]) < MIN_SIDE:
             return None
-        return _distance(planes(reference), planes(decoded), *_networks(*self._files(), self.name))
+        with torch_defaults():
+            return _distance(planes(reference), planes(decoded), *_networks(*self._files(), self.name))
 
 
 @lru_cache(maxsize=1)
