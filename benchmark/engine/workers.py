@@ -19,6 +19,9 @@ from isorate.runs.provenance import usable_cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPJ_NUM_THREADS")
 
+END_S = 10.0
+"""Seconds that workers have to end in when all is done."""
+
 
 def worker_count(asked: int | None) -> int:
     """Return how many workers there will be: what was asked for, else as many as usable cores.
@@ -62,6 +65,8 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
     Every worker holds one end of a pipe whose other end is the parent's alone. It is closed when the parent gives the
     pool up or dies of whatever (kill -9 included); a worker that sees this kills the programs it started, and itself.
+    So does one that has no more to do and does not end: a codec's thread, or what it does at the end, would be waited
+    for without an end.
     """
     context = _Context()
     lifeline, kept_open = context.Pipe(duplex=False)
@@ -74,7 +79,13 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     else:
-        pool.shutdown()
+        patience = threading.Timer(END_S, kept_open.close)
+        patience.daemon = True
+        patience.start()
+        try:
+            pool.shutdown()
+        finally:
+            patience.cancel()
     finally:
         kept_open.close()
         lifeline.close()

@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
-from isorate.engine import execution
+from isorate.engine import execution, workers
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.errors import RunError
 from isorate.image import Image
@@ -251,3 +251,19 @@ def test_each_cell_in_an_executor_is_looked_at_a_few_times_however_many_there_ar
     done = list(execution.execute(nowhere, cells, 1, Later()))
     assert done == [[RowOutcome(True), cell] for cell in cells]
     assert looks <= 50 * count
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [
+    "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()",
+    "import atexit, time; atexit.register(time.sleep, 600)",
+])  # fmt: skip
+def test_a_worker_that_does_not_end_is_waited_for_no_longer_than_it_may(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a codec leaves behind, a thread for instance, keeps a process that is done."""
+    monkeypatch.setattr(workers, "END_S", 0.5)
+    began = time.monotonic()
+    with workers.worker_pool(1) as pool:
+        pool.submit(exec, code).result()
+    assert time.monotonic() - began < 60
