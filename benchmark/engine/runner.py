@@ -14,6 +14,7 @@ from isorate.engine.images import Preparing, on_every_core, read_images
 from isorate.engine.plan import Plan, describe
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError
+from isorate.pictures.names import readable
 from isorate.runs.belonging import run_digest
 from isorate.runs.differences import other_run, outdated
 from isorate.runs.equal_rate import lacks_neighbour
@@ -128,9 +129,22 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
             f"{path}: holds another run: {', '.join(different)}. "
             "Give another folder (-o), or --overwrite to start anew (encodes are cached)"
         )
+    if different:
+        _check_elsewhere(plan, path)
     run = Run.create(path, manifest, anew=bool(different))
     run.write_stamps(stamps)
     return run
+
+
+def _check_elsewhere(plan: Plan, path: Path) -> None:
+    """Raise where the pictures lie among what a run that begins anew removes."""
+    removed = [(path / folder).resolve() for folder in FOLDERS]
+    for source in plan.dataset.sources:
+        if any(source.path.resolve().is_relative_to(folder) for folder in removed):
+            raise RunError(
+                f"{path}: --overwrite would remove what is to be compared, {readable(str(source.path))}; give another "
+                "folder (-o), or copy the pictures to another place"
+            )
 
 
 def _changed(path: Path) -> tuple[int, ...]:

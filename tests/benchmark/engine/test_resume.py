@@ -211,3 +211,22 @@ def test_images_are_read_in_order_and_warnings_stay_as_they_were(
     assert [one.sha256 for one in loaded] == [source.load().sha256 for source in sources]
     with pytest.warns(UserWarning, match="still told"):
         warnings.warn("still told", stacklevel=1)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_run_that_begins_anew_does_not_remove_what_it_compares(
+    photos: Path, tmp_path: Path, in_process: Executor, *, linked: bool
+) -> None:
+    """The originals of an earlier run are a data set like any other."""
+    made = again(photos, tmp_path / "run", in_process)
+    data = made.path / "originals"
+    if linked:
+        data = tmp_path / "link"
+        data.symlink_to(made.path / "originals")
+    with pytest.raises(
+        RunError, match=r"run: --overwrite would remove what is to be compared, .*000\.webp; give anoth"
+    ):
+        again(data, tmp_path / "run", in_process, overwrite=True)
+    assert Run.open(made.path).rows() == made.rows()
+    assert len(list(data.iterdir())) == COUNT
+    assert all(row.ok for row in again(data, tmp_path / "other", in_process).rows())
