@@ -92,7 +92,7 @@ def test_a_file_on_standard_output_arrives_there(environment: dict[str, str], tm
 
 
 def test_an_output_that_is_full_or_gone_is_told_as_such(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m isorate metrics"
+    command = f"{sys.executable} -m isorate datasets"
     full = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True, check=False)
     assert (full.returncode, full.stderr) == (74, "isorate: standard output: No space left on device\n")
     for closed in (">&-", ">&- 2>&-"):
