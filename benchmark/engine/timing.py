@@ -10,24 +10,20 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 from isorate.codecs.base import Codec, TwoKnobCodec, decoded_by
 from isorate.codecs.registry import CodecSpec
-from isorate.engine.workers import worker_pool
-from isorate.errors import IsorateError, RunError, UsageError
+from isorate.engine.alone import Alone
+from isorate.errors import RunError, UsageError
 from isorate.image import Image
 from isorate.matching.outcome import Policy
 from isorate.pictures.names import printable
 from isorate.runs.folder import Run
 from isorate.runs.provenance import machine
 from isorate.runs.row import Row
-
-T = TypeVar("T")
 
 BUSY = 0.5
 """A load of the machine, in processes that want a core, above which something else disturbs the times."""
@@ -152,7 +148,8 @@ def time_run(
     """Encode and decode every row of a run again, alone, and return the seconds.
 
     Each row is made once without being timed, so that libraries, weights and compiled code are there; then every encode
-    and every decode of every repeat comes in one random order, one at a time.
+    and every decode of every repeat comes in one random order, one at a time. A codec that takes its process along
+    fails that row; the others go on in a new process, in which each is made once more before it is timed.
 
     Parameters
     ----------
@@ -176,7 +173,8 @@ def time_run(
     UsageError
         For less than one repeat, or a codec or image that the run does not have.
     RunError
-        When the run has no successful row among these, or its manifest names programs that may not run.
+        When the run has no successful row among these, or its manifest names programs that may not run; when the given
+        executor broke.
     """
     run = Run.of(run)
     if repeats < 1:
@@ -201,19 +199,21 @@ def time_run(
     }
     tasks = [_Task(run.path.absolute(), r, specs[r.codec], manifest.policy, manifest.tolerance_pct) for r in rows]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    with nullcontext(executor) if executor is not None else worker_pool(1) as pool:
-        timed = _timed(tasks, repeats, random.Random(seed), pool, progress or (lambda done, total: None))  # noqa: S311
+    with Alone(executor) as worker:
+        timed = _timed(tasks, repeats, random.Random(seed), worker, progress or (lambda done, total: None))  # noqa: S311
     return Times(str(run.path), repeats, seed, machine(), load, timed)
 
 
 def _timed(
-    tasks: Sequence[_Task], repeats: int, order: random.Random, pool: Executor, progress: Callable[[int, int], None]
+    tasks: Sequence[_Task], repeats: int, order: random.Random, worker: Alone, progress: Callable[[int, int], None]
 ) -> tuple[Timed, ...]:
     total = len(tasks) * (2 * repeats + 2)
     done = 0
     prepared: list[_Prepared | str] = []
+    made_in: list[int] = []
     for task in tasks:
-        prepared.append(_outcome(pool, _prepare, task))
+        prepared.append(worker.outcome(_prepare, task))
+        made_in.append(worker.process)
         done += 2
         progress(done, total)
     jobs = [
@@ -227,11 +227,17 @@ def _timed(
     seconds: dict[tuple[int, Callable[..., float]], list[float]] = {}
     failed: dict[int, str] = {}
     for done_, (index, function) in enumerate(jobs, done + 1):
-        found = _outcome(pool, function, tasks[index], prepared[index])
-        if isinstance(found, str):
-            failed[index] = found
-        else:
-            seconds.setdefault((index, function), []).append(found)
+        if index not in failed and made_in[index] != worker.process:
+            again = worker.outcome(_prepare, tasks[index])
+            made_in[index] = worker.process
+            if isinstance(again, str):
+                failed[index] = again
+        if index not in failed:
+            found = worker.outcome(function, tasks[index], prepared[index])
+            if isinstance(found, str):
+                failed[index] = found
+            else:
+                seconds.setdefault((index, function), []).append(found)
         progress(done_, total)
     progress(total, total)
     rows = []
@@ -246,16 +252,6 @@ def _timed(
         encode_s, decode_s = (tuple(seconds[index, function]) for function in (_encode_s, _decode_s))
         rows.append(Timed(*about, first.backend, pixels, first.whole_fit, first.same_file, encode_s, decode_s))
     return tuple(rows)
-
-
-def _outcome(pool: Executor, function: Callable[..., T], *words: object) -> T | str:
-    """Return what the worker found, or in words why it found nothing."""
-    try:
-        return pool.submit(function, *words).result()
-    except RunError:
-        raise
-    except (Exception, SystemExit) as error:  # an adapter may fail in any way
-        return str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
 
 
 @cache

@@ -2,7 +2,10 @@
 
 import doctest
 import json
-from concurrent.futures import Executor
+import os
+import subprocess
+import sys
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from isorate import api
 from isorate.cli import main
 from isorate.codecs.jpeg import Jpeg
 from isorate.engine import timing
+from isorate.engine.execution import DIED
 from isorate.engine.timing import time_run
 from isorate.errors import CodecError, RunError, UsageError
 from isorate.image import Image
@@ -97,6 +101,74 @@ def test_a_codec_that_fails_is_named_and_the_others_are_timed(
     assert {(row.codec, row.error, bool(row.encode_s)) for row in times.rows} == {
         ("jpeg", "jpeg: no more", False), ("jpeg2000", "", True),
     }  # fmt: skip
+
+
+LEAVING = '''
+import os
+from isorate.codecs.jpeg import Jpeg
+
+calls = []
+
+class Leaving(Jpeg):
+    """Writes its calls down, where it is told to, and takes its process along at one of them."""
+    name, label = "leaving", "Leaving"
+    def encode(self, image, knob):
+        if "LEAVE" in os.environ:
+            call = f"{image.shape[0]} {knob}"
+            calls.append(call)
+            with open("calls", "a") as file:
+                print(os.getpid(), call, sep=",", file=file)
+            if calls.count("170 20.0") == int(os.environ["LEAVE"]):
+                os._exit(3)
+        return super().encode(image, knob)
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_codec_whose_process_dies_costs_its_own_row_only(two_photos: Path, tmp_path: Path, call: int) -> None:
+    info = tmp_path / "site" / "leaving-1.dist-info"
+    info.mkdir(parents=True)
+    (info.parent / "leaving.py").write_text(LEAVING)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leaving\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[isorate.codecs]\nleaving = leaving:Leaving\n")
+    environment = {**os.environ, "PYTHONPATH": str(info.parent), "PYTHONSAFEPATH": "1"}
+
+    def isorate(*words: object, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "isorate", *map(str, words)]
+        return subprocess.run(
+            command, env=environment | more, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    out = tmp_path / "run"
+    done = isorate("run", "--data", two_photos, "--anchor", "leaving", "--point", "quality=20", "--point", "quality=60",
+                   "--codec", "jpeg2000", "-o", out, "--no-cache", "--workers", 1)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = isorate("time", out, "--repeat", 4, LEAVE=str(call))
+    assert done.returncode == 1, done.stderr
+    rows = json.loads((out / "times.json").read_text())["rows"]
+    assert [(row["image"], row["point"], row["codec"], row["error"]) for row in rows if row["error"]] == [
+        ("coffee", "leaving-quality20", "leaving", DIED)
+    ]
+    timed = [row for row in rows if not row["error"]]
+    assert len(timed) == 7
+    assert all(len(row["encode_s"]) == len(row["decode_s"]) == 4 for row in timed)
+    calls = [line.split(",") for line in (tmp_path / "calls").read_text().splitlines()]
+    assert len({process for process, _ in calls}) == 2
+    for encode in {encode for _, encode in calls if encode != "170 20.0"}:
+        processes = [process for process, made in calls if made == encode]
+        assert len(processes) == 4 + len(set(processes)), "once untimed in each process"
+
+
+def test_a_given_executor_that_breaks_is_told(run: Run) -> None:
+    class Broken(Executor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            lost: Future[Any] = Future()
+            lost.set_exception(BrokenExecutor("gone"))
+            return lost
+
+    with pytest.raises(RunError, match=r"the executor broke \(gone\); give another one, or none"):
+        time_run(run, 1, executor=Broken())
 
 
 @dataclass(frozen=True)
