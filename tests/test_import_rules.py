@@ -21,6 +21,7 @@ BELOW = (
     "isorate.matching",
     "isorate.metrics",
     "isorate.pictures",
+    "isorate.plugins",
 )
 """What lies below codecs and data sets: a codec that compares its own pictures uses the suite's MS-SSIM, too, and one
 that reaches a size by itself the suite's searches."""
@@ -31,7 +32,8 @@ DISTORTION = "isorate.codecs.distortion"
 RULES = {
     "isorate.image": (),
     "isorate.ffmpeg": ("isorate.errors",),
-    "isorate.metrics": ("isorate.errors", "isorate.ffmpeg", "isorate.files", "isorate.image"),
+    "isorate.plugins": (),
+    "isorate.metrics": ("isorate.errors", "isorate.ffmpeg", "isorate.files", "isorate.image", "isorate.plugins"),
     "isorate.pictures": ("isorate.errors", "isorate.image"),
     "isorate.codecs": BELOW,
     "isorate.datasets": BELOW,

@@ -21,6 +21,7 @@ from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.files.standard_output import others_talk
 from isorate.image import Image
 from isorate.metrics.base import Metric
+from isorate.plugins import OTHER_NAME, Offers, by_name, ignored, several
 
 TELL = "tell the author of its package"
 ENTRY_POINT_GROUP = "isorate.metrics"
@@ -43,7 +44,7 @@ BUILT_IN = {
 
 def names() -> list[str]:
     """Return every known metric beside PSNR and MS-SSIM, the project's own first."""
-    return [*BUILT_IN, *sorted(set(_plugins()) - set(BUILT_IN))]
+    return [*BUILT_IN, *sorted(set(_plugins()) - {*ALWAYS, *BUILT_IN})]
 
 
 @cache
@@ -55,9 +56,12 @@ def metric(name: str) -> Metric:
     UsageError
         For an unknown name; the message offers the nearest one.
     MetricUnavailableError
-        When the module that holds it cannot be imported.
+        When the module that holds it cannot be imported, or packages offer several of this name.
     """
-    target = BUILT_IN.get(name) or _plugins().get(name)
+    offers = () if name in (*ALWAYS, *BUILT_IN) else _plugins().get(name, ())
+    if len(offers) > 1:
+        raise MetricUnavailableError(f"metric {name}: {several(offers)}")
+    target = offers[0].value if offers else BUILT_IN.get(name)
     if target is None:
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
@@ -194,8 +198,13 @@ def check_names(chosen: Iterable[str]) -> tuple[str, ...]:
 
 
 def list_metrics() -> list[dict[str, Any]]:
-    """Return what every metric says of itself, as JSON types; those that cannot run here with what to install."""
-    return [_listed(name) for name in names()]
+    """Return what every metric says of itself, as JSON types; those that cannot run here with what to install.
+
+    At the end stand plug-ins whose names are taken, with their packages.
+    """
+    taken = dict.fromkeys((*ALWAYS, *BUILT_IN), f"a built-in metric's name; {OTHER_NAME}")
+    passed = ignored("metric", _plugins(), taken)
+    return [*map(_listed, names()), *(_unavailable(name, why) for name, why in passed.items())]
 
 
 def _listed(name: str) -> dict[str, Any]:
@@ -210,9 +219,13 @@ def _listed(name: str) -> dict[str, Any]:
             json.dumps(listed, allow_nan=False)
         return listed
     except MetricUnavailableError as error:
-        return {"name": name, "available": False, "hint": str(error)}
+        return _unavailable(name, str(error))
+
+
+def _unavailable(name: str, hint: str) -> dict[str, Any]:
+    return {"name": name, "available": False, "hint": hint}
 
 
 @cache
-def _plugins() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _plugins() -> Offers:
+    return by_name(entry_points(group=ENTRY_POINT_GROUP))

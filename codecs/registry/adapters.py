@@ -12,6 +12,8 @@ from isorate.codecs.base import TELL, Codec
 from isorate.codecs.command_line import CommandLine
 from isorate.errors import CodecError, CodecUnavailableError, IsorateError, UsageError
 from isorate.files.standard_output import others_talk
+from isorate.plugins import OTHER_NAME, Offers, by_name, several
+from isorate.plugins import ignored as ignored_offers
 
 ENTRY_POINT_GROUP = "isorate.codecs"
 
@@ -38,6 +40,15 @@ _CONFIGURED: dict[str, CommandLine] = {}
 def names() -> list[str]:
     """Return every known codec, the project's own first."""
     return [*BUILT_IN, *sorted((set(_plugins()) | set(_CONFIGURED)) - set(BUILT_IN))]
+
+
+def ignored() -> dict[str, str]:
+    """Return why plug-ins are not used whose names are taken, by their name and package."""
+    taken = dict.fromkeys(BUILT_IN, f"a built-in codec's name; {OTHER_NAME}")
+    taken |= dict.fromkeys(
+        _CONFIGURED, "the name of a codec of your configuration; choose another name there to use it"
+    )
+    return ignored_offers("codec", _plugins(), taken)
 
 
 def configure(definitions: Iterable[CommandLine]) -> None:
@@ -70,14 +81,18 @@ def adapter(name: str) -> type[Codec]:
     UsageError
         For an unknown name; the message offers the nearest one.
     CodecUnavailableError
-        When the module that holds it cannot be imported.
+        When the module that holds it cannot be imported, or packages offer several of this name.
     """
     if definition := configured(name):
         return definition.adapter()
-    target = BUILT_IN.get(name) or _plugins().get(name)
-    if target is None:
+    if name in BUILT_IN:
+        return _loaded(name, BUILT_IN[name])
+    offers = _plugins().get(name, ())
+    if not offers:
         raise UsageError(f"no codec {name!r}{nearest(name, names())}")
-    return _loaded(name, target)
+    if len(offers) > 1:
+        raise CodecUnavailableError(f"codec {name}: {several(offers)}")
+    return _loaded(name, offers[0].value)
 
 
 def _loaded(name: str, target: str) -> type[Codec]:
@@ -144,5 +159,5 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 @cache
-def _plugins() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _plugins() -> Offers:
+    return by_name(entry_points(group=ENTRY_POINT_GROUP))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from isorate.codecs.base import Knob, Option
-from isorate.codecs.registry.adapters import names, others_code
+from isorate.codecs.registry.adapters import ignored, names, others_code
 from isorate.codecs.registry.spec import CodecSpec
 from isorate.errors import CodecError
 
@@ -38,8 +38,8 @@ class ListedCodec:
 
 
 def list_codecs() -> list[ListedCodec]:
-    """Return every registered codec, available or not."""
-    return [_listed(name) for name in names()]
+    """Return every registered codec, available or not, and the plug-ins whose names are taken, with their packages."""
+    return [*map(_listed, names()), *(ListedCodec(name, hint=why) for name, why in ignored().items())]
 
 
 def _listed(name: str) -> ListedCodec:
