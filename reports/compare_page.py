@@ -10,7 +10,7 @@ from isorate.pictures.names import printable
 from isorate.reports.bdrate import BDRate
 from isorate.reports.cells import gap_text
 from isorate.reports.compare_runs import ClassChange, CodecChange, Pair, RunsCompared
-from isorate.reports.summary import Interval
+from isorate.reports.summary import Interval, some_names
 from isorate.reports.templating import environment
 from isorate.reports.text import DASH, INTERPOLATED, number
 from isorate.runs.aim import SIZE
@@ -101,6 +101,7 @@ def notes(compared: RunsCompared) -> list[str]:
             )
         if any(change.failed):
             found.append(f"{change.label}: {change.failed[0]} cells failed in A, {change.failed[1]} in B.")
+        found += _fewer_images(change)
     for side, unfinished in zip((compared.first, compared.second), compared.unfinished, strict=True):
         if unfinished:
             found.append(f"{side} is {unfinished}.")
@@ -112,6 +113,22 @@ def notes(compared: RunsCompared) -> list[str]:
     if compared.versions:
         found.append(f"Recorded differences: {'; '.join(compared.versions)}.")
     return found
+
+
+def _fewer_images(change: CodecChange) -> list[str]:
+    """Return over which images a codec's BD-rates are, where these are not all."""
+    rates = {"PSNR": change.bd_psnr, "MS-SSIM": change.bd_ms_ssim}
+    rates |= {some.label: some.bd for some in change.metrics.values()}
+    metrics: dict[tuple[str, ...], list[str]] = {}
+    for label, rate in rates.items():
+        if rate.percent is not None and rate.left_out:
+            metrics.setdefault(rate.left_out, []).append(label)
+    count = change.images_in_both
+    return [
+        f"{change.label}: BD-rate {', '.join(labels)} over {count - len(names)} of {count} images, without "
+        f"{some_names(names)}, on which it failed or has no finite value in A or B."
+        for names, labels in metrics.items()
+    ]
 
 
 def _held(compared: RunsCompared) -> list[str]:

@@ -1,8 +1,8 @@
 """Two runs side by side: what the second one changed, codec by codec."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,8 @@ from isorate.metrics.base import Scale
 from isorate.pictures.names import readable
 from isorate.reports.bdrate import BDRate, Metric, bd_rate
 from isorate.reports.classes import NO_CLASSES, images_by_class
-from isorate.reports.common_images import Standing, common
-from isorate.reports.curves import Curve, mean_points
+from isorate.reports.common_images import Standing, common, standings
+from isorate.reports.curves import of_dataset
 from isorate.reports.results import Column, Comparison
 from isorate.reports.summary import Interval, difference, differences, mean, win_rate
 from isorate.runs.aim import SIZE, Aim
@@ -103,6 +103,8 @@ class CodecChange:
         The cells that succeeded in both runs.
     images
         How many images they are of.
+    images_in_both
+        How many images both runs have cells of, those that failed included.
     psnr, ms_ssim
         Mean of second minus first over the images, of each its mean over its cells, with its 95 % interval; None
         without pairs.
@@ -115,7 +117,7 @@ class CodecChange:
     interpolated
         How many others are compared at one size, by :attr:`Pair.between`.
     bd_psnr, bd_ms_ssim
-        The second run's BD-rate against the first's, or why there is none.
+        The second run's BD-rate against the first's, or why there is none; over the images that are not left out.
     metrics
         Further metrics that both runs measured the same way, by name.
     failed
@@ -126,6 +128,7 @@ class CodecChange:
     label: str
     pairs: tuple[Pair, ...]
     images: int
+    images_in_both: int
     psnr: Interval | None
     ms_ssim: Interval | None
     wins_psnr: float | None
@@ -278,14 +281,13 @@ def _change(
     pairs = tuple(Pair(a, b, of_size) for a, b in cells if a.complete and b.complete)
     psnr = [pair.psnr for pair in pairs]
     ms_ssim = [pair.ms_ssim for pair in pairs]
-    images = _images(sides, cells)
-    curves = _curve(sides[0], first, images), _curve(sides[1], second, images)
-    rates: dict[Metric, BDRate] = {metric: bd_rate(*curves, metric) for metric in ("psnr", "ms_ssim")}
+    rates = _rates(sides, (first, second), cells)
     return CodecChange(
         codec=first.codec,
         label=first.label,
         pairs=pairs,
         images=len({pair.first.image for pair in pairs}),
+        images_in_both=len({a.image for a, _ in cells}),
         psnr=_over_images(pairs, psnr),
         ms_ssim=_over_images(pairs, ms_ssim),
         wins_psnr=win_rate(psnr),
@@ -295,7 +297,7 @@ def _change(
         interpolated=sum(pair.between is not None for pair in pairs),
         bd_psnr=rates["psnr"],
         bd_ms_ssim=rates["ms_ssim"],
-        metrics={entry.name: _metric_change(entry, pairs, curves) for entry in _both(sides)},
+        metrics={entry.name: _metric_change(entry, pairs, rates[entry.name]) for entry in _both(sides)},
         failed=(sum(not a.ok for a, _ in cells), sum(not b.ok for _, b in cells)),
     )
 
@@ -317,41 +319,33 @@ def _over_images(pairs: Sequence[Pair], values: Sequence[tuple[float | None, flo
     return difference([(mean(gaps), 0.0) for gaps in of_image.values()])
 
 
-def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], curves: tuple[Curve, Curve]) -> MetricChange:
+def _metric_change(entry: MetricEntry, pairs: Sequence[Pair], bd: BDRate) -> MetricChange:
     values = [pair.values(entry.name, entry.scale) for pair in pairs]
     better = values if entry.larger_is_better else [(first, second) for second, first in values]
     gap = _over_images(pairs, values)
-    return MetricChange(entry.label, entry.digits, gap, win_rate(better), bd_rate(*curves, entry.name))
+    return MetricChange(entry.label, entry.digits, gap, win_rate(better), bd)
 
 
-def _images(sides: tuple[Comparison, Comparison], cells: list[tuple[Row, Row]]) -> dict[str, frozenset[str]]:
-    """Return for each metric the images of a codec's curves, the same in both runs.
-
-    Without those on which it is not defined, or infinite at a point where it is finite on others.
-    """
-    found = {}
-    for metric in ("psnr", "ms_ssim", *(entry.name for entry in _both(sides))):
-        found[metric] = common([_standing(side, metric) for side in zip(*cells, strict=True)])
-    return found
-
-
-def _standing(side: Sequence[Row], metric: str) -> Standing:
-    """Return where one run stands: a failed cell leaves no image out, and a point where all are infinite none."""
-    undefined = {row.image for row in side if row.ok and row.value(metric) is None}
-    infinite = []
-    for point in {row.point for row in side}:
-        values = {row.image: row.value(metric) for row in side if row.point == point and row.ok}
-        names = frozenset(image for image, value in values.items() if value is not None and math.isinf(value))
-        infinite.append(names if names != values.keys() - undefined else frozenset())
-    return Standing(frozenset(row.image for row in side) - undefined, tuple(infinite))
+def _rates(
+    sides: tuple[Comparison, Comparison], columns: tuple[Column, Column], cells: list[tuple[Row, Row]]
+) -> dict[Metric, BDRate]:
+    """Return a codec's BD-rates: as in a run's report over the images on which both curves have all their points."""
+    images = tuple(dict.fromkeys(first.image for first, _ in cells))
+    pairs = list(zip(sides, columns, strict=True))
+    found = [_standings(side, column, frozenset(images)) for side, column in pairs]
+    metrics = ("psnr", "ms_ssim", *(entry.name for entry in _both(sides)))
+    chosen = {metric: common([one[metric] for one in found]) for metric in metrics}
+    first, second = (of_dataset(side, column, chosen) for side, column in pairs)
+    rates = {}
+    for metric, names in chosen.items():
+        without = f"{columns[0].label} has no image with a value at every operating point of both runs"
+        rate = bd_rate(first, second, metric) if names else BDRate(None, reason=without)
+        rates[metric] = replace(rate, left_out=tuple(image for image in images if image not in names))
+    return rates
 
 
-def _curve(side: Comparison, column: Column, images: Mapping[str, Collection[str]]) -> Curve:
-    """Return the means over `images` at the points where all of them succeeded: both curves are of the same images."""
-    found = []
-    for name in dict.fromkeys(row.point for row in side.rows):
-        rows = [row for row in side.rows if row.codec == column.codec and row.point == name and row.ok]
-        kept = {metric: [row for row in rows if row.image in names] for metric, names in images.items()}
-        whole = {metric: some for metric, some in kept.items() if len(some) == len(images[metric])}
-        found += mean_points(whole, side.manifest.more_metrics, name)
-    return Curve(column.label, tuple(sorted(found, key=lambda point: point.bpp)))
+def _standings(side: Comparison, column: Column, images: frozenset[str]) -> dict[Metric, Standing]:
+    """Return where one run stands on these images; an operating point where it failed on all is none of its curve."""
+    levels = [level for level in side.levels() if any(row.ok for row in side.at(level, column.codec))]
+    found = standings(side, column, levels)
+    return {metric: replace(one, there=one.there & images) for metric, one in found.items()}

@@ -101,6 +101,55 @@ def test_an_image_with_fewer_points_counts_as_the_others_do(tmp_path: Path) -> N
     assert change.psnr.mean == pytest.approx((3 + 0 + 0) / 3)
 
 
+def failing(*cells: tuple[str, str]) -> Callable[[Row], Row]:
+    """Let JPEG2000 fail on an image, at a point or at all where that is empty."""
+
+    def edit(row: Row) -> Row:
+        fails = row.codec == "jpeg2000" and ((row.image, row.point) in cells or (row.image, "") in cells)
+        return replace(row, status="failed: x", num_bytes=None, bpp=None, psnr=None, ms_ssim=None) if fails else row
+
+    return edit
+
+
+@pytest.mark.parametrize("point", ["", "jpeg-quality40"])
+@pytest.mark.parametrize("sides", ["A", "B", "AB"])
+def test_an_image_on_which_a_codec_fails_is_in_neither_curve(tmp_path: Path, point: str, sides: str) -> None:
+    fails = failing(("b", point))
+    first = make_run(tmp_path / "a", lambda row: fails(row) if "A" in sides else row)
+    second = make_run(tmp_path / "b", lambda row: fails(better(row)) if "B" in sides else better(row))
+    compared = compare_runs(first, second)
+    rest = compare_runs(make_run(tmp_path / "c", images=("a", "<c>")), make_run(tmp_path / "d", better, ("a", "<c>")))
+    jpeg, jpeg2000 = compared.codecs
+    assert jpeg.bd_psnr.left_out == ()
+    for rate, alone in ((jpeg2000.bd_psnr, rest.codecs[1].bd_psnr), (jpeg2000.bd_ms_ssim, rest.codecs[1].bd_ms_ssim)):
+        assert rate.left_out == ("b",)
+        assert rate.percent == alone.percent is not None
+    assert (jpeg2000.images_in_both, jpeg2000.images) == (3, 3 if point else 2)
+    said = (
+        "JPEG2000: BD-rate PSNR, MS-SSIM over 2 of 3 images, without b, on which it failed or has no finite value "
+        "in A or B."
+    )
+    assert [note for note in notes(compared) if "BD-rate PSNR" in note] == [said]
+    assert json.loads(to_json(compared))["codecs"][1]["bd_psnr"]["left_out"] == ["b"]
+
+
+def test_a_codec_that_fails_on_every_image_has_no_bd_rate(tmp_path: Path) -> None:
+    first = make_run(tmp_path / "a", failing(("a", ""), ("b", "")))
+    second = make_run(tmp_path / "b", failing(("<c>", "jpeg-quality10")))
+    change = compare_runs(first, second).codecs[1]
+    assert change.bd_psnr.percent is None
+    assert change.bd_psnr.reason == "JPEG2000 has no image with a value at every operating point of both runs"
+    assert change.bd_psnr.left_out == ("a", "b", "<c>")
+
+
+def test_a_point_at_which_a_codec_fails_on_every_image_leaves_none_out(tmp_path: Path) -> None:
+    points = ("jpeg-quality10", "jpeg-quality20")
+    every = make_run(tmp_path / "a", failing(*((image, points[0]) for image in ("a", "b", "<c>"))))
+    change = compare_runs(every, make_run(tmp_path / "b")).codecs[1]
+    assert change.bd_psnr.left_out == ()
+    assert change.bd_psnr.reason == "JPEG2000 has 3 usable points; a curve needs 4"
+
+
 def test_text_and_page_say_the_same_and_escape(tmp_path: Path) -> None:
     compared = compare_runs(make_run(tmp_path / "a"), make_run(tmp_path / "b", better))
     printed, page = text(compared), html(compared)
