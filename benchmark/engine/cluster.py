@@ -1,7 +1,8 @@
 """Cells on a cluster: the workers of a dask.distributed scheduler in place of local processes.
 
 Everything but the cells stays where it was: workers share the run folder with this process, and write rows, streams and
-pictures there themselves. The scheduler runs the cell of a worker that dies on another one. A connection to it that
+pictures there themselves. The scheduler runs the cell of a worker that dies on another one; what it gives up is run
+alone (:mod:`isorate.engine.execution`), and without the codec at which workers die there, too. A connection to it that
 breaks off, as on machines with more work than they can do, is made again, and the cells are sent once more. A cell that
 a worker could not write or does not make is tried on others; where one of these makes it, that worker gets no more.
 """
@@ -18,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from isorate.codecs.identity import in_files
 from isorate.engine.cell import Cell, PlannedCodec
+from isorate.engine.execution import DIED, WorkersDiedError
 from isorate.engine.workers import worker_count
 from isorate.errors import RunError, UsageError
 from isorate.metrics.identity import metrics_identity
@@ -153,7 +155,7 @@ class _Cluster(Executor):
             ):
                 send(times, (*refused, error))
             else:
-                _settle(outcome, error)
+                _settle(outcome, _of_dead_workers(error))
 
         where = (self._others(refused) or None) if self._aside or refused else None
         # Not through the client's own executor: a call whose result is on its way when the scheduler dies never ends
@@ -192,6 +194,19 @@ def _hand_on(
             again("")
     except (Exception, CancelledError) as lost:  # whatever a connection that breaks off ends in
         again(str(lost))
+
+
+def _of_dead_workers(error: BaseException) -> BaseException:
+    """Return what dask says of a cell that it gave up, in our words; any other error as it is.
+
+    It counts the death of a worker against the cells that waited there, too.
+    """
+    from distributed import KilledWorker
+
+    if not isinstance(error, KilledWorker):
+        return error
+    last = f"the last at {error.last_worker.address}, whose log may say why"
+    return WorkersDiedError(f"{DIED}; tries: {error.allowed_failures + 1}, {last}")
 
 
 def _settle(outcome: Future[Result], error: BaseException) -> None:

@@ -23,6 +23,10 @@ IN_EXECUTOR = 4096
 DIED = "the worker process died (out of memory, or a crash in a codec's library)"
 
 
+class WorkersDiedError(RunError):
+    """Workers of an executor that goes on died while they had a cell, by its own codecs or by those of another."""
+
+
 def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[list[RowOutcome]]:
     """Run the cells; give what became of each one's rows as it ends.
 
@@ -39,7 +43,8 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     workers
         Local processes.
     executor
-        Used in place of local processes. One that breaks cannot be made anew: what it still had is not done.
+        Used in place of local processes. One that breaks cannot be made anew: what it still had is not done. What it
+        ends in a :class:`WorkersDiedError` is sent once more when it has nothing else to do, one cell after another.
 
     Raises
     ------
@@ -47,33 +52,49 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
         When the run folder cannot be written or holds another run by now, or the executor broke: no codec is at fault,
         so no row says that one is.
     """
-    waiting = deque(cells)
     if executor is not None:
-        lost, error = yield from _through(run, executor, waiting, IN_EXECUTOR)
-        if left := len(lost) + len(waiting):
-            raise RunError(
-                f"{run.path}: the executor broke ({_said(error)}) with {left} of {len(cells)} cells not finished; what "
-                "is there stays, run the same command again for the rest"
-            )
+        yield from _elsewhere(run, cells, executor)
         return
+    waiting = deque(cells)
     while waiting:
         with worker_pool(min(workers, len(waiting))) as pool:
-            suspects, _ = yield from _through(run, pool, waiting, workers + 1)
+            suspects, _ = yield from _through(run, pool, waiting, workers + 1, [])
         suspects = _reread(run, suspects)
         while suspects:
             with worker_pool(1) as pool:
                 while suspects:
                     cell = suspects.pop(0)
-                    lost, error = yield from _through(run, pool, deque([cell]), 1)
+                    lost, error = yield from _through(run, pool, deque([cell]), 1, [])
                     for dead in _reread(run, lost):
                         if not isinstance(error, BrokenProcessPool):
                             yield _fail(run, dead, _reason(error))
-                        elif _untried(rest := _without_fault(run, dead)):
+                        elif _untried(rest := _without_fault(run, dead, DIED)):
                             suspects.insert(0, rest)
                         else:
                             yield _outcomes(rest)
                     if lost:
                         break
+
+
+def _elsewhere(run: Run, cells: list[Cell], executor: Executor) -> Iterator[list[RowOutcome]]:
+    waiting = deque(cells)
+    died: list[tuple[Cell, WorkersDiedError]] = []
+    lost, error = yield from _through(run, executor, waiting, IN_EXECUTOR, died)
+    suspects = _reread(run, [cell for cell, _ in died])
+    while suspects and not lost:
+        died = []
+        lost, error = yield from _through(run, executor, deque([suspects.pop(0)]), 1, died)
+        for cell, why in died:
+            [dead] = _reread(run, [cell])
+            if _untried(rest := _without_fault(run, dead, _reason(why))):
+                suspects.insert(0, rest)
+            else:
+                yield _outcomes(rest)
+    if left := len(lost) + len(waiting) + len(suspects):
+        raise RunError(
+            f"{run.path}: the executor broke ({_said(error)}) with {left} of {len(cells)} cells not finished; what "
+            "is there stays, run the same command again for the rest"
+        )
 
 
 def with_known(rows: Mapping[Key, Stored], cells: list[Cell]) -> list[Cell]:
@@ -92,9 +113,15 @@ def _reread(run: Run, cells: list[Cell]) -> list[Cell]:
 
 
 def _through(
-    run: Run, executor: Executor, waiting: deque[Cell], most: int
+    run: Run,
+    executor: Executor,
+    waiting: deque[Cell],
+    most: int,
+    died: list[tuple[Cell, WorkersDiedError]],
 ) -> Generator[list[RowOutcome], None, tuple[list[Cell], BaseException | None]]:
     """Take cells from `waiting`, at `most` so many at a time, until none is left or the executor breaks.
+
+    Those whose workers died while it goes on are added to `died`.
 
     Returns
     -------
@@ -121,10 +148,7 @@ def _through(
             continue
         future = ended.get()
         cell = inside.pop(future)
-        try:
-            error = future.exception()
-        except CancelledError as cancelled:
-            error = cancelled
+        error = _error(future)
         if error is None:
             yield future.result()
         elif isinstance(error, BrokenExecutor | CancelledError):
@@ -134,9 +158,18 @@ def _through(
             for other in inside:
                 other.cancel()
             raise error
+        elif isinstance(error, WorkersDiedError):
+            died.append((cell, error))
         else:
             yield _fail(run, cell, _reason(error))
     return lost, why
+
+
+def _error(future: Future[list[RowOutcome]]) -> BaseException | None:
+    try:
+        return future.exception()
+    except CancelledError as cancelled:
+        return cancelled
 
 
 def _said(error: BaseException | None) -> str:
@@ -168,7 +201,7 @@ def _outcomes(cell: Cell) -> list[RowOutcome]:
     return [RowOutcome(entry.name in good) for entry in cell.codecs]
 
 
-def _without_fault(run: Run, cell: Cell) -> Cell:
+def _without_fault(run: Run, cell: Cell, reason: str) -> Cell:
     """Write the failed row of the codec at which a worker died, and return the cell without those that failed.
 
     Codecs take their turns, each writing its row: it is the first that has written none in this generation.
@@ -177,7 +210,7 @@ def _without_fault(run: Run, cell: Cell) -> Cell:
     now = {row.codec for row in run.rows_since(cell.generation) if (row.image, row.point) == here and not row.ok}
     cell = replace(cell, failed=cell.failed | now)
     for entry in _untried(cell)[:1]:
-        _write_failed(run, cell, entry, DIED)
+        _write_failed(run, cell, entry, reason)
         cell = replace(cell, failed=cell.failed | {entry.name})
     return cell
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
@@ -191,6 +192,48 @@ def test_a_cluster_of_this_machine_takes_silence_for_work(
     assert "4 rows, 0 failed" in capsys.readouterr().out
     assert workers == [list(clusters.PATIENT.values())]
     assert there() == before
+
+
+CRASHING = """
+import os
+from isorate.codecs.jpeg import Jpeg
+
+class Crashing(Jpeg):
+    name, label = "crashing", "Crashing"
+    def encode(self, image, knob):
+        if image[0, 0, 0] == 7:
+            os._exit(11)
+        return super().encode(image, knob)
+"""
+
+
+@pytest.mark.slow
+def test_a_codec_whose_workers_die_costs_its_own_rows_only(tmp_path: Path, astronaut: Image) -> None:
+    photos = small_photos(tmp_path / "photos", astronaut, 5)
+    marked = astronaut[:40, :48].copy()
+    marked[0, 0, 0] = 7
+    PillowImage.fromarray(marked).save(photos / "002.png")
+    info = tmp_path / "site" / "crashing-1.dist-info"
+    info.mkdir(parents=True)
+    (info.parent / "crashing.py").write_text(CRASHING)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crashing\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[isorate.codecs]\ncrashing = crashing:Crashing\n")
+    # the first death already is held against all cells of the worker
+    environment = {**os.environ, "PYTHONPATH": str(info.parent), "PYTHONSAFEPATH": "1",
+                   "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}  # fmt: skip
+    words = [word for word in run_words(photos, tmp_path / "run") if word not in ("--workers", "2")]
+    words += ["--scheduler", "local", "--workers", "1"]
+    words += ["--codec", "crashing", "--codec", "webp", "--codec", "crashing:chroma=444"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    rows = Run.open(tmp_path / "run").rows()
+    assert len(rows) == 25
+    failed = {(row.image, row.codec): row.status for row in rows if not row.ok}
+    assert list(failed) == [("002", "crashing"), ("002", "crashing:chroma=444")]
+    assert all(
+        re.match(r"failed: the worker process died .*; tries: 1, the last at tcp://", status)
+        for status in failed.values()
+    )
 
 
 @pytest.mark.parametrize(
