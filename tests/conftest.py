@@ -81,6 +81,25 @@ STAND_INS = (
 
 
 @pytest.fixture(scope="session")
+def install() -> Callable[..., dict[str, str]]:
+    """Put a package of modules, given by their names, with its entry points into a folder.
+
+    It returns the environment of a process that finds it there.
+    """
+
+    def put(folder: Path, package: str, points: str, **modules: str) -> dict[str, str]:
+        info = folder / f"{package}-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(points)
+        for name, source in modules.items():
+            (folder / f"{name}.py").write_text(source)
+        return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+
+    return put
+
+
+@pytest.fixture(scope="session")
 def alone() -> tuple[str, ...]:
     """What a command begins with whose process tells how much memory it takes itself.
 

@@ -32,7 +32,7 @@ DISTORTION = "isorate.codecs.distortion"
 RULES = {
     "isorate.image": (),
     "isorate.ffmpeg": ("isorate.errors",),
-    "isorate.plugins": (),
+    "isorate.plugins": ("isorate.errors", "isorate.files"),
     "isorate.metrics": ("isorate.errors", "isorate.ffmpeg", "isorate.files", "isorate.image", "isorate.plugins"),
     "isorate.pictures": ("isorate.errors", "isorate.image"),
     "isorate.codecs": BELOW,

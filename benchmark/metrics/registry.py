@@ -2,12 +2,9 @@
 
 import difflib
 import hashlib
-import importlib
-import inspect
 import json
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from numbers import Real
@@ -18,12 +15,12 @@ from uuid import uuid4
 from isorate.errors import IsorateError, MetricError, MetricUnavailableError, UsageError
 from isorate.files.code import code_at, file_digest, modules_of, places_of
 from isorate.files.numbers import LARGEST_NUMBER, is_finite
-from isorate.files.standard_output import others_talk
 from isorate.image import Image
 from isorate.metrics.base import Metric
-from isorate.plugins import OTHER_NAME, Offers, by_name, ignored, several
+from isorate.plugins import OTHER_NAME, Offers, Plugins, by_name, ignored, said, several
 
 TELL = "tell the author of its package"
+METRICS = Plugins("metric", Metric, ("name", "label", "measured_on"), MetricUnavailableError)  # type: ignore[type-abstract]
 ENTRY_POINT_GROUP = "isorate.metrics"
 ALWAYS = ("psnr", "ms_ssim")
 """Measured in every run, as columns of their own."""
@@ -71,45 +68,11 @@ def metric(name: str) -> Metric:
 
 
 def _made(name: str, target: str) -> Metric:
-    module, _, attribute = target.partition(":")
-    with _others_code(name, "fails when it is imported"):
-        try:
-            found = getattr(importlib.import_module(module), attribute, None)
-        except ImportError as error:
-            raise MetricUnavailableError(f"metric {name}: {error}; install the package that provides it") from error
-    if not (isinstance(found, type) and issubclass(found, Metric)):
-        base = f"{Metric.__module__}.{Metric.__name__}"
-        raise MetricUnavailableError(f"metric {name}: {target} is no metric class (a subclass of {base})")
-    missing = [text for text in ("name", "label", "measured_on") if not isinstance(getattr(found, text, None), str)]
-    if missing or inspect.isabstract(found):
-        lacks = ", ".join([*missing, *sorted(getattr(found, "__abstractmethods__", ()))])
-        raise MetricUnavailableError(f"metric {name}: {target} is no whole metric; it lacks {lacks}")
+    found = METRICS.load(name, target)
     if found.name != name:
         raise MetricUnavailableError(f"metric {name}: {target} calls itself {found.name!r}; {TELL}")
-    with _others_code(name, "cannot be made"):
+    with METRICS.others_code(name, "cannot be made"):
         return found()
-
-
-@contextmanager
-def _others_code(name: str, what: str) -> Iterator[None]:
-    """Run code of a metric that may fail in any way, ``SystemExit`` included: that is a metric which is not available.
-
-    Raises
-    ------
-    MetricUnavailableError
-        In place of whatever is not an :class:`~isorate.errors.IsorateError`; it names the metric, `what` and the error.
-    """
-    try:
-        with others_talk():
-            yield
-    except IsorateError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise MetricUnavailableError(f"metric {name}: {what}: {_said(error)}; mend or remove the package") from error
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def implementation_of(name: str) -> str:
@@ -121,11 +84,12 @@ def implementation_of(name: str) -> str:
         When it cannot run here; the message says what to install.
     """
     found = metric(name)
-    with _others_code(name, "cannot say what computes it"):
-        said: object = found.implementation
-    if not isinstance(said, str):
-        raise MetricUnavailableError(f"metric {name}: its implementation is {type(said).__name__}, no text; {TELL}")
-    return said
+    with METRICS.others_code(name, "cannot say what computes it"):
+        implementation: object = found.implementation
+    if not isinstance(implementation, str):
+        what = type(implementation).__name__
+        raise MetricUnavailableError(f"metric {name}: its implementation is {what}, no text; {TELL}")
+    return implementation
 
 
 def measured_by(name: str, reference: Image, decoded: Image) -> float | None:
@@ -142,7 +106,7 @@ def measured_by(name: str, reference: Image, decoded: Image) -> float | None:
     except (IsorateError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        raise MetricError(f"metric {name}: fails: {_said(error)}; {TELL}") from error
+        raise MetricError(f"metric {name}: fails: {said(error)}; {TELL}") from error
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real) or not (value == math.inf or is_finite(value)):
@@ -210,7 +174,7 @@ def list_metrics() -> list[dict[str, Any]]:
 def _listed(name: str) -> dict[str, Any]:
     try:
         found = metric(name)
-        with _others_code(name, "cannot say what it is"):
+        with METRICS.others_code(name, "cannot say what it is"):
             listed = {
                 "name": name, "label": found.label, "unit": found.unit, "larger_is_better": found.larger_is_better,
                 "scale": found.scale, "measured_on": found.measured_on, "implementation": implementation_of(name),

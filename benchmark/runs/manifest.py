@@ -14,7 +14,7 @@ from isorate.codecs.base import TELL, Option
 from isorate.codecs.command_line import CommandLine, check_range
 from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
-from isorate.codecs.registry.adapters import configured, others_code
+from isorate.codecs.registry.adapters import CODECS, configured
 from isorate.datasets.base import Source
 from isorate.errors import CodecError, CodecUnavailableError, ImageError, RunError, UsageError
 from isorate.files import typed_json
@@ -168,7 +168,7 @@ class CodecEntry:
         )  # fmt: skip
         try:
             codec = spec.create()
-            with others_code(spec.name, "cannot say what it is"):
+            with CODECS.others_code(spec.name, "cannot say what it is"):
                 knob = codec.knob
                 check_range(spec.name, knob)
                 found = replace(

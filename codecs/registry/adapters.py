@@ -1,8 +1,6 @@
 """Names and adapters: one lazy table, installed packages' ``isorate.codecs`` entry points, configured command lines."""
 
 import difflib
-import importlib
-import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,10 +10,11 @@ from isorate.codecs.base import TELL, Codec
 from isorate.codecs.command_line import CommandLine
 from isorate.errors import CodecError, CodecUnavailableError, IsorateError, UsageError
 from isorate.files.standard_output import others_talk
-from isorate.plugins import OTHER_NAME, Offers, by_name, several
+from isorate.plugins import OTHER_NAME, Offers, Plugins, by_name, said, several
 from isorate.plugins import ignored as ignored_offers
 
 ENTRY_POINT_GROUP = "isorate.codecs"
+CODECS = Plugins("codec", Codec, ("name", "label", "suffix"), CodecUnavailableError)  # type: ignore[type-abstract]
 
 BUILT_IN = {
     "learned": "isorate.codecs.learned:LearnedCodec",
@@ -86,49 +85,13 @@ def adapter(name: str) -> type[Codec]:
     if definition := configured(name):
         return definition.adapter()
     if name in BUILT_IN:
-        return _loaded(name, BUILT_IN[name])
+        return CODECS.load(name, BUILT_IN[name])
     offers = _plugins().get(name, ())
     if not offers:
         raise UsageError(f"no codec {name!r}{nearest(name, names())}")
     if len(offers) > 1:
         raise CodecUnavailableError(f"codec {name}: {several(offers)}")
-    return _loaded(name, offers[0].value)
-
-
-def _loaded(name: str, target: str) -> type[Codec]:
-    module, _, attribute = target.partition(":")
-    with others_code(name, "fails when it is imported"):
-        try:
-            found = getattr(importlib.import_module(module), attribute, None)
-        except ImportError as error:
-            raise CodecUnavailableError(f"codec {name}: {error}; install the package that provides it") from error
-    if not (isinstance(found, type) and issubclass(found, Codec)):
-        base = f"{Codec.__module__}.{Codec.__name__}"
-        raise CodecUnavailableError(f"codec {name}: {target} is no codec class (a subclass of {base})")
-    missing = [text for text in ("name", "label", "suffix") if not isinstance(getattr(found, text, None), str)]
-    if missing or inspect.isabstract(found):
-        lacks = ", ".join([*missing, *sorted(getattr(found, "__abstractmethods__", ()))])
-        raise CodecUnavailableError(f"codec {name}: {target} is no whole codec; it lacks {lacks}")
-    return found
-
-
-@contextmanager
-def others_code(name: str, what: str) -> Iterator[None]:
-    """Run code of a codec that may fail in any way, ``SystemExit`` included: that is a codec which is not available.
-
-    Raises
-    ------
-    CodecUnavailableError
-        In place of whatever is not an :class:`~isorate.errors.IsorateError`; it names the codec, `what` and the error.
-    """
-    try:
-        with others_talk():
-            yield
-    except IsorateError:
-        raise
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise CodecUnavailableError(f"codec {name}: {what}: {said}; mend or remove the package") from error
+    return CODECS.load(name, offers[0].value)
 
 
 @contextmanager
@@ -148,8 +111,7 @@ def at_work(codec: Codec) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if type(codec).__module__.partition(".")[0] == __name__.partition(".")[0]:
             raise
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise CodecError(f"codec {codec.name}: fails: {said}; {TELL}") from error
+        raise CodecError(f"codec {codec.name}: fails: {said(error)}; {TELL}") from error
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from isorate.codecs.base import Knob, Option
-from isorate.codecs.registry.adapters import ignored, names, others_code
+from isorate.codecs.registry.adapters import CODECS, ignored, names
 from isorate.codecs.registry.spec import CodecSpec
 from isorate.errors import CodecError
 
@@ -45,7 +45,7 @@ def list_codecs() -> list[ListedCodec]:
 def _listed(name: str) -> ListedCodec:
     try:
         codec = CodecSpec.parse(name).create()
-        with others_code(name, "cannot say what it is"):
+        with CODECS.others_code(name, "cannot say what it is"):
             listed = ListedCodec(name, codec.label, codec.backend, codec.options, codec.knob, available=True)
             json.dumps(listed.to_json(), allow_nan=False)
         return listed

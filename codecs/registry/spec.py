@@ -130,7 +130,7 @@ class CodecSpec:
         for key, _ in self.options:
             if key not in accepted:
                 raise UsageError(f"codec {self.name}: no option {key!r}{adapters.nearest(key, list(accepted))}")
-        with adapters.others_code(self.name, "cannot be made"):
+        with adapters.CODECS.others_code(self.name, "cannot be made"):
             return adapter(**read_arguments(adapter, self.name, dict(self.options)))
 
 

@@ -1,10 +1,10 @@
 """Other people's code fails in every way; the codecs beside it go on."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,18 +45,11 @@ GOOD = "print('hello from an import')\n" + HEAD + "class Codec(Jpeg):\n    name 
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory, install: Callable[..., dict[str, str]]) -> dict[str, str]:
     """The environment of a process in which all of these are installed."""
-    folder = tmp_path_factory.mktemp("site")
-    info = folder / "others-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
-    sources = {name: source for name, (source, _) in BROKEN.items()} | {"loud": GOOD}
-    for name, source in sources.items():
-        (folder / f"others_{name}.py").write_text(source)
-    points = "\n".join(f"{name} = others_{name}:Codec" for name in sources)
-    (info / "entry_points.txt").write_text(f"[isorate.codecs]\n{points}\n")
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+    modules = {f"others_{name}": source for name, (source, _) in BROKEN.items()} | {"others_loud": GOOD}
+    points = "\n".join(["[isorate.codecs]", *(f"{name.removeprefix('others_')} = {name}:Codec" for name in modules)])
+    return install(tmp_path_factory.mktemp("site"), "others", points, **modules)
 
 
 def isorate(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:

@@ -1,9 +1,9 @@
 """Plug-ins whose names others have: which is taken is said, and the rest works."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,15 +27,12 @@ knob = { name = "q", low = 1, high = 9, integer = true }
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory, install: Callable[..., dict[str, str]]) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("site")
+    environment = {}
     for package, points in ENTRY_POINTS.items():
-        info = folder / f"{package}-1.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
-        (info / "entry_points.txt").write_text(points)
-        (folder / f"{package}.py").write_text(SOURCE)
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+        environment = install(folder, package, points, **{package: SOURCE})
+    return environment
 
 
 def isorate(environment: dict[str, str], folder: Path, *words: object) -> subprocess.CompletedProcess[str]:

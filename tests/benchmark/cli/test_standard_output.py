@@ -1,9 +1,9 @@
 """Standard output holds a command's own words, whatever a codec, its libraries and its programs print."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,14 +45,9 @@ class Codec(Jpeg):
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("site")
-    info = folder / "loud-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[isorate.codecs]\nloud = loud_codec:Codec\n")
-    (folder / "loud_codec.py").write_text(LOUD)
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+def environment(tmp_path_factory: pytest.TempPathFactory, install: Callable[..., dict[str, str]]) -> dict[str, str]:
+    points = "[isorate.codecs]\nloud = loud_codec:Codec"
+    return install(tmp_path_factory.mktemp("site"), "loud", points, loud_codec=LOUD)
 
 
 def isorate(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess[bytes]:

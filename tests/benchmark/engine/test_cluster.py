@@ -208,19 +208,17 @@ class Crashing(Jpeg):
 
 
 @pytest.mark.slow
-def test_a_codec_whose_workers_die_costs_its_own_rows_only(tmp_path: Path, astronaut: Image) -> None:
+def test_a_codec_whose_workers_die_costs_its_own_rows_only(
+    tmp_path: Path, astronaut: Image, install: Callable[..., dict[str, str]]
+) -> None:
     photos = small_photos(tmp_path / "photos", astronaut, 5)
     marked = astronaut[:40, :48].copy()
     marked[0, 0, 0] = 7
     PillowImage.fromarray(marked).save(photos / "002.png")
-    info = tmp_path / "site" / "crashing-1.dist-info"
-    info.mkdir(parents=True)
-    (info.parent / "crashing.py").write_text(CRASHING)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crashing\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[isorate.codecs]\ncrashing = crashing:Crashing\n")
+    points = "[isorate.codecs]\ncrashing = crashing:Crashing"
     # the first death already is held against all cells of the worker
-    environment = {**os.environ, "PYTHONPATH": str(info.parent), "PYTHONSAFEPATH": "1",
-                   "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}  # fmt: skip
+    environment = install(tmp_path / "site", "crashing", points, crashing=CRASHING)
+    environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "0"
     words = [word for word in run_words(photos, tmp_path / "run") if word not in ("--workers", "2")]
     words += ["--scheduler", "local", "--workers", "1"]
     words += ["--codec", "crashing", "--codec", "webp", "--codec", "crashing:chroma=444"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -319,18 +320,13 @@ class Slow(Jpeg):
 
 
 @pytest.fixture
-def plugin(tmp_path: Path) -> dict[str, str]:
+def plugin(tmp_path: Path, install: Callable[..., dict[str, str]]) -> dict[str, str]:
     """An installed package with two codecs, as the environment of a child process."""
-    folder = tmp_path / "site"
-    info = folder / "isorate_tests-1.dist-info"
-    info.mkdir(parents=True)
-    (folder / "isorate_tests.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: isorate-tests\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(
+    points = (
         "[isorate.codecs]\n"
-        "crashing = isorate_tests:Crashing\nraising = isorate_tests:Raising\nslow = isorate_tests:Slow\n"
+        "crashing = isorate_tests:Crashing\nraising = isorate_tests:Raising\nslow = isorate_tests:Slow"
     )
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+    return install(tmp_path / "site", "isorate_tests", points, isorate_tests=PLUGIN)
 
 
 def isorate(*words: object) -> list[str]:

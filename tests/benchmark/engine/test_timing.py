@@ -2,9 +2,9 @@
 
 import doctest
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,13 +126,10 @@ class Leaving(Jpeg):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_codec_whose_process_dies_costs_its_own_row_only(two_photos: Path, tmp_path: Path, call: int) -> None:
-    info = tmp_path / "site" / "leaving-1.dist-info"
-    info.mkdir(parents=True)
-    (info.parent / "leaving.py").write_text(LEAVING)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leaving\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[isorate.codecs]\nleaving = leaving:Leaving\n")
-    environment = {**os.environ, "PYTHONPATH": str(info.parent), "PYTHONSAFEPATH": "1"}
+def test_a_codec_whose_process_dies_costs_its_own_row_only(
+    two_photos: Path, tmp_path: Path, call: int, install: Callable[..., dict[str, str]]
+) -> None:
+    environment = install(tmp_path / "site", "leaving", "[isorate.codecs]\nleaving = leaving:Leaving", leaving=LEAVING)
 
     def isorate(*words: object, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "isorate", *map(str, words)]

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -183,13 +182,10 @@ class Leaving(Jpeg):
 
 
 @pytest.mark.slow
-def test_a_codec_whose_worker_dies_costs_its_own_slopes_only(two_photos: Path, tmp_path: Path) -> None:
-    info = tmp_path / "site" / "leaving-1.dist-info"
-    info.mkdir(parents=True)
-    (info.parent / "leaving.py").write_text(LEAVING)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leaving\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[isorate.codecs]\nleaving = leaving:Leaving\n")
-    environment = {**os.environ, "PYTHONPATH": str(info.parent), "PYTHONSAFEPATH": "1"}
+def test_a_codec_whose_worker_dies_costs_its_own_slopes_only(
+    two_photos: Path, tmp_path: Path, install: Callable[..., dict[str, str]]
+) -> None:
+    environment = install(tmp_path / "site", "leaving", "[isorate.codecs]\nleaving = leaving:Leaving", leaving=LEAVING)
 
     def isorate(*words: object, **more: str) -> None:
         command = [sys.executable, "-m", "isorate", *map(str, words)]

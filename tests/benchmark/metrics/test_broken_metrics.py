@@ -1,7 +1,6 @@
 """Metrics of other people fail in every way; the ones beside them go on."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,16 +41,14 @@ BROKEN = {
 LOUD = "print('hello from an import')\n" + HEAD + "Metric = Good"
 
 
-def test_every_broken_metric_is_listed_with_its_reason(tmp_path: Path, two_photos: Path) -> None:
-    info = tmp_path / "others-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
-    sources = {name: source for name, (source, _) in BROKEN.items()} | {"loud": LOUD}
-    for name, source in sources.items():
-        (tmp_path / f"others_{name}.py").write_text(source.replace("{name}", name))
-    points = "\n".join(f"{name} = others_{name}:Metric" for name in sources)
-    (info / "entry_points.txt").write_text(f"[isorate.metrics]\n{points}\n")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+def test_every_broken_metric_is_listed_with_its_reason(
+    tmp_path: Path, two_photos: Path, install: Callable[..., dict[str, str]]
+) -> None:
+    sources = {name: source.replace("{name}", name) for name, (source, _) in BROKEN.items()}
+    sources["loud"] = LOUD.replace("{name}", "loud")
+    points = "\n".join(["[isorate.metrics]", *(f"{name} = others_{name}:Metric" for name in sources)])
+    modules = {f"others_{name}": source for name, source in sources.items()}
+    environment = install(tmp_path / "site", "others", points, **modules)
 
     def isorate(*words: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "isorate", *map(str, words)]
