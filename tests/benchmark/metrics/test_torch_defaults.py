@@ -1,6 +1,7 @@
 """What a package sets in PyTorch for the whole process is in no number and in no picture of ours."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,30 @@ def test_a_precision_is_set_again_afterwards() -> None:
     with torch_defaults():
         assert torch.get_float32_matmul_precision() == "highest"
     assert torch.get_float32_matmul_precision() == "medium"
+
+
+@pytest.mark.usefixtures("as_before")
+def test_a_thread_that_is_done_changes_nothing_for_another() -> None:
+    torch.set_float32_matmul_precision("medium")
+    torch.set_default_dtype(torch.float64)
+    one, other = torch_defaults(), torch_defaults()
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        first.submit(one.__enter__).result()
+        second.submit(other.__enter__).result()
+        first.submit(one.__exit__, None, None, None).result()
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_default_dtype() == torch.float32
+        second.submit(other.__exit__, None, None, None).result()
+    assert torch.get_float32_matmul_precision() == "medium"
+    assert torch.get_default_dtype() == torch.float64
+
+
+@pytest.mark.parametrize("default", [None, "meta"])
+@pytest.mark.usefixtures("as_before")
+def test_a_device_of_a_with_statement_is_left_too(default: str | None, photo: Image) -> None:
+    similar = ms_ssim(photo[:176, :190], photo[:176, 1:191])
+    torch.set_default_device(default)
+    with torch.device("meta"):
+        assert ms_ssim(photo[:176, :190], photo[:176, 1:191]) == similar
+        assert torch.empty(0).device.type == "meta"
+    assert torch.empty(0).device.type == (default or "cpu")
