@@ -16,12 +16,12 @@ from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
 from isorate.codecs.registry.adapters import CODECS, configured
 from isorate.datasets.base import Source
-from isorate.errors import CodecError, CodecUnavailableError, ImageError, RunError, UsageError
+from isorate.errors import CodecError, CodecUnavailableError, ImageError, MetricError, RunError, UsageError
 from isorate.files import typed_json
 from isorate.files.numbers import Amount, Finite, Positive
 from isorate.matching.outcome import Policy
 from isorate.metrics.base import Scale, quality
-from isorate.metrics.registry import implementation_of, metric, metric_identity
+from isorate.metrics.registry import METRICS, implementation_of, metric, metric_identity
 from isorate.pictures.names import readable
 from isorate.runs.aim import SIZE, Aim
 from isorate.runs.keep import Keep
@@ -183,11 +183,8 @@ class CodecEntry:
                 )
         except CodecUnavailableError as error:
             return replace(entry, hint=str(error))
-        try:
-            msgspec.to_builtins(found)
-        except TypeError as error:
-            said = f"what it says of itself cannot stand in a run: {readable(str(error))}"
-            raise CodecError(f"codec {spec.name}: {said}; {TELL}") from None
+        if problem := _damage(found):
+            raise CodecError(f"codec {spec.name}: {problem}; {TELL}")
         return found
 
     def codec_spec(self, *, allow_programs: bool = False) -> CodecSpec:
@@ -252,13 +249,29 @@ class MetricEntry:
 
     @classmethod
     def of(cls, name: str) -> "MetricEntry":
-        """Return what there is to say of a metric; see :func:`isorate.metrics.registry.metric` for what it raises."""
-        found = metric(name)
-        return cls(
-            name=name, label=found.label, unit=found.unit, larger_is_better=found.larger_is_better, scale=found.scale,
-            digits=found.digits, tolerance=found.tolerance, measured_on=found.measured_on,
-            implementation=implementation_of(name), identity=metric_identity(name),
-        )  # fmt: skip
+        """Return what there is to say of a metric.
+
+        Raises
+        ------
+        UsageError
+            For an unknown name.
+        MetricUnavailableError
+            When it cannot run here.
+        MetricError
+            When no manifest can hold it.
+        """
+        measure = metric(name)
+        with METRICS.others_code(name, "cannot say what it is"):
+            found = cls(
+                name=name, label=measure.label, unit=measure.unit,
+                larger_is_better=measure.larger_is_better, scale=measure.scale,
+                digits=measure.digits, tolerance=measure.tolerance,
+                measured_on=measure.measured_on, implementation=implementation_of(name),
+                identity=metric_identity(name),
+            )  # fmt: skip
+        if problem := _damage(found):
+            raise MetricError(f"metric {name}: {problem}; {TELL}")
+        return found
 
     @property
     def title(self) -> str:
@@ -484,6 +497,20 @@ def aim_of(match: str, tolerance_pct: float, tolerance_quality: float | None, me
         entry.name, entry.label, tolerance_quality, entry.quality_unit, scale=entry.scale,
         larger_is_better=entry.larger_is_better,
     )  # fmt: skip
+
+
+def _damage(entry: CodecEntry | MetricEntry) -> str | None:
+    """Return in words why no manifest can hold an entry, or None when one can."""
+    try:
+        text = json.dumps(msgspec.to_builtins(entry), ensure_ascii=False).encode()
+        read = typed_json.fit(typed_json.parse(text), type(entry))
+        if read == entry:
+            return None
+        changed = [item.name for item in fields(entry) if getattr(read, item.name) != getattr(entry, item.name)]
+        why = f"{', '.join(changed)}: is read back as something else"
+    except (TypeError, ValueError) as error:
+        why = readable(str(error))
+    return f"what it says of itself cannot stand in a run: {why}"
 
 
 def _twice(names: Iterable[str]) -> str | None:

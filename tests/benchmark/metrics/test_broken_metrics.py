@@ -136,3 +136,33 @@ def test_what_a_manifest_says_of_a_metric_that_fails_is_an_error_of_its_package(
         check_names(["odd"])
     with pytest.raises(MetricUnavailableError, match="mend or remove the package"):
         MetricEntry.of("odd")
+
+
+@pytest.mark.usefixtures("odd")
+@pytest.mark.parametrize("field", ["unit", "scale", "digits", "tolerance", "larger_is_better"])
+def test_a_metric_that_cannot_say_what_it_is_is_told_with_its_name(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Odd, field, property(lambda _: 1 / 0))
+    with pytest.raises(MetricUnavailableError, match=r"^metric odd: cannot say what .*: ZeroDivisionError.*; mend"):
+        MetricEntry.of("odd")
+
+
+@pytest.mark.usefixtures("odd")
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("digits", np.int64(3), "int64"),
+        ("digits", "x", "digits: expected `int`"),
+        ("digits", 11, "digits: expected `int` <= 10"),
+        ("scale", "odd", "scale: invalid enum value 'odd'"),
+        ("tolerance", float("nan"), "tolerance is nan"),
+        ("unit", None, "unit: expected `str`"),
+        ("unit", b"Odd", "unit: is read back as something else"),
+        ("label", "\ud800", "surrogates not allowed"),
+    ],
+)
+def test_what_no_manifest_can_hold_is_told_with_its_metric(
+    field: str, value: Any, said: str, two_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Odd, field, value)
+    with pytest.raises(MetricError, match=rf"^metric odd: what it says of .* cannot stand in a run: .*{said}.*; tell"):
+        api.run(two_photos, tmp_path / "run", anchor="jpeg", codecs=[], points=["quality=30"], metrics=["odd"])
