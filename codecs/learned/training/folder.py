@@ -37,7 +37,7 @@ def held(path: Path) -> Iterator[None]:
     Raises
     ------
     UsageError
-        When another process holds it.
+        When another process holds it, or the lock cannot be had.
     """
     lock = FileLock(path / LOCK)
     try:
@@ -45,6 +45,11 @@ def held(path: Path) -> Iterator[None]:
     except Timeout:
         raise UsageError(
             f"{path}: another process is training there; wait for its end, or choose another folder with -o"
+        ) from None
+    except (OSError, NotImplementedError) as error:  # the latter on a file system without locks
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        raise UsageError(
+            f"{path / LOCK}: cannot be locked ({reason}); remove it, or choose another folder with -o"
         ) from None
     try:
         yield

@@ -1,6 +1,7 @@
 """Training: a tiny run that is killed and resumed, its loss, its schedule and its budget."""
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -9,10 +10,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from skimage import data as photographs
 
 from isorate.cli import main
@@ -20,7 +23,7 @@ from isorate.codecs.distortion import MS_SSIM_SCALE, distortion, squared_error
 from isorate.codecs.learned.model.precision import in_bfloat16
 from isorate.codecs.learned.tools.budget import WARM_UP_STEPS, Budget, measure
 from isorate.codecs.learned.training.checkpoint import newest_checkpoint, read_checkpoint
-from isorate.codecs.learned.training.folder import held
+from isorate.codecs.learned.training.folder import LOCK, held
 from isorate.codecs.learned.training.loop import Trainer
 from isorate.codecs.learned.training.loss import bits_per_pixel, objective
 from isorate.codecs.learned.training.schedule import wsd
@@ -128,6 +131,27 @@ def test_two_runs_do_not_train_in_one_folder(config: Path, tmp_path: Path, capsy
     assert "another process is training there" in capsys.readouterr().err
     assert newest_checkpoint(tmp_path) is None
     assert main(words) == 0
+
+
+def test_a_lock_that_cannot_be_had_is_told_with_its_file(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no file, and what only another system or user refuses."""
+    words = ["learned", "train", str(config), "-o", str(tmp_path), "--set", "total_steps = 2"]
+    lock = tmp_path / LOCK
+    refused = f"{lock}: cannot be locked ({{}}); remove it, or choose another folder with -o"
+    lock.mkdir()
+    assert main(words) == 2
+    assert refused.format("Is a directory") in capsys.readouterr().err
+    lock.rmdir()
+    for error, reason in (
+        (PermissionError(errno.EACCES, "Permission denied", str(lock)), "Permission denied"),
+        (NotImplementedError("FileSystem does not appear to support flock."), "FileSystem does not .* flock"),
+    ):
+        monkeypatch.setattr(FileLock, "_acquire", Mock(side_effect=error))
+        with pytest.raises(UsageError, match=reason), held(tmp_path):
+            pass
+    assert newest_checkpoint(tmp_path) is None
 
 
 def test_a_finished_run_that_is_repeated_adds_nothing(config: Path, tmp_path: Path) -> None:
