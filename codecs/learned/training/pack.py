@@ -17,7 +17,7 @@ from tqdm import tqdm
 from isorate.codecs.learned.training.data import PACK_VERSION, pack_files
 from isorate.errors import DatasetError
 from isorate.files.atomic import write_bytes
-from isorate.pictures.files import FORMATS, open_picture
+from isorate.pictures.files import FORMATS, cut_files_refused, open_picture
 
 SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 IN_FLIGHT = 64
@@ -55,7 +55,7 @@ def decode(named: tuple[str, bytes]) -> tuple[str, NDArray[np.uint8]]:
     """Return the name and the RGB pixels, (height, width, 3), of one encoded image."""
     name, data = named
     try:
-        with open_picture(data, FORMATS) as image:
+        with cut_files_refused(), open_picture(data, FORMATS) as image:
             return name, np.asarray(image.convert("RGB"))
     except Exception as error:  # Pillow's plugins fail in many ways on damaged files
         raise DatasetError(f"{name} cannot be decoded: {error}; fetch it again, or leave it out") from error

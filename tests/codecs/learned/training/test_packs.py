@@ -1,5 +1,6 @@
 """Packs of photographs, and the crops that are cut from them."""
 
+import io
 import os
 import re
 import tarfile
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
+from PIL import ImageFile
 from skimage import data as photographs
 
 from isorate.cli import main
 from isorate.codecs.learned.training.data import CropSampler, Pack
-from isorate.codecs.learned.training.pack import pack
+from isorate.codecs.learned.training.pack import decode, pack
 from isorate.codecs.learned.training.settings import read_settings
 from isorate.errors import DatasetError
 
@@ -39,6 +42,15 @@ def test_a_failed_pack_leaves_the_earlier_one(
     assert re.fullmatch(r"isorate: .*broken.*; (fetch|name) .*\n|isorate: b\.png .*\n", capsys.readouterr().err)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {"broken"}
+
+
+def test_a_cut_photograph_is_not_packed_whatever_a_package_asked_of_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    PillowImage.fromarray(photographs.coffee()).save(out, "JPEG")
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(DatasetError, match=r"cut\.jpg cannot be decoded: .*truncated.*; fetch it again"):
+        decode(("cut.jpg", out.getvalue()[:-200]))
+    assert decode(("whole.jpg", out.getvalue()))[1].shape == photographs.coffee().shape
 
 
 def test_a_pack_that_cannot_be_written_is_told(config: Path, tmp_path: Path) -> None:
