@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from isorate.codecs.base import Codec
-from isorate.files.code import CODE, code_at, file_digest, modules_of, places_of
+from isorate.files.code import CODE, code_at, file_digest, modules_of, places_of, released
 
 OURS = "isorate.codecs"
 WITH_OURS = (OURS, "isorate.matching", "isorate.metrics", "isorate.pictures")
@@ -62,12 +62,15 @@ def adapter_digest(adapter: type[Codec]) -> str:
     """Return the digest of the code that `adapter` and its bases come from.
 
     That is every file of the packages that define them, and of the modules beside these that they import: one that only
-    imports a changed helper changes, too. For the codecs of isorate it is the code of :data:`WITH_OURS`. A file's name
-    counts as well as its content, its folder does not. A class that no file holds (of a notebook) is another one in
-    every process.
+    imports a changed helper changes, too. For the codecs of isorate it is the code of :data:`WITH_OURS`; bases from
+    other installed packages, as PyTorch's, count by the versions of these. A file's name counts as well as its content,
+    its folder does not. A class that no file holds (of a notebook) is another one in every process.
     """
     digest = hashlib.sha256()
     for root in _roots(adapter):
+        if releases := _released(root, adapter):
+            digest.update(f"{releases}\n".encode())
+            continue
         files = _code(root)
         for name, path in files:
             digest.update(f"{name} {file_digest(path)}\n".encode())
@@ -78,7 +81,11 @@ def adapter_digest(adapter: type[Codec]) -> str:
 
 def in_files(adapter: type[Codec]) -> bool:
     """Return whether files hold all the code of `adapter`, so that its identity is the same in another process."""
-    return all(_code(root) for root in _roots(adapter))
+    return all(_released(root, adapter) or _code(root) for root in _roots(adapter))
+
+
+def _released(root: str, adapter: type[Codec]) -> list[str]:
+    return [] if root.partition(".")[0] == OURS.partition(".")[0] else released(root, _root(adapter.__module__))
 
 
 def _roots(adapter: type[Codec]) -> list[str]:

@@ -7,8 +7,9 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 CODE = frozenset({".py", ".so", ".pyd", ".dylib"})
@@ -44,6 +45,39 @@ def places_of(root: str) -> list[Path]:
     return [Path(file).absolute()] if file and Path(file).is_file() else []
 
 
+def released(root: str, own: str) -> list[str]:
+    """Return the names and versions of what a package or module was installed from; none where its code counts.
+
+    A release stands for the code of others: to read all of PyTorch takes seconds in every process.
+
+    Parameters
+    ----------
+    root
+        Top name of what defines a base of a class.
+    own
+        Top name of what defines the class: of what these two come from together, the code counts, and so does all that
+        lies in no folder of installed packages, as a package in development.
+    """
+    if root == own or not _are_installed(places_of(root)):
+        return []
+    theirs = _packages(root)
+    return [] if theirs & _packages(own) else sorted(f"{name} {version(name)}" for name in theirs)
+
+
+def _are_installed(places: Sequence[Path]) -> bool:
+    return any(INSTALLED & set(place.parent.parts) for place in places)
+
+
+def _packages(root: str) -> frozenset[str]:
+    """Return the names of the installed packages that bring a module or package."""
+    return frozenset(_on_path(tuple(sys.path)).get(root, ()))
+
+
+@cache
+def _on_path(_path: tuple[str, ...]) -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
 def code_at(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     """Give the files of modules or packages, and of what they import from beside themselves, by their names.
 
@@ -63,7 +97,7 @@ def code_at(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
             if namespace and path.suffix not in CODE:
                 continue
             yield path.relative_to(place.parent).as_posix(), path
-            if _is_python(path) and not INSTALLED & set(place.parent.parts):
+            if _is_python(path) and not _are_installed([place]):
                 imported |= _imported(path)
         if imported:
             found = _beside(place.resolve().parent, imported) - seen  # where Python looks, not beside a link

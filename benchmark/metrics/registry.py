@@ -13,12 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 from isorate.errors import IsorateError, MetricError, MetricUnavailableError, UsageError
-from isorate.files.code import code_at, file_digest, modules_of, places_of
+from isorate.files.code import code_at, file_digest, modules_of, places_of, released
 from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.image import Image
 from isorate.metrics.base import Metric
 from isorate.plugins import OTHER_NAME, Offers, Plugins, by_name, ignored, said, several
 
+OURS = __name__.partition(".")[0]
 TELL = "tell the author of its package"
 METRICS = Plugins("metric", Metric, ("name", "label", "measured_on"), MetricUnavailableError)  # type: ignore[type-abstract]
 ENTRY_POINT_GROUP = "isorate.metrics"
@@ -120,7 +121,8 @@ def metric_identity(name: str) -> str:
     """Return the digest of what computes a metric: its code, its implementation: SHA-256 in hexadecimal.
 
     The code is every file of the packages that define its class and the bases of that, and of the modules beside these
-    that they import; of isorate's own metrics the modules beside them, whose helpers they share.
+    that they import; of isorate's own metrics the modules beside them, whose helpers they share. Bases from other
+    installed packages, as PyTorch's, count by the versions of these.
 
     Raises
     ------
@@ -129,7 +131,11 @@ def metric_identity(name: str) -> str:
     """
     found = metric(name)
     digest = hashlib.sha256(f"{name} {implementation_of(name)} {found.measured_on}\n".encode())
+    own = _root(type(found).__module__)
     for module in sorted(modules_of(type(found))):
+        if _root(module) != OURS and (releases := released(_root(module), own)):
+            digest.update(f"{releases}\n".encode())
+            continue
         files = _code(module)
         for file_name, path in files:
             digest.update(f"{file_name} {file_digest(path)}\n".encode())
@@ -139,10 +145,13 @@ def metric_identity(name: str) -> str:
 
 
 def _code(module: str) -> list[tuple[str, Path]]:
-    root = module.partition(".")[0]
-    if root == __name__.partition(".")[0]:
+    if _root(module) == OURS:
         return sorted((path.name, path) for place in places_of(module) for path in place.parent.glob("*.py"))
-    return sorted(code_at(places_of(root)))
+    return sorted(code_at(places_of(_root(module))))
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def check_names(chosen: Iterable[str]) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from isorate.codecs.base import Knob
 from isorate.codecs.bpg import Bpg
 from isorate.codecs.command_line import CommandLine, make
-from isorate.codecs.identity import Identity, adapter_digest, identity
+from isorate.codecs.identity import Identity, adapter_digest, identity, in_files
 from isorate.codecs.jpeg import Jpeg
 from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.codecs.learned import LearnedCodec
+from isorate.files import code
 from isorate.files.code import file_digest
 
 PLUGIN = """
@@ -98,6 +100,26 @@ def test_what_a_codec_runs_beside_its_code_is_in_its_identity(tmp_path: Path) ->
     after = identity(Scripted())
     assert after.encode != before.encode
     assert after.decode == before.decode
+
+
+def test_a_base_of_another_package_counts_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made() -> type[Jpeg]:
+        return type("Network", (Jpeg, torch.nn.Module), {"__module__": __name__})
+
+    read: list[Path] = []
+
+    def digest(path: Path) -> str:
+        read.append(path)
+        return file_digest(path)
+
+    monkeypatch.setattr(f"{adapter_digest.__module__}.file_digest", digest)
+    before = adapter_digest(made())
+    assert {path.name for path in read} >= {Path(__file__).name, "jpeg.py"}
+    assert not any("torch" in path.parts for path in read)
+    assert in_files(made())
+    assert adapter_digest(made()) == before
+    monkeypatch.setattr(code, "version", lambda name: f"0 of {name}")
+    assert adapter_digest(made()) != before
 
 
 def test_the_folder_of_the_code_does_not_count(tmp_path: Path) -> None:

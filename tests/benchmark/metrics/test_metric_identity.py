@@ -6,9 +6,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 import pytest
+import torch
 
 from isorate import api
 from isorate.engine.cache import ENVIRONMENT as CACHE_FOLDER
+from isorate.files import code
+from isorate.files.code import file_digest
 from isorate.metrics.psnr_ycbcr import PsnrY
 from isorate.metrics.registry import metric_identity
 
@@ -23,6 +26,33 @@ def test_a_metric_without_a_package_is_another_one_each_time(offer: Offer, monke
     first = metric_identity("odd")
     metric_identity.cache_clear()
     assert metric_identity("odd") != first
+
+
+def test_a_base_of_another_package_counts_by_its_version(offer: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read all of PyTorch's files took seconds in every process."""
+
+    class Network(PsnrY, torch.nn.Module):
+        name = "network"
+
+    def now() -> str:
+        offer("network", "network_metric:Network")
+        return metric_identity("network")
+
+    read: list[Path] = []
+
+    def digest(path: Path) -> str:
+        read.append(path)
+        return file_digest(path)
+
+    monkeypatch.setitem(sys.modules, "network_metric", sys.modules[__name__])
+    monkeypatch.setattr(sys.modules[__name__], "Network", Network, raising=False)
+    monkeypatch.setattr(f"{metric_identity.__module__}.file_digest", digest)
+    before = now()
+    assert {path.name for path in read} >= {Path(__file__).name, "psnr_ycbcr.py"}
+    assert not any("torch" in path.parts for path in read)
+    assert now() == before
+    monkeypatch.setattr(code, "version", lambda name: f"0 of {name}")
+    assert now() != before
 
 
 METRIC = """
