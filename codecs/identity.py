@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from isorate.codecs.base import Codec
-from isorate.files.code import CODE, code_at, file_digest, modules_of, places_of, released
+from isorate.files.code import CODE, code_of, file_digest, modules_of, places_of, released
 
 OURS = "isorate.codecs"
 WITH_OURS = (OURS, "isorate.matching", "isorate.metrics", "isorate.pictures")
@@ -61,10 +61,11 @@ def identity(codec: Codec) -> Identity:
 def adapter_digest(adapter: type[Codec]) -> str:
     """Return the digest of the code that `adapter` and its bases come from.
 
-    That is every file of the packages that define them, and of the modules beside these that they import: one that only
-    imports a changed helper changes, too. For the codecs of isorate it is the code of :data:`WITH_OURS`; bases from
-    other installed packages, as PyTorch's, count by the versions of these. A file's name counts as well as its content,
-    its folder does not. A class that no file holds (of a notebook) is another one in every process.
+    That is every file of the packages that define them, and of the modules beside these that they import, or are
+    installed with: one that only imports a changed helper changes, too. For the codecs of isorate it is the code of
+    :data:`WITH_OURS`; bases from other installed packages, as PyTorch's, count by the versions of these. A file's name
+    counts as well as its content, its folder does not. A class that no file holds (of a notebook) is another one in
+    every process.
     """
     digest = hashlib.sha256()
     for root in _roots(adapter):
@@ -94,7 +95,7 @@ def _roots(adapter: type[Codec]) -> list[str]:
 
 
 def _code(root: str) -> list[tuple[str, Path]]:
-    return sorted(_ours() if root == OURS else code_at(places_of(root)))
+    return sorted(_ours()) if root == OURS else code_of(root)
 
 
 def _digest(parts: Sequence[object]) -> str:

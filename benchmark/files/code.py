@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import distribution, packages_distributions, version
 from pathlib import Path
 
 CODE = frozenset({".py", ".so", ".pyd", ".dylib"})
@@ -62,6 +62,28 @@ def released(root: str, own: str) -> list[str]:
         return []
     theirs = _packages(root)
     return [] if theirs & _packages(own) else sorted(f"{name} {version(name)}" for name in theirs)
+
+
+def code_of(root: str) -> list[tuple[str, Path]]:
+    """Return the files of a package or module by their names, sorted, with what belongs to them beside it.
+
+    That is what they import from there; of an installed one all code that it was installed with, since in such a folder
+    others' modules lie beside it, too.
+    """
+    places = places_of(root)
+    found = list(code_at(places))
+    if _are_installed(places):
+        names = {name for name, _ in found}
+        found += [item for package in _packages(root) for item in _installed_with(package) if item[0] not in names]
+    return sorted(found)
+
+
+def _installed_with(package: str) -> Iterator[tuple[str, Path]]:
+    """Give the code that an installed package lists, but for what lies elsewhere, as programs do."""
+    for file in distribution(package).files or ():
+        path = Path(file.locate())
+        if file.suffix in CODE and ".." not in file.parts and path.is_file():
+            yield file.as_posix(), path
 
 
 def _are_installed(places: Sequence[Path]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from isorate.errors import IsorateError, MetricError, MetricUnavailableError, UsageError
-from isorate.files.code import code_at, file_digest, modules_of, places_of, released
+from isorate.files.code import code_of, file_digest, modules_of, places_of, released
 from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.image import Image
 from isorate.metrics.base import Metric
@@ -121,8 +121,8 @@ def metric_identity(name: str) -> str:
     """Return the digest of what computes a metric: its code, its implementation: SHA-256 in hexadecimal.
 
     The code is every file of the packages that define its class and the bases of that, and of the modules beside these
-    that they import; of isorate's own metrics the modules beside them, whose helpers they share. Bases from other
-    installed packages, as PyTorch's, count by the versions of these.
+    that they import, or are installed with; of isorate's own metrics the modules beside them, whose helpers they share.
+    Bases from other installed packages, as PyTorch's, count by the versions of these.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def metric_identity(name: str) -> str:
 def _code(module: str) -> list[tuple[str, Path]]:
     if _root(module) == OURS:
         return sorted((path.name, path) for place in places_of(module) for path in place.parent.glob("*.py"))
-    return sorted(code_at(places_of(_root(module))))
+    return code_of(_root(module))
 
 
 def _root(module: str) -> str:

@@ -41,7 +41,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
         return importlib.import_module(name)
 
     yield again
-    for name in ("one_file", "package", "helper"):
+    for name in ("one_file", "package", "helper", "deeper"):
         for loaded in [some for some in sys.modules if some == name or some.startswith(f"{name}.")]:
             del sys.modules[loaded]
 
@@ -85,6 +85,37 @@ def test_a_plug_in_package_has_all_of_its_code_in_its_identity(tmp_path: Path, l
     assert code != before
     (folder / "tables.bin").write_text("what the code reads")
     assert now() not in (before, code)
+
+
+def test_a_helper_that_an_installed_plug_in_is_installed_with_is_in_its_identity(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what another package put beside it is not."""
+    site = tmp_path / "site-packages"
+    files = {
+        "one_file.py": PLUGIN.format(package=""),
+        "helper.py": "from deeper import core\nOFFSET = 0\n",
+        "deeper/core.py": "",
+        "others.py": "",
+        "fancy-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: fancy\nVersion: 1\n",
+        "fancy-1.dist-info/RECORD": "one_file.py,,\nhelper.py,,\ndeeper/core.py,,\n../../bin/fancy.py,,\ngone.py,,\n",
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    monkeypatch.syspath_prepend(site)
+
+    def now() -> str:
+        load("helper")
+        return adapter_digest(load("one_file").Fancy)
+
+    seen = [now()]
+    (site / "others.py").write_text("# changed\n")
+    assert now() == seen[0]
+    for name in ("one_file.py", "helper.py", "deeper/core.py"):
+        (site / name).write_text(files[name] + "# changed\n")
+        seen.append(now())
+    assert len(set(seen)) == 4
 
 
 def test_what_a_codec_runs_beside_its_code_is_in_its_identity(tmp_path: Path) -> None:
