@@ -163,7 +163,7 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
             continue
         row = known.get(entry.name)
         cached = False
-        if row is None or not row.ok or lacks_neighbour(row, cell.aim.tolerance) or not run.has_files(row):
+        if row is None or not is_done(row, cell, run):
             computed = cache_.computed
             row = _readable(_row(cell, entry, loaded, anchor, run, cache_))
             cached = row.ok and cache_.computed == computed
@@ -172,6 +172,11 @@ def run_cell(cell: Cell) -> list[RowOutcome]:
             anchor = row
         outcomes.append(RowOutcome(row.ok, cached))
     return outcomes
+
+
+def is_done(row: Row, cell: Cell, run: Run) -> bool:
+    """Whether a row of a cell is not made anew: good, as rows are now, and with its files."""
+    return row.ok and not lacks_neighbour(row, cell.aim.tolerance) and run.has_files(row)
 
 
 def encode(cell: Cell, codec: Codec, loaded: LoadedImage, target: Target, cache_: Cache) -> Encoded:

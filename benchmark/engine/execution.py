@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from queue import SimpleQueue
 
-from isorate.engine.cell import Cell, PlannedCodec, RowOutcome, run_cell
+from isorate.engine.cell import Cell, PlannedCodec, RowOutcome, is_done, run_cell
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError, RunError
 from isorate.pictures.names import readable
@@ -68,10 +68,10 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
                     for dead in _reread(run, lost):
                         if not isinstance(error, BrokenProcessPool):
                             yield _fail(run, dead, _reason(error))
-                        elif _untried(rest := _without_fault(run, dead, DIED)):
+                        elif _untried(run, rest := _without_fault(run, dead, DIED)):
                             suspects.insert(0, rest)
                         else:
-                            yield _outcomes(rest)
+                            yield _outcomes(run, rest)
                     if lost:
                         break
 
@@ -86,10 +86,10 @@ def _elsewhere(run: Run, cells: list[Cell], executor: Executor) -> Iterator[list
         lost, error = yield from _through(run, executor, deque([suspects.pop(0)]), 1, died)
         for cell, why in died:
             [dead] = _reread(run, [cell])
-            if _untried(rest := _without_fault(run, dead, _reason(why))):
+            if _untried(run, rest := _without_fault(run, dead, _reason(why))):
                 suspects.insert(0, rest)
             else:
-                yield _outcomes(rest)
+                yield _outcomes(run, rest)
     if left := len(lost) + len(waiting) + len(suspects):
         raise RunError(
             f"{run.path}: the executor broke ({_said(error)}) with {left} of {len(cells)} cells not finished; what "
@@ -181,35 +181,37 @@ def _reason(error: BaseException | None) -> str:
 
 
 def _fail(run: Run, cell: Cell, reason: str) -> list[RowOutcome]:
-    """Write a failed row for every codec of the cell of which no good one is known.
+    """Write a failed row for every codec of the cell that is not known to be done.
 
     Good ones that a worker wrote in this generation count before it all the same.
     """
-    for entry in _untried(cell):
+    untried = _untried(run, cell)
+    for entry in untried:
         _write_failed(run, cell, entry, reason)
-    return _outcomes(cell)
+    return _outcomes(run, replace(cell, failed=cell.failed | {entry.name for entry in untried}))
 
 
-def _untried(cell: Cell) -> list[PlannedCodec]:
-    """Return the codecs of which no good row is known, and none that failed in this start."""
-    good = {row.codec for row in cell.known if row.ok}
-    return [entry for entry in cell.codecs if entry.name not in good | cell.failed]
+def _untried(run: Run, cell: Cell) -> list[PlannedCodec]:
+    """Return the codecs that a worker would have made a row of, in this order."""
+    done = {row.codec for row in cell.known if row.codec not in cell.failed and is_done(row, cell, run)}
+    return [entry for entry in cell.codecs if entry.name not in done | cell.failed]
 
 
-def _outcomes(cell: Cell) -> list[RowOutcome]:
-    good = {row.codec for row in cell.known if row.ok}
-    return [RowOutcome(entry.name in good) for entry in cell.codecs]
+def _outcomes(run: Run, cell: Cell) -> list[RowOutcome]:
+    left = cell.failed | {entry.name for entry in _untried(run, cell)}
+    return [RowOutcome(entry.name not in left) for entry in cell.codecs]
 
 
 def _without_fault(run: Run, cell: Cell, reason: str) -> Cell:
     """Write the failed row of the codec at which a worker died, and return the cell without those that failed.
 
-    Codecs take their turns, each writing its row: it is the first that has written none in this generation.
+    Codecs take their turns, each writing its row: it is the first whose row is not done. A good one of before, which
+    had lost its files, no longer counts.
     """
     here = (cell.source.name, cell.point.name)
     now = {row.codec for row in run.rows_since(cell.generation) if (row.image, row.point) == here and not row.ok}
     cell = replace(cell, failed=cell.failed | now)
-    for entry in _untried(cell)[:1]:
+    for entry in _untried(run, cell)[:1]:
         _write_failed(run, cell, entry, reason)
         cell = replace(cell, failed=cell.failed | {entry.name})
     return cell

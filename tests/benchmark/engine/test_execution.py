@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 
 from isorate import api
 from isorate.cli import main
+from isorate.codecs.jpeg2000 import Jpeg2000
 from isorate.engine import execution, workers
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.errors import RunError
@@ -193,6 +194,51 @@ def test_cells_that_an_executor_cannot_send_are_failed_rows(tmp_path: Path, astr
     run = api.run(photos, tmp_path / "run", executor=Refusing(), **OPTIONS)
     assert [row.ok for row in run.rows()] == [False, True, False]
     assert run.rows()[0].status.startswith("failed: the executor refused it: unexpected TypeError: cannot pickle")
+
+
+@pytest.mark.parametrize("how", ["died", "refused"])
+def test_a_codec_at_which_a_worker_dies_where_its_files_were_lost_is_the_one_that_failed(
+    tmp_path: Path, astronaut: Image, in_process: Executor, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its row of before is a good one, and the codec after it, which was never called, had failed."""
+
+    class Death(BaseException):
+        """As a crash: no codec's failure."""
+
+    class Deadly(Executor):
+        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            future: Future[T] = Future()
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except Death:
+                future.set_exception(execution.WorkersDiedError("no worker left"))
+            return future
+
+    class Refusing(Executor):
+        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+            raise TypeError("cannot pickle this codec")
+
+    def dies(*_: Any) -> bytes:
+        raise Death
+
+    options = {**OPTIONS, "codecs": ["jpeg2000", "webp"]}
+    photos = small_photos(tmp_path / "photos", astronaut, 1)
+    run = api.run(photos, tmp_path / "run", executor=in_process, **options)
+    assert [row.ok for row in run.rows()] == [True] * 3
+    (run.path / run.rows()[1].stream).unlink()
+    run.remove_row("000", "jpeg-quality30", "webp")
+    monkeypatch.setattr(Jpeg2000, "encode", dies)
+    counted: list[dict[str, int]] = []
+    executor = Deadly() if how == "died" else Refusing()
+    again = api.run(photos, run.path, executor=executor, **options, progress=lambda now, *_: counted.append(dict(now)))
+    good, failed = (2, 1) if how == "died" else (1, 2)
+    assert counted[-1] == {"ok": good, "failed": failed}
+    found = {row.codec: row.status for row in again.rows()}
+    assert found.pop("jpeg") == "ok"
+    if how == "died":
+        assert found == {"jpeg2000": "failed: no worker left", "webp": "ok"}
+    else:
+        assert all("cannot pickle this codec" in status for status in found.values())
 
 
 def test_an_executor_has_so_many_cells_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
