@@ -2,11 +2,12 @@
 
 import math
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from isorate.codecs.identity import identity
 from isorate.codecs.registry import CodecSpec
@@ -43,7 +44,7 @@ class _Task:
 
 
 def make_baseline(
-    run: Run, before: Baseline | None = None, executor: Executor | None = None, *, allow_programs: bool = False
+    run: Run, before: Baseline | None = None, executor: Executor | int | None = None, *, allow_programs: bool = False
 ) -> Baseline:
     """Return the baseline of `run`.
 
@@ -54,7 +55,8 @@ def make_baseline(
     before
         The baseline that this one replaces: rows whose file is the same keep their slope, and their line.
     executor
-        Where second encodes are made for rows whose slope the run's own points do not give; None makes none.
+        Where second encodes are made for rows whose slope the run's own points do not give, or in how many processes;
+        None makes none.
     allow_programs
         See :meth:`isorate.runs.manifest.CodecEntry.codec_spec`; without second encodes nothing runs.
 
@@ -78,7 +80,7 @@ def make_baseline(
             slopes.setdefault(row.key, (slope, NEIGHBOUR))
     if executor is not None:
         missing = [row for row in rows if row.key not in slopes]
-        measured = _measured(executor, _tasks(run, missing, allow_programs=allow_programs))
+        measured = _measured(_tasks(run, missing, allow_programs=allow_programs), executor)
         slopes |= {row.key: (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
     manifest = run.manifest
     return Baseline(
@@ -124,8 +126,7 @@ def write_baseline(
         why = f"no originals to encode again: {run.manifest.keep.without_pictures}"
         warnings.warn(f"{run.path}: stated slopes stand for those that its rows do not tell; {why}", stacklevel=2)
     elif lacking:
-        with worker_pool(worker_count(workers)) as pool:
-            made = make_baseline(run, made, pool, allow_programs=allow_programs)
+        made = make_baseline(run, made, worker_count(workers), allow_programs=allow_programs)
     made.write(path)
     return made
 
@@ -161,37 +162,66 @@ def _tasks(run: Run, rows: Sequence[Row], *, allow_programs: bool) -> list[_Task
     return [_Task(run.path, row, specs[row.codec], entries[row.codec], metrics) for row in rows]
 
 
-def _measured(executor: Executor, tasks: Sequence[_Task]) -> list[Slope | None]:
-    """Return each task's slope.
+def _measured(tasks: Sequence[_Task], executor: Executor | int) -> list[Slope | None]:
+    """Return each task's slope, measured by an executor, or by so many processes of our own.
 
-    A worker that dies takes the executor along. What it had is measured each in a process of its own, and the stated
-    default takes the place of what dies there, too.
+    A worker that dies takes its pool along. The tasks in it at that moment, one more than workers, are measured one
+    after another in a process of their own, and the others in a new pool. The stated default takes the place of what
+    dies there, too, and of what a given executor that breaks has not measured.
     """
+    waiting = deque(enumerate(tasks))
+    slopes: dict[int, Slope | None] = {}
+    if not isinstance(executor, int):
+        _through(executor, waiting, len(tasks), slopes)
+        return [slopes.get(index) for index in range(len(tasks))]
+    while waiting:
+        with worker_pool(min(executor, len(waiting))) as pool:
+            lost = _through(pool, waiting, executor + 1, slopes)
+        suspects = deque(lost)
+        while suspects:
+            with worker_pool(1) as pool:
+                _through(pool, suspects, 1, slopes)
+    return [slopes.get(index) for index in range(len(tasks))]
 
-    def submitted(task: _Task) -> Future[Slope | None]:
-        try:
-            return executor.submit(_measure, task)
-        except BrokenExecutor as error:
-            lost: Future[Slope | None] = Future()
-            lost.set_exception(error)
-            return lost
 
-    def slope(task: _Task, future: Future[Slope | None]) -> Slope | None:
+def _through(
+    executor: Executor, waiting: deque[tuple[int, _Task]], most: int, slopes: dict[int, Slope | None]
+) -> list[tuple[int, _Task]]:
+    """Measure what is waiting, at `most` so many at a time, until nothing is left or the executor breaks.
+
+    Returns
+    -------
+    The tasks that were in the executor when it broke.
+    """
+    inside: dict[Future[Slope | None], tuple[int, _Task]] = {}
+    ended: SimpleQueue[Future[Slope | None]] = SimpleQueue()
+    lost: list[tuple[int, _Task]] = []
+    used = broken = False
+    while inside or (waiting and not broken):
+        while waiting and not broken and len(inside) < most:
+            task = waiting.popleft()
+            try:
+                future = executor.submit(_measure, task[1])
+            except BrokenExecutor:
+                broken = True
+                if used:
+                    waiting.appendleft(task)  # it never began
+                else:
+                    lost.append(task)
+            else:
+                used = True
+                inside[future] = task
+                future.add_done_callback(ended.put)
+        if not inside:
+            continue
+        future = ended.get()
+        task = inside.pop(future)
         try:
-            return future.result()
+            slopes[task[0]] = future.result()
         except BrokenExecutor:
-            return _measured_alone(task)
-
-    futures = [submitted(task) for task in tasks]
-    return [slope(*pair) for pair in zip(tasks, futures, strict=True)]
-
-
-def _measured_alone(task: _Task) -> Slope | None:
-    try:
-        with worker_pool(1) as pool:
-            return pool.submit(_measure, task).result()
-    except BrokenExecutor:
-        return None
+            broken = True
+            lost.append(task)
+    return lost
 
 
 def _measure(task: _Task) -> Slope | None:

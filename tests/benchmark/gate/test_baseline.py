@@ -2,7 +2,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from isorate import api
 from isorate.cli import main
 from isorate.errors import RunError
+from isorate.gate import accept
 from isorate.gate.accept import make_baseline, write_baseline
 from isorate.gate.baseline import Baseline, lines_of_rows
 from isorate.gate.slopes import Measurement, between
@@ -199,6 +201,54 @@ def test_a_codec_whose_worker_dies_costs_its_own_slopes_only(
     slopes = {(row.image, row.codec): row.slope_from for row in Baseline.read(file).rows}
     assert len(slopes) == 6
     assert all((source == "") == (codec == "leaving") for (_, codec), source in slopes.items())
+
+
+def test_only_what_was_with_a_worker_that_died_is_measured_alone(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was every row that was left, each in a process of its own."""
+    pools: list[int] = []
+    inside = most = 0
+
+    class Pool(ThreadPoolExecutor):
+        """Breaks as a pool of processes does: with what waits in it, and for all that comes."""
+
+        def __init__(self, workers: int) -> None:
+            super().__init__(1)
+            pools.append(workers)
+            self.broken = False
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            nonlocal inside, most
+            if self.broken:
+                raise BrokenProcessPool
+            inside += 1
+            most = max(most, inside)
+            return super().submit(self._through, fn, *args)
+
+        def _through(self, fn: Callable[..., Any], task: Any) -> Any:
+            nonlocal inside
+            inside -= 1
+            self.broken |= task.row.codec == "jpeg2000" and task.row.image in ("kodim03", "kodim20")
+            if self.broken:
+                raise BrokenProcessPool
+            return fn(task)
+
+    slope = between(Measurement(10_000, 30.0, 0.9), Measurement(20_000, 33.0, 0.95))
+    monkeypatch.setattr(accept, "_measure", lambda task: slope)
+    monkeypatch.setattr(accept, "worker_pool", Pool)
+    made = write_baseline(make_run(change=_plain_codecs), tmp_path / "b.json", workers=2)
+    assert [(row.image, row.codec) for row in made.rows if row.slope_from != "probe"] == [
+        ("kodim03", "jpeg2000"), ("kodim20", "jpeg2000"),
+    ]  # fmt: skip
+    assert pools.count(2) <= 3
+    assert pools.count(1) <= 4
+    assert most <= 3
+
+
+def _plain_codecs(manifest: dict[str, Any]) -> None:
+    for codec in manifest["codecs"]:
+        codec["spec"], codec["options"] = "jpeg", {}
 
 
 def test_slopes_that_mean_nothing_are_not_taken() -> None:
