@@ -49,18 +49,47 @@ class Alone:
         RunError
             When the call raises one, or a given executor broke.
         """
+        found = self.outcome_here(function, *words)
+        if found is None:
+            found = self.outcome_here(function, *words)
+        return DIED if found is None else found
+
+    def outcome_here(self, function: Callable[..., T], *words: object) -> T | str | None:
+        """Return what :meth:`outcome` does, or None where the process died before the call, which did not begin then.
+
+        The next call is in a new process.
+
+        Raises
+        ------
+        RunError
+            See :meth:`outcome`.
+        """
         if self._pool is None:
             self._pool = self._stack.enter_context(worker_pool(1))
         try:
-            return self._pool.submit(function, *words).result()
+            future = self._pool.submit(function, *words)
+        except BrokenExecutor as error:
+            self._leave(error)
+            return None
+        except Exception as error:  # what a given executor cannot send
+            return _said(error)
+        try:
+            return future.result()
         except RunError:
             raise
         except BrokenExecutor as error:
-            if self._given is not None:
-                raise RunError(f"the executor broke ({error}); give another one, or none") from error
-            self._stack.close()
-            self._pool = None
-            self.process += 1
+            self._leave(error)
             return DIED
         except (Exception, SystemExit) as error:  # an adapter may fail in any way
-            return str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"
+            return _said(error)
+
+    def _leave(self, error: BrokenExecutor) -> None:
+        if self._given is not None:
+            raise RunError(f"the executor broke ({error}); give another one, or none") from error
+        self._stack.close()
+        self._pool = None
+        self.process += 1
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, IsorateError) else f"unexpected {type(error).__name__}: {error}"

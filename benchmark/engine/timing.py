@@ -227,16 +227,18 @@ def _timed(
     seconds: dict[tuple[int, Callable[..., float]], list[float]] = {}
     failed: dict[int, str] = {}
     for done_, (index, function) in enumerate(jobs, done + 1):
-        if index not in failed and made_in[index] != worker.process:
-            again = worker.outcome(_prepare, tasks[index])
-            made_in[index] = worker.process
-            if isinstance(again, str):
-                failed[index] = again
-        if index not in failed:
-            found = worker.outcome(function, tasks[index], prepared[index])
+        found: float | str | None = None
+        while index not in failed and found is None:
+            if made_in[index] != worker.process:
+                again = worker.outcome(_prepare, tasks[index])
+                made_in[index] = worker.process
+                if isinstance(again, str):
+                    failed[index] = again
+                    break
+            found = worker.outcome_here(function, tasks[index], prepared[index])
             if isinstance(found, str):
                 failed[index] = found
-            else:
+            elif found is not None:
                 seconds.setdefault((index, function), []).append(found)
         progress(done_, total)
     progress(total, total)

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from isorate import api
 from isorate.cli import main
 from isorate.codecs.jpeg import Jpeg
-from isorate.engine import timing
+from isorate.engine import alone, timing
 from isorate.engine.execution import DIED
 from isorate.engine.timing import time_run
 from isorate.errors import CodecError, RunError, UsageError
@@ -155,6 +155,34 @@ def test_a_codec_whose_process_dies_costs_its_own_row_only(
     for encode in {encode for _, encode in calls if encode != "170 20.0"}:
         processes = [process for process, made in calls if made == encode]
         assert len(processes) == 4 + len(set(processes)), "once untimed in each process"
+
+
+@pytest.mark.parametrize("before", [3, 13])
+def test_a_process_that_dies_between_two_calls_costs_no_row(
+    run: Run, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """As where a codec leaves something behind: the call after it, of another row, has not begun."""
+    calls: list[list[tuple[str, Any]]] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            super().__init__(workers)
+            calls.append([])
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if len(calls) == 1 and len(calls[0]) == before:
+                raise BrokenExecutor("gone")
+            calls[-1].append((fn.__name__, args[0].row.key))
+            return super().submit(fn, *args, **kwargs)
+
+    monkeypatch.setattr(alone, "worker_pool", Pool)
+    times = time_run(run, 2)
+    assert [(row.error, len(row.encode_s), len(row.decode_s)) for row in times.rows] == [("", 2, 2)] * 8
+    assert len(calls) == 2
+    for row in {row for _, row in calls[1]}:
+        made = [name for name, of in calls[1] if of == row]
+        assert made[0] == "_prepare"
+        assert made.count("_prepare") == 1
 
 
 def test_a_given_executor_that_breaks_is_told(run: Run) -> None:
