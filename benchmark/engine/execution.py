@@ -99,17 +99,25 @@ def _elsewhere(run: Run, cells: list[Cell], executor: Executor) -> Iterator[list
 
 def with_known(rows: Mapping[Key, Stored], cells: list[Cell]) -> list[Cell]:
     """Return the cells with those of their rows that are there."""
+    return [replace(cell, known=tuple(rows[key].row for key in _keys(cell) if key in rows)) for cell in cells]
 
-    def known(cell: Cell) -> tuple[Row, ...]:
-        keys = ((cell.source.name, cell.point.name, entry.name) for entry in cell.codecs)
-        return tuple(rows[key].row for key in keys if key in rows)
 
-    return [replace(cell, known=known(cell)) for cell in cells]
+def _keys(cell: Cell) -> list[Key]:
+    return [(cell.source.name, cell.point.name, entry.name) for entry in cell.codecs]
 
 
 def _reread(run: Run, cells: list[Cell]) -> list[Cell]:
-    """Return the cells with those of their rows that are there by now."""
-    return with_known(run.stored_rows(), cells) if cells else []
+    """Return the cells with what came of them in this start: rows that are known, and codecs that failed."""
+    if not cells:
+        return []
+    rows = run.rows_since(min(cell.generation for cell in cells))  # those of before are known
+
+    def now(cell: Cell) -> Cell:
+        mine = {row.codec: row for key in _keys(cell) if (row := rows.get(key))}
+        known = *(row for row in cell.known if row.codec not in mine), *mine.values()
+        return replace(cell, known=known, failed=cell.failed | {row.codec for row in mine.values() if not row.ok})
+
+    return [now(cell) for cell in cells]
 
 
 def _through(
@@ -206,11 +214,8 @@ def _without_fault(run: Run, cell: Cell, reason: str) -> Cell:
     """Write the failed row of the codec at which a worker died, and return the cell without those that failed.
 
     Codecs take their turns, each writing its row: it is the first whose row is not done. A good one of before, which
-    had lost its files, no longer counts.
+    had lost its files, no longer counts. The cell knows what came of it in this start.
     """
-    here = (cell.source.name, cell.point.name)
-    now = {row.codec for row in run.rows_since(cell.generation) if (row.image, row.point) == here and not row.ok}
-    cell = replace(cell, failed=cell.failed | now)
     for entry in _untried(run, cell)[:1]:
         _write_failed(run, cell, entry, reason)
         cell = replace(cell, failed=cell.failed | {entry.name})

@@ -168,9 +168,9 @@ class Run:
             del found[key]
         return found
 
-    def rows_since(self, generation: int) -> list[Row]:
-        """Return the rows that were written in a generation, or after it."""
-        return [stored.row for stored in read_rows(self._rows_folder, generation).values()]
+    def rows_since(self, generation: int) -> dict[Key, Row]:
+        """Return the rows that were written in a generation, or after it, by their keys."""
+        return {key: stored.row for key, stored in read_rows(self._rows_folder, generation).items()}
 
     @property
     def _rows_folder(self) -> Path:

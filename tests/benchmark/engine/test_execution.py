@@ -22,7 +22,10 @@ from isorate.engine import execution, workers
 from isorate.engine.cell import Cell, RowOutcome, run_cell
 from isorate.errors import RunError
 from isorate.image import Image
+from isorate.runs import folder as folders
 from isorate.runs.folder import Run
+from isorate.runs.row import Key
+from isorate.runs.shards import Stored, read_rows
 
 T = TypeVar("T")
 
@@ -196,30 +199,35 @@ def test_cells_that_an_executor_cannot_send_are_failed_rows(tmp_path: Path, astr
     assert run.rows()[0].status.startswith("failed: the executor refused it: unexpected TypeError: cannot pickle")
 
 
+class Death(BaseException):
+    """As a crash: no codec's failure."""
+
+
+class Deadly(Executor):
+    """Goes on where a worker died, as a cluster does."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Death:
+            future.set_exception(execution.WorkersDiedError("no worker left"))
+        return future
+
+
+def dies(*_: Any) -> bytes:
+    raise Death
+
+
 @pytest.mark.parametrize("how", ["died", "refused"])
 def test_a_codec_at_which_a_worker_dies_where_its_files_were_lost_is_the_one_that_failed(
     tmp_path: Path, astronaut: Image, in_process: Executor, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Its row of before is a good one, and the codec after it, which was never called, had failed."""
 
-    class Death(BaseException):
-        """As a crash: no codec's failure."""
-
-    class Deadly(Executor):
-        def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-            future: Future[T] = Future()
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except Death:
-                future.set_exception(execution.WorkersDiedError("no worker left"))
-            return future
-
     class Refusing(Executor):
         def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
             raise TypeError("cannot pickle this codec")
-
-    def dies(*_: Any) -> bytes:
-        raise Death
 
     options = {**OPTIONS, "codecs": ["jpeg2000", "webp"]}
     photos = small_photos(tmp_path / "photos", astronaut, 1)
@@ -239,6 +247,32 @@ def test_a_codec_at_which_a_worker_dies_where_its_files_were_lost_is_the_one_tha
         assert found == {"jpeg2000": "failed: no worker left", "webp": "ok"}
     else:
         assert all("cannot pickle this codec" in status for status in found.values())
+
+
+def test_what_came_of_a_cell_is_read_once_a_death(
+    tmp_path: Path, astronaut: Image, in_process: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this start: a run of a million rows takes half a minute to be read."""
+    options = {**OPTIONS, "codecs": ["jpeg2000", "webp"]}
+    photos = small_photos(tmp_path / "photos", astronaut, 3)
+    run = api.run(photos, tmp_path / "run", executor=in_process, **options)
+    for number in range(3):
+        run.remove_row(f"00{number}", "jpeg-quality30", "jpeg2000")
+        run.remove_row(f"00{number}", "jpeg-quality30", "webp")
+    monkeypatch.setattr(Jpeg2000, "encode", dies)
+    read: list[int] = []
+
+    def counted(folder: Path, generation: int = 0) -> dict[Key, Stored]:
+        read.append(generation)
+        return read_rows(folder, generation)
+
+    monkeypatch.setattr(folders, "read_rows", counted)
+    again = api.run(photos, run.path, executor=Deadly(), **options)
+    [_, *after] = read  # what is there is looked at once, before the first cell
+    assert len(after) == 1 + 3
+    assert len({*after}) == 1
+    assert after[0] > 1
+    assert [row.ok for row in again.rows()] == [True, False, True] * 3
 
 
 def test_an_executor_has_so_many_cells_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
