@@ -86,6 +86,7 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             pool.shutdown()
         finally:
             patience.cancel()
+            patience.join()  # it may be at its close, and a connection is closed by one thread only
     finally:
         kept_open.close()
         lifeline.close()

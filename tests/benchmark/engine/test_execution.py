@@ -1,5 +1,6 @@
 """What becomes of cells and processes when something dies."""
 
+import io
 import os
 import signal
 import subprocess
@@ -347,3 +348,32 @@ def test_a_worker_that_does_not_end_is_waited_for_no_longer_than_it_may(
     with workers.worker_pool(1) as pool:
         pool.submit(exec, code).result()
     assert time.monotonic() - began < 60
+
+
+def test_a_pool_s_pipe_is_closed_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool ends as its workers see the pipe closed: closed once more meanwhile, it was an error of the whole run."""
+    begun, second, ended = threading.Event(), threading.Event(), threading.Event()
+    together = False
+
+    class Pipe:
+        def close(self) -> None:
+            nonlocal together
+            if threading.current_thread() is threading.main_thread():
+                second.set()
+                return
+            begun.set()
+            together = second.wait(0.2)
+            ended.set()
+
+    class Pool:
+        def shutdown(self) -> None:
+            assert begun.wait(60)
+
+    monkeypatch.setattr(workers, "END_S", 0)
+    monkeypatch.setattr(workers._Context, "Pipe", lambda *_, **__: (io.BytesIO(), Pipe()))
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *_, **__: Pool())
+    with workers.worker_pool(1):
+        pass
+    assert ended.wait(60)
+    assert second.is_set()
+    assert not together
