@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -139,8 +140,15 @@ def _open(plan: Plan, path: Path, command: list[str], preparing: Preparing | Non
 def _check_elsewhere(plan: Plan, path: Path) -> None:
     """Raise where the pictures lie among what a run that begins anew removes."""
     removed = [(path / folder).resolve() for folder in FOLDERS]
+
+    @cache  # to resolve each of 100,000 pictures' paths takes seconds
+    def among_these(folder: Path) -> bool:
+        real = folder.resolve()
+        return any(real.is_relative_to(other) for other in removed)
+
     for source in plan.dataset.sources:
-        if any(source.path.resolve().is_relative_to(folder) for folder in removed):
+        file = source.path.resolve() if source.path.is_symlink() else source.path
+        if among_these(file.parent):
             raise RunError(
                 f"{path}: --overwrite would remove what is to be compared, {readable(str(source.path))}; give another "
                 "folder (-o), or copy the pictures to another place"

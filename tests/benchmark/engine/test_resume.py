@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import Executor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image as PillowImage
 from isorate import api
 from isorate.datasets.base import Source
 from isorate.datasets.images import LoadedImage, Part
-from isorate.engine import images
+from isorate.engine import images, runner
 from isorate.errors import DatasetError, RunError
 from isorate.image import Image
 from isorate.runs import folder as folders
@@ -213,16 +214,21 @@ def test_images_are_read_in_order_and_warnings_stay_as_they_were(
         warnings.warn("still told", stacklevel=1)
 
 
-@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("linked", ["", "folder", "files"])
 def test_a_run_that_begins_anew_does_not_remove_what_it_compares(
-    photos: Path, tmp_path: Path, in_process: Executor, *, linked: bool
+    photos: Path, tmp_path: Path, in_process: Executor, linked: str
 ) -> None:
     """The originals of an earlier run are a data set like any other."""
     made = again(photos, tmp_path / "run", in_process)
     data = made.path / "originals"
-    if linked:
+    if linked == "folder":
         data = tmp_path / "link"
         data.symlink_to(made.path / "originals")
+    elif linked:
+        data = tmp_path / "links"
+        data.mkdir()
+        for file in (made.path / "originals").iterdir():
+            (data / file.name).symlink_to(file)
     with pytest.raises(
         RunError, match=r"run: --overwrite would remove what is to be compared, .*000\.webp; give anoth"
     ):
@@ -230,3 +236,21 @@ def test_a_run_that_begins_anew_does_not_remove_what_it_compares(
     assert Run.open(made.path).rows() == made.rows()
     assert len(list(data.iterdir())) == COUNT
     assert all(row.ok for row in again(data, tmp_path / "other", in_process).rows())
+
+
+def test_where_pictures_lie_is_asked_of_their_folders(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan: Any = SimpleNamespace(
+        dataset=SimpleNamespace(sources=[Source(path.stem, path) for path in sorted(photos.iterdir())])
+    )
+    asked: list[Path] = []
+    real = Path.resolve
+
+    def counted(path: Path, strict: bool = False) -> Path:
+        asked.append(path)
+        return real(path, strict)
+
+    monkeypatch.setattr(Path, "resolve", counted)
+    runner._check_elsewhere(plan, tmp_path / "run")
+    assert sorted(asked) == sorted([photos, *(tmp_path / "run" / folder for folder in folders.FOLDERS)])
