@@ -183,8 +183,11 @@ class CodecEntry:
                 )
         except CodecUnavailableError as error:
             return replace(entry, hint=str(error))
-        if problem := _damage(found):
-            raise CodecError(f"codec {spec.name}: {problem}; {TELL}")
+        try:
+            msgspec.to_builtins(found)
+        except TypeError as error:
+            what = f"what it says of itself cannot stand in a run: {readable(str(error))}"
+            raise CodecError(f"codec {spec.name}: {what}; {TELL}") from None
         return found
 
     def codec_spec(self, *, allow_programs: bool = False) -> CodecSpec:
@@ -499,11 +502,11 @@ def aim_of(match: str, tolerance_pct: float, tolerance_quality: float | None, me
     )  # fmt: skip
 
 
-def _damage(entry: CodecEntry | MetricEntry) -> str | None:
+def _damage(entry: MetricEntry) -> str | None:
     """Return in words why no manifest can hold an entry, or None when one can."""
     try:
         text = json.dumps(msgspec.to_builtins(entry), ensure_ascii=False).encode()
-        read = typed_json.fit(typed_json.parse(text), type(entry))
+        read = typed_json.fit(typed_json.parse(text), MetricEntry)
         if read == entry:
             return None
         changed = [item.name for item in fields(entry) if getattr(read, item.name) != getattr(entry, item.name)]

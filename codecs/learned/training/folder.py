@@ -55,3 +55,5 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if [file.name for file in path.iterdir()] == [LOCK]:  # what wrote nothing leaves nothing
+            (path / LOCK).unlink(missing_ok=True)
