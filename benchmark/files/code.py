@@ -156,16 +156,22 @@ def _is_python(path: Path) -> bool:
         return b"python" in file.readline(200) if file.read(2) == b"#!" else False
 
 
-def _imported(file: Path) -> set[str]:
+def _imported(file: Path) -> frozenset[str]:
     """Return the top names that a module imports; none where it is no Python that this one reads."""
+    about = file.stat()
+    return _names_in(file.absolute(), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+
+
+@cache
+def _names_in(file: Path, _size: int, _changed: int, _about_changed: int) -> frozenset[str]:
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
-        return set()
-    names = set()
+        return frozenset()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0])
-    return names
+    return frozenset(names)
