@@ -5,12 +5,12 @@ An executor that is lost, with its scheduler or its pool, says nothing of a code
 
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from queue import SimpleQueue
 
 from isorate.engine.cell import Cell, PlannedCodec, RowOutcome, is_done, run_cell
+from isorate.engine.in_flight import InFlight, RefusedError
 from isorate.engine.workers import worker_pool
 from isorate.errors import IsorateError, RunError
 from isorate.pictures.names import readable
@@ -58,22 +58,18 @@ def execute(run: Run, cells: list[Cell], workers: int, executor: Executor | None
     waiting = deque(cells)
     while waiting:
         with worker_pool(min(workers, len(waiting))) as pool:
-            suspects, _ = yield from _through(run, pool, waiting, workers + 1, [])
-        suspects = _reread(run, suspects)
+            lost, _ = yield from _through(run, pool, waiting, workers + 1, [])
+        suspects = deque(_reread(run, lost))
         while suspects:
             with worker_pool(1) as pool:
-                while suspects:
-                    cell = suspects.pop(0)
-                    lost, error = yield from _through(run, pool, deque([cell]), 1, [])
-                    for dead in _reread(run, lost):
-                        if not isinstance(error, BrokenProcessPool):
-                            yield _fail(run, dead, _reason(error))
-                        elif _untried(run, rest := _without_fault(run, dead, DIED)):
-                            suspects.insert(0, rest)
-                        else:
-                            yield _outcomes(run, rest)
-                    if lost:
-                        break
+                lost, error = yield from _through(run, pool, suspects, 1, [])
+            for dead in _reread(run, lost):
+                if not isinstance(error, BrokenProcessPool):
+                    yield _fail(run, dead, _reason(error))
+                elif _untried(run, rest := _without_fault(run, dead, DIED)):
+                    suspects.appendleft(rest)
+                else:
+                    yield _outcomes(run, rest)
 
 
 def _elsewhere(run: Run, cells: list[Cell], executor: Executor) -> Iterator[list[RowOutcome]]:
@@ -135,49 +131,21 @@ def _through(
     -------
     The cells that were in the executor when it broke, and why it did.
     """
-    inside: dict[Future[list[RowOutcome]], Cell] = {}
-    ended: SimpleQueue[Future[list[RowOutcome]]] = SimpleQueue()  # to wait for one of many looks at all of them
-    lost: list[Cell] = []
-    why: BaseException | None = None
-    while inside or (waiting and not lost):
-        while waiting and not lost and len(inside) < most:
-            cell = waiting.popleft()
-            try:
-                future = executor.submit(run_cell, cell)
-            except RuntimeError as broken:  # one that broke, or is shut down
-                lost.append(cell)
-                why = broken
-            except Exception as refused:  # what cannot be sent
-                yield _fail(run, cell, f"the executor refused it: {_reason(refused)}")
-            else:
-                inside[future] = cell
-                future.add_done_callback(ended.put)
-        if not inside:
-            continue
-        future = ended.get()
-        cell = inside.pop(future)
-        error = _error(future)
+    flight = InFlight(executor, run_cell, waiting, most)
+    for cell, future in flight:
+        error = future.exception()
         if error is None:
             yield future.result()
-        elif isinstance(error, BrokenExecutor | CancelledError):
-            lost.append(cell)
-            why = error
         elif isinstance(error, ReplacedError):
-            for other in inside:
-                other.cancel()
+            flight.cancel()
             raise error
+        elif isinstance(error, RefusedError):
+            yield _fail(run, cell, f"the executor refused it: {_reason(error.__cause__)}")
         elif isinstance(error, WorkersDiedError):
             died.append((cell, error))
         else:
             yield _fail(run, cell, _reason(error))
-    return lost, why
-
-
-def _error(future: Future[list[RowOutcome]]) -> BaseException | None:
-    try:
-        return future.exception()
-    except CancelledError as cancelled:
-        return cancelled
+    return flight.lost, flight.why
 
 
 def _said(error: BaseException | None) -> str:

@@ -4,13 +4,13 @@ import math
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
 from isorate.codecs.identity import identity
 from isorate.codecs.registry import CodecSpec
+from isorate.engine.in_flight import InFlight
 from isorate.engine.workers import worker_count, worker_pool
 from isorate.errors import RunError
 from isorate.gate.baseline import (
@@ -27,7 +27,7 @@ from isorate.gate.baseline import (
 from isorate.gate.slopes import NEIGHBOUR, Slope, from_neighbour, from_points, from_probe
 from isorate.runs.folder import Run
 from isorate.runs.manifest import CodecEntry, MetricEntry
-from isorate.runs.row import REMEDY, Row
+from isorate.runs.row import REMEDY, Key, Row
 
 DIGITS = 12
 
@@ -81,7 +81,7 @@ def make_baseline(
     if executor is not None:
         missing = [row for row in rows if row.key not in slopes]
         measured = _measured(_tasks(run, missing, allow_programs=allow_programs), executor)
-        slopes |= {row.key: (slope, "probe") for row, slope in zip(missing, measured, strict=True) if slope}
+        slopes |= {key: (slope, "probe") for key, slope in measured.items() if slope}
     manifest = run.manifest
     return Baseline(
         dataset=manifest.dataset.name,
@@ -162,66 +162,33 @@ def _tasks(run: Run, rows: Sequence[Row], *, allow_programs: bool) -> list[_Task
     return [_Task(run.path, row, specs[row.codec], entries[row.codec], metrics) for row in rows]
 
 
-def _measured(tasks: Sequence[_Task], executor: Executor | int) -> list[Slope | None]:
-    """Return each task's slope, measured by an executor, or by so many processes of our own.
+def _measured(tasks: Sequence[_Task], executor: Executor | int) -> dict[Key, Slope | None]:
+    """Return the slopes of the tasks' rows, measured by an executor, or by so many processes of our own.
 
     A worker that dies takes its pool along. The tasks in it at that moment, one more than workers, are measured one
     after another in a process of their own, and the others in a new pool. The stated default takes the place of what
     dies there, too, and of what a given executor that breaks has not measured.
     """
-    waiting = deque(enumerate(tasks))
-    slopes: dict[int, Slope | None] = {}
+    waiting = deque(tasks)
+    slopes: dict[Key, Slope | None] = {}
     if not isinstance(executor, int):
         _through(executor, waiting, len(tasks), slopes)
-        return [slopes.get(index) for index in range(len(tasks))]
+        return slopes
     while waiting:
         with worker_pool(min(executor, len(waiting))) as pool:
-            lost = _through(pool, waiting, executor + 1, slopes)
-        suspects = deque(lost)
+            suspects = deque(_through(pool, waiting, executor + 1, slopes))
         while suspects:
             with worker_pool(1) as pool:
                 _through(pool, suspects, 1, slopes)
-    return [slopes.get(index) for index in range(len(tasks))]
+    return slopes
 
 
-def _through(
-    executor: Executor, waiting: deque[tuple[int, _Task]], most: int, slopes: dict[int, Slope | None]
-) -> list[tuple[int, _Task]]:
-    """Measure what is waiting, at `most` so many at a time, until nothing is left or the executor breaks.
-
-    Returns
-    -------
-    The tasks that were in the executor when it broke.
-    """
-    inside: dict[Future[Slope | None], tuple[int, _Task]] = {}
-    ended: SimpleQueue[Future[Slope | None]] = SimpleQueue()
-    lost: list[tuple[int, _Task]] = []
-    used = broken = False
-    while inside or (waiting and not broken):
-        while waiting and not broken and len(inside) < most:
-            task = waiting.popleft()
-            try:
-                future = executor.submit(_measure, task[1])
-            except BrokenExecutor:
-                broken = True
-                if used:
-                    waiting.appendleft(task)  # it never began
-                else:
-                    lost.append(task)
-            else:
-                used = True
-                inside[future] = task
-                future.add_done_callback(ended.put)
-        if not inside:
-            continue
-        future = ended.get()
-        task = inside.pop(future)
-        try:
-            slopes[task[0]] = future.result()
-        except BrokenExecutor:
-            broken = True
-            lost.append(task)
-    return lost
+def _through(executor: Executor, waiting: deque[_Task], most: int, slopes: dict[Key, Slope | None]) -> list[_Task]:
+    """Measure what is waiting, and return the tasks that were in the executor when it broke."""
+    flight = InFlight(executor, _measure, waiting, most)
+    for task, future in flight:
+        slopes[task.row.key] = future.result()
+    return flight.lost
 
 
 def _measure(task: _Task) -> Slope | None:
