@@ -16,6 +16,7 @@ T = TypeVar("T")
 Offers = dict[str, tuple[EntryPoint, ...]]
 """By name; of one name there are several where packages offer different things."""
 
+TELL = "tell the author of its package"
 OTHER_NAME = "remove the package, or tell its author to choose another name"
 
 

@@ -19,10 +19,9 @@ from isorate.matching.knob import Knob
 from isorate.matching.outcome import Files, Match, Policy, QualityMatch
 from isorate.matching.search import match_quality, match_size
 from isorate.matching.two_knobs import TwoKnobs, match_two_knobs, match_two_knobs_to_quality
+from isorate.plugins import TELL
 
 __all__ = ["Codec", "Image", "Knob", "Option", "TwoKnobCodec", "option"]
-
-TELL = "tell the author of its package"
 
 
 class Codec(ABC):

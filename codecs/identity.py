@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from uuid import uuid4
 
 from isorate.codecs.base import Codec
-from isorate.files.code import CODE, code_of, file_digest, modules_of, places_of, released
+from isorate.files.code import CODE, code_of, file_digest, modules_of, places_of, put_into, released
 
 OURS = "isorate.codecs"
 WITH_OURS = (OURS, "isorate.matching", "isorate.metrics", "isorate.pictures")
@@ -72,11 +71,7 @@ def adapter_digest(adapter: type[Codec]) -> str:
         if releases := _released(root, adapter):
             digest.update(f"{releases}\n".encode())
             continue
-        files = _code(root)
-        for name, path in files:
-            digest.update(f"{name} {file_digest(path)}\n".encode())
-        if not files:
-            digest.update(uuid4().bytes)
+        put_into(digest, _code(root))
     return digest.hexdigest()
 
 

@@ -226,19 +226,24 @@ def _timed(
     order.shuffle(jobs)
     seconds: dict[tuple[int, Callable[..., float]], list[float]] = {}
     failed: dict[int, str] = {}
-    for done_, (index, function) in enumerate(jobs, done + 1):
-        found: float | str | None = None
-        while index not in failed and found is None:
+
+    def timed(index: int, function: Callable[..., float]) -> float | str:
+        while True:
             if made_in[index] != worker.process:
                 again = worker.outcome(_prepare, tasks[index])
                 made_in[index] = worker.process
                 if isinstance(again, str):
-                    failed[index] = again
-                    break
+                    return again
             found = worker.outcome_here(function, tasks[index], prepared[index])
+            if found is not None:
+                return found
+
+    for done_, (index, function) in enumerate(jobs, done + 1):
+        if index not in failed:
+            found = timed(index, function)
             if isinstance(found, str):
                 failed[index] = found
-            elif found is not None:
+            else:
                 seconds.setdefault((index, function), []).append(found)
         progress(done_, total)
     progress(total, total)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import distribution, packages_distributions, version
 from pathlib import Path
+from uuid import uuid4
 
 CODE = frozenset({".py", ".so", ".pyd", ".dylib"})
 """Endings of files that can change what is computed."""
@@ -27,6 +28,17 @@ def file_digest(path: Path) -> str:
 def _file_digest(path: Path, _size: int, _changed: int, _about_changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put_into(digest: "hashlib._Hash", files: Sequence[tuple[str, Path]]) -> None:
+    """Put what stands in files into a digest, by their names; without files what no other process has.
+
+    A class that no file holds, as of a notebook, is another one in every process.
+    """
+    for name, path in files:
+        digest.update(f"{name} {file_digest(path)}\n".encode())
+    if not files:
+        digest.update(uuid4().bytes)
 
 
 def modules_of(kind: type) -> set[str]:

@@ -10,17 +10,15 @@ from importlib.metadata import entry_points
 from numbers import Real
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from isorate.errors import IsorateError, MetricError, MetricUnavailableError, UsageError
-from isorate.files.code import code_of, file_digest, modules_of, places_of, released
+from isorate.files.code import code_of, modules_of, places_of, put_into, released
 from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.image import Image
 from isorate.metrics.base import Metric
-from isorate.plugins import OTHER_NAME, Offers, Plugins, by_name, ignored, said, several
+from isorate.plugins import OTHER_NAME, TELL, Offers, Plugins, by_name, ignored, said, several
 
 OURS = __name__.partition(".")[0]
-TELL = "tell the author of its package"
 METRICS = Plugins("metric", Metric, ("name", "label", "measured_on"), MetricUnavailableError)  # type: ignore[type-abstract]
 ENTRY_POINT_GROUP = "isorate.metrics"
 ALWAYS = ("psnr", "ms_ssim")
@@ -136,11 +134,7 @@ def metric_identity(name: str) -> str:
         if _root(module) != OURS and (releases := released(_root(module), own)):
             digest.update(f"{releases}\n".encode())
             continue
-        files = _code(module)
-        for file_name, path in files:
-            digest.update(f"{file_name} {file_digest(path)}\n".encode())
-        if not files:  # as of a class that a notebook made: another one in every process
-            digest.update(uuid4().bytes)
+        put_into(digest, _code(module))
     return digest.hexdigest()
 
 

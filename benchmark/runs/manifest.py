@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from isorate.codecs.base import TELL, Option
+from isorate.codecs.base import Option
 from isorate.codecs.command_line import CommandLine, check_range
 from isorate.codecs.identity import Identity, identity
 from isorate.codecs.registry import CodecSpec
@@ -23,6 +23,7 @@ from isorate.matching.outcome import Policy
 from isorate.metrics.base import Scale, quality
 from isorate.metrics.registry import METRICS, implementation_of, metric, metric_identity
 from isorate.pictures.names import readable
+from isorate.plugins import TELL
 from isorate.runs.aim import SIZE, Aim
 from isorate.runs.keep import Keep
 from isorate.runs.point import AnchorPoint

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 
-from isorate.codecs.base import TELL, Codec
+from isorate.codecs.base import Codec
 from isorate.codecs.command_line import CommandLine
 from isorate.errors import CodecError, CodecUnavailableError, IsorateError, UsageError
 from isorate.files.standard_output import others_talk
-from isorate.plugins import OTHER_NAME, Offers, Plugins, by_name, said, several
+from isorate.plugins import OTHER_NAME, TELL, Offers, Plugins, by_name, said, several
 from isorate.plugins import ignored as ignored_offers
 
 ENTRY_POINT_GROUP = "isorate.codecs"

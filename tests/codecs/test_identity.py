@@ -146,7 +146,7 @@ def test_a_base_of_another_package_counts_by_its_version(tmp_path: Path, monkeyp
         read.append(path)
         return file_digest(path)
 
-    monkeypatch.setattr(f"{adapter_digest.__module__}.file_digest", digest)
+    monkeypatch.setattr("isorate.files.code.file_digest", digest)
     before = adapter_digest(made())
     assert {path.name for path in read} >= {"network_codec.py", "jpeg.py"}
     assert not any("torch" in path.parts for path in read)
