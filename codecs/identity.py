@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from isorate.codecs.base import Codec
-from isorate.files.code import CODE, code_of, file_digest, modules_of, places_of, put_into, released
+from isorate.files.code import CODE, code_of, content_of, file_digest, modules_of, places_of, released
 
 OURS = "isorate.codecs"
 WITH_OURS = (OURS, "isorate.matching", "isorate.metrics", "isorate.pictures")
@@ -71,7 +71,7 @@ def adapter_digest(adapter: type[Codec]) -> str:
         if releases := _released(root, adapter):
             digest.update(f"{releases}\n".encode())
             continue
-        put_into(digest, _code(root))
+        digest.update(content_of(_code(root)))
     return digest.hexdigest()
 
 

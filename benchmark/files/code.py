@@ -30,15 +30,12 @@ def _file_digest(path: Path, _size: int, _changed: int, _about_changed: int) -> 
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def put_into(digest: "hashlib._Hash", files: Sequence[tuple[str, Path]]) -> None:
-    """Put what stands in files into a digest, by their names; without files what no other process has.
+def content_of(files: Sequence[tuple[str, Path]]) -> bytes:
+    """Return what a digest takes of files, by their names; without files what no other process has.
 
     A class that no file holds, as of a notebook, is another one in every process.
     """
-    for name, path in files:
-        digest.update(f"{name} {file_digest(path)}\n".encode())
-    if not files:
-        digest.update(uuid4().bytes)
+    return "".join(f"{name} {file_digest(path)}\n" for name, path in files).encode() or uuid4().bytes
 
 
 def modules_of(kind: type) -> set[str]:

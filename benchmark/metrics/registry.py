@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isorate.errors import IsorateError, MetricError, MetricUnavailableError, UsageError
-from isorate.files.code import code_of, modules_of, places_of, put_into, released
+from isorate.files.code import code_of, content_of, modules_of, places_of, released
 from isorate.files.numbers import LARGEST_NUMBER, is_finite
 from isorate.image import Image
 from isorate.metrics.base import Metric
@@ -134,7 +134,7 @@ def metric_identity(name: str) -> str:
         if _root(module) != OURS and (releases := released(_root(module), own)):
             digest.update(f"{releases}\n".encode())
             continue
-        put_into(digest, _code(module))
+        digest.update(content_of(_code(module)))
     return digest.hexdigest()
 
 
